@@ -1,0 +1,87 @@
+import { ImageError } from "../errors.ts";
+import { readAll, streamReader } from "../bytes/blob_reader.ts";
+import { describeUrl } from "./describe.ts";
+import {
+  connectionError,
+  guardedReader,
+  type HttpOptions,
+  type HttpRequest,
+  type HttpResponse,
+  plainCause,
+} from "./message.ts";
+import { nodeSend } from "./node_send.ts";
+
+/** Sends HTTP requests over one set of connection settings. Dispose it to close idle connections. */
+export class HttpClient implements Disposable {
+  readonly #options: HttpOptions;
+  readonly #client: Deno.HttpClient;
+
+  /** Makes a client; no connection is opened before the first request. */
+  constructor(options: HttpOptions = {}) {
+    this.#options = options;
+    this.#client = Deno.createHttpClient({
+      caCerts: [...options.caCertificates ?? []],
+      poolMaxIdlePerHost: 16,
+      ...(options.unixSocket === undefined ? {} : { proxy: { transport: "unix" as const, path: options.unixSocket } }),
+      ...options.clientCertificate,
+    });
+  }
+
+  /**
+   * Sends one request, once. Throws `unavailable` when no answer comes, `aborted` when the signal stops it; any answer,
+   * whatever its status, is returned.
+   */
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    const started = performance.now();
+    const what = `${request.method} ${describeUrl(request.url)}`;
+    try {
+      const response = await this.#dispatch(request);
+      this.#options.log?.(`${what} -> ${response.status} in ${Math.round(performance.now() - started)} ms`);
+      return response;
+    } catch (error) {
+      if (request.signal?.aborted) throw new ImageError("aborted", "Stopped", { cause: request.signal.reason });
+      this.#options.log?.(`${what} failed: ${plainCause(error)}`);
+      if (error instanceof ImageError) throw error;
+      throw connectionError(request.url, error);
+    }
+  }
+
+  /** Closes idle connections. */
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  async #dispatch(request: HttpRequest): Promise<HttpResponse> {
+    const headers = {
+      "accept-encoding": "identity",
+      "user-agent": this.#options.userAgent ?? "s3lo",
+      ...request.headers,
+    };
+    const streamed = request.body !== undefined && !(request.body instanceof Uint8Array);
+    // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
+    if (streamed || this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options);
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers,
+      redirect: "manual",
+      client: this.#client,
+      ...(request.body === undefined ? {} : { body: request.body as Uint8Array<ArrayBuffer> }),
+      ...(request.signal ? { signal: request.signal } : {}),
+    });
+    return fetchResponse(response, request);
+  }
+}
+
+function fetchResponse(response: Response, request: HttpRequest): HttpResponse {
+  const reader = () => guardedReader(response.body ? streamReader(response.body) : undefined, request);
+  return {
+    status: response.status,
+    headers: response.headers,
+    reader,
+    async bytes(maxBytes) {
+      await using body = reader();
+      return await readAll(body, maxBytes, `the answer of ${describeUrl(request.url)}`);
+    },
+    discard: async () => await response.body?.cancel().catch(() => {}),
+  };
+}

@@ -1,0 +1,77 @@
+import { ImageError, messageOf } from "../errors.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+
+/** Largest error body read, in bytes; what comes after is thrown away. */
+export const MAX_ERROR_BODY_BYTES = 64 * 1024;
+
+/** A request body of known length that is produced while it is sent. */
+export interface StreamedBody {
+  readonly sizeBytes: number;
+  readonly content: BlobReader;
+}
+
+/** One HTTP request. Redirects are never followed here: the caller decides who may see its headers. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array<ArrayBuffer> | StreamedBody | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One HTTP answer. Read or discard its body: an unread one holds its connection. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The body as a stream; may be taken once. A connection that breaks in it fails with `unavailable`. */
+  reader(): BlobReader;
+  /** The whole body. Throws `invalid-input` beyond `maxBytes`. */
+  bytes(maxBytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Throws the body away. */
+  discard(): Promise<void>;
+}
+
+/** How connections are made. Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as the runtime reads them. */
+export interface HttpOptions {
+  /** Further certificate authorities, PEM texts. */
+  readonly caCertificates?: readonly string[];
+  /** Whether certificates go unchecked. */
+  readonly insecure?: boolean;
+  /** A Unix socket that every request goes to, whatever the host of its URL. */
+  readonly unixSocket?: string;
+  /** Client certificate and key for TLS, PEM texts. */
+  readonly clientCertificate?: { readonly cert: string; readonly key: string };
+  /** Sent as `User-Agent`. */
+  readonly userAgent?: string;
+  /** Told of every request and its outcome, with nothing secret in it; for `--debug`. */
+  readonly log?: ((line: string) => void) | undefined;
+}
+
+/** Turns whatever a broken connection throws into `unavailable`, which resuming and retrying look for. */
+export function guardedReader(reader: BlobReader | undefined, request: HttpRequest): BlobReader {
+  return {
+    async read(into) {
+      if (!reader) return into.subarray(0, 0);
+      try {
+        return await reader.read(into);
+      } catch (error) {
+        if (request.signal?.aborted) throw new ImageError("aborted", "Stopped", { cause: request.signal.reason });
+        throw connectionError(request.url, error);
+      }
+    },
+    [Symbol.asyncDispose]: async () => await reader?.[Symbol.asyncDispose](),
+  };
+}
+
+/** The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason. */
+export function connectionError(url: string, error: unknown): ImageError {
+  const host = URL.canParse(url) ? new URL(url).host : "the server";
+  return new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, { cause: error });
+}
+
+/** The innermost reason of a connection failure, in words; the URL that the runtime puts in front is left out. */
+export function plainCause(error: unknown): string {
+  let innermost = error;
+  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause;
+  return messageOf(innermost).replaceAll(/(?:https?|unix):\/\/\S+/g, "the server").split("\n")[0] ?? "unknown reason";
+}

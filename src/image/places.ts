@@ -1,0 +1,68 @@
+import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+
+/**
+ * A place that one image is read from, opened for one reference.
+ *
+ * A source gives bytes as they are stored and promises nothing about them: the copier checks sizes and digests.
+ */
+export interface ImageSource extends AsyncDisposable {
+  /** The reference as the user wrote it, without secrets. */
+  readonly name: string;
+  /** How many ranges of one large blob may be read at once; 1 where ranges are not to be had. */
+  readonly parallelRanges: number;
+  /** The manifest or index that the reference resolves to. Throws `not-found`. */
+  root(): Promise<Manifest>;
+  /** A manifest that an index (or a referrer's descriptor) names. Throws `not-found`. */
+  manifest(child: Descriptor): Promise<Manifest>;
+  /** Opens a blob's bytes as stored, or a range of them. Throws `not-found`. */
+  openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
+  /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */
+  referrers?(subject: Digest): Promise<readonly Descriptor[]>;
+}
+
+/** The bytes of one blob, checked while they are read. */
+export interface BlobContent {
+  readonly blob: Descriptor;
+  /**
+   * Opens the bytes from `offset` (default 0; no further than has been read before) to the end.
+   *
+   * The reader throws `digest-mismatch` instead of handing out the last bytes when size or digest are wrong, so a target
+   * that needs the whole never gets it. May be called again after a failed write.
+   */
+  open(offset?: number): Promise<BlobReader>;
+}
+
+/** What a target can take; read before the first byte moves. */
+export interface TargetLimits {
+  /** How many blobs may be written at once. */
+  readonly concurrentBlobs: number;
+  /** Whether it holds an index; otherwise one platform must be chosen. */
+  readonly acceptsIndex: boolean;
+}
+
+/**
+ * A place that one image is written to, opened for one reference. Leaving its scope removes what was half-written.
+ *
+ * Order of calls: blobs in any order, then child manifests before their parents, then `publish` last.
+ */
+export interface ImageTarget extends AsyncDisposable {
+  /** The reference as the user wrote it, without secrets. */
+  readonly name: string;
+  readonly limits: TargetLimits;
+  /** Which of these blobs the target holds already, whole: they need not be written. Asked once for all, to save requests. */
+  findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>>;
+  /**
+   * Takes a blob over from the source without its bytes passing through here (server-side copy, mount); false when that
+   * is not possible for this pair.
+   */
+  linkBlob(blob: Descriptor, source: ImageSource): Promise<boolean>;
+  /** Writes one blob; it is visible only after all of it was accepted. Writing one that is there is fine. */
+  writeBlob(content: BlobContent): Promise<void>;
+  /** Writes a manifest under its digest. */
+  writeManifest(manifest: Manifest): Promise<void>;
+  /** Makes the image visible under its reference: the one write that does. Throws `conflict` when the tag is protected. */
+  publish(root: Manifest): Promise<void>;
+}

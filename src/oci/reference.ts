@@ -1,0 +1,263 @@
+import { ImageError } from "../errors.ts";
+import { type Digest, parseDigest } from "./digest.ts";
+
+/** An image in a registry, as `docker pull` names it. */
+export interface RegistryReference {
+  readonly kind: "registry";
+  /** Host, with its port if it has one: `docker.io`, `localhost:5000`, `[::1]:5000`. */
+  readonly registry: string;
+  /** Path without the host: `library/alpine`. */
+  readonly repository: string;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+/** An image in an S3 bucket. */
+export interface S3Reference {
+  readonly kind: "s3";
+  readonly bucket: string;
+  readonly image: string;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+/** One way to read a local reference: this folder is the store, the rest is the image's name. */
+export interface LocalReading {
+  readonly folder: string;
+  readonly image: string;
+}
+
+/** An image in a store that is a folder. Which part of the path is the store may depend on what exists. */
+export interface LocalReference {
+  readonly kind: "local";
+  /** All ways to read the path, deepest store first; exactly one when `//` decided. */
+  readonly readings: readonly [LocalReading, ...LocalReading[]];
+  /** Whether `//` decided. */
+  readonly explicit: boolean;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+/** What people type to name an image. */
+export type Reference = RegistryReference | S3Reference | LocalReference;
+
+/** A whole store, or the part of it whose image names start with a prefix. */
+export type StoreLocation =
+  | { readonly kind: "s3"; readonly bucket: string; readonly prefix: string }
+  | { readonly kind: "local"; readonly path: string; readonly prefix: string; readonly explicit: boolean };
+
+/** A tag that a reference means when it names neither tag nor digest. */
+export const DEFAULT_TAG = "latest";
+
+/** Longest repository name, host included. Spec: distribution/reference; OCI distribution-spec v1.1.1, "Pulling manifests". */
+const MAX_NAME_LENGTH = 255;
+
+const PATH_COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const HOST_LABEL = "(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])";
+const HOST = new RegExp(
+  `^(?:${HOST_LABEL}(?:\\.${HOST_LABEL})*|\\[[0-9a-fA-F:.]+(?:%25[A-Za-z0-9._~-]+)?\\])(?::[0-9]{1,5})?$`,
+);
+const S3_BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+
+/** Schemes that look like a reference of ours or of other tools, and what to say of them. */
+const OTHER_SCHEMES: Readonly<Record<string, string>> = {
+  "gs":
+    "Google Cloud Storage is reached through its S3 endpoint: s3://bucket/image:tag with --endpoint https://storage.googleapis.com",
+  "az": "Azure Blob Storage is not supported",
+  "http": "Leave out http:// and give --plain-http",
+  "https": "Leave out https://",
+};
+
+/**
+ * Reads any reference: `s3://bucket/image[:tag][@digest]`, `local://path[//]image[:tag][@digest]`, `docker://…` or a
+ * registry reference as `docker pull` reads it.
+ *
+ * Tag and digest are both kept; neither is filled in (see {@linkcode DEFAULT_TAG}). Throws `invalid-reference`; touches no
+ * network and no disk.
+ */
+export function parseReference(text: string): Reference {
+  if (/[\s\p{Cc}]/u.test(text)) throw invalid(text, "it holds white space or a control character");
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
+  if (scheme === undefined) return parseRegistryReference(text, text);
+  const rest = text.slice(scheme.length + 3);
+  if (scheme === "s3") return parseS3Reference(rest, text);
+  if (scheme === "local") return parseLocalReference(rest, text);
+  if (scheme === "docker") return parseRegistryReference(rest, text);
+  throw new ImageError("invalid-reference", `Invalid reference "${text}": unknown scheme "${scheme}://"`, {
+    hint: OTHER_SCHEMES[scheme] ??
+      "Use s3://bucket/image:tag, local://path/image:tag, or a registry reference such as alpine:3",
+  });
+}
+
+/**
+ * Reads what `list` takes: `s3://bucket[/prefix]` or `local://path[//prefix]`. A prefix ends in `/` or is empty.
+ *
+ * Throws `invalid-reference`.
+ */
+export function parseStoreLocation(text: string): StoreLocation {
+  if (text.startsWith("s3://")) {
+    const [bucket = "", ...prefix] = text.slice(5).split("/");
+    checkBucket(bucket, text);
+    return { kind: "s3", bucket, prefix: prefixOf(prefix, text) };
+  }
+  if (text.startsWith("local://")) {
+    const path = text.slice(8);
+    if (path === "") throw invalid(text, "the folder is missing");
+    const split = path.indexOf("//");
+    if (split < 0) return { kind: "local", path: trimSlash(path), prefix: "", explicit: false };
+    if (split === 0) throw invalid(text, "the folder before // is missing");
+    return {
+      kind: "local",
+      path: path.slice(0, split),
+      prefix: prefixOf(path.slice(split + 2).split("/"), text),
+      explicit: true,
+    };
+  }
+  throw invalid(text, "expected s3://bucket or local://path");
+}
+
+/** Whether the text names a store and not a registry. */
+export function isStoreText(text: string): boolean {
+  return text.startsWith("s3://") || text.startsWith("local://");
+}
+
+/** A reference in its one canonical spelling; a local one as its first reading. */
+export function formatReference(reference: Reference): string {
+  const suffix = (reference.tag === undefined ? "" : `:${reference.tag}`) +
+    (reference.digest === undefined ? "" : `@${reference.digest}`);
+  if (reference.kind === "registry") return `${reference.registry}/${reference.repository}${suffix}`;
+  if (reference.kind === "s3") return `s3://${reference.bucket}/${reference.image}${suffix}`;
+  const [reading] = reference.readings;
+  return `local://${reading.folder}//${reading.image}${suffix}`;
+}
+
+/** The tag that a reference means: its own, or `latest` when it names neither tag nor digest. */
+export function tagOf(reference: Reference): string | undefined {
+  return reference.tag ?? (reference.digest === undefined ? DEFAULT_TAG : undefined);
+}
+
+/** Checks a tag's text. Throws `invalid-reference`. Spec: OCI distribution-spec v1.1.1, "Pulling manifests". */
+export function checkTag(tag: string, text = tag): string {
+  if (!TAG.test(tag)) {
+    throw invalid(text, tag.length > 128 ? "its tag is longer than 128 characters" : `"${tag}" is not a tag`);
+  }
+  return tag;
+}
+
+/** Why a text is not an image or repository name; undefined when it is one. */
+export function nameProblem(name: string): string | undefined {
+  if (name.length > MAX_NAME_LENGTH) return `its name is longer than ${MAX_NAME_LENGTH} characters`;
+  for (const component of name.split("/")) {
+    if (component === "") return "a part of its name is empty";
+    if (component === "." || component === "..") return `its name holds "${component}"`;
+    if (/[A-Z]/.test(component)) return "its name holds upper-case letters";
+    if (!PATH_COMPONENT.test(component)) return `"${component}" is not a valid part of a name`;
+  }
+  return undefined;
+}
+
+function parseRegistryReference(rest: string, text: string): RegistryReference {
+  const { name, ...pinned } = splitSuffix(rest, text);
+  const slash = name.indexOf("/");
+  const first = slash < 0 ? "" : name.slice(0, slash);
+  const isHost = slash > 0 && (/[.:[]/.test(first) || first === "localhost" || first !== first.toLowerCase());
+  if (isHost && !HOST.test(first)) throw invalid(text, `"${first}" is not a registry host`);
+  const host = isHost ? first : "docker.io";
+  const path = isHost ? name.slice(slash + 1) : name;
+  const registry = host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
+  const repository = registry === "docker.io" && path !== "" && !path.includes("/") ? `library/${path}` : path;
+  if (path === "") throw invalid(text, "the repository is missing");
+  const problem = nameProblem(repository);
+  if (problem) throw invalid(text, problem);
+  if (registry.length + repository.length + 1 > MAX_NAME_LENGTH) {
+    throw invalid(text, `its name is longer than ${MAX_NAME_LENGTH} characters`);
+  }
+  if (!isHost && /^[0-9a-f]{64}$/.test(path)) throw invalid(text, "64 hex digits alone are an image ID, not a name");
+  return { kind: "registry", registry, repository, ...pinned };
+}
+
+function parseS3Reference(rest: string, text: string): S3Reference {
+  const slash = rest.indexOf("/");
+  const bucket = slash < 0 ? rest : rest.slice(0, slash);
+  checkBucket(bucket, text);
+  const { name: image, ...pinned } = splitSuffix(slash < 0 ? "" : rest.slice(slash + 1), text);
+  if (image === "") throw invalid(text, "the image name is missing");
+  const problem = nameProblem(image);
+  if (problem) throw invalid(text, problem);
+  return { kind: "s3", bucket, image, ...pinned };
+}
+
+function parseLocalReference(rest: string, text: string): LocalReference {
+  const { name: path, ...pinned } = splitSuffix(rest, text);
+  const split = path.indexOf("//");
+  if (split === 0) throw invalid(text, "the folder before // is missing");
+  if (split > 0) {
+    const image = path.slice(split + 2);
+    const problem = image === "" ? "the image name is missing" : nameProblem(image);
+    if (problem) throw invalid(text, problem);
+    return { kind: "local", readings: [{ folder: path.slice(0, split), image }], explicit: true, ...pinned };
+  }
+  const parts = path.split("/");
+  const last = parts.at(-1) ?? "";
+  if (last === "") throw invalid(text, "the image name is missing");
+  const problem = nameProblem(last);
+  if (problem) throw invalid(text, problem);
+  const readings: LocalReading[] = [];
+  for (let split = parts.length - 1; split > 0; split--) {
+    const image = parts.slice(split).join("/");
+    if (nameProblem(image)) break;
+    readings.push({ folder: parts.slice(0, split).join("/") || "/", image });
+  }
+  const [deepest, ...others] = readings;
+  if (!deepest) throw invalid(text, "it names no folder before the image");
+  return { kind: "local", readings: [deepest, ...others], explicit: false, ...pinned };
+}
+
+/** Cuts `[:tag][@digest]` off the end of a name. */
+function splitSuffix(
+  rest: string,
+  text: string,
+): { readonly name: string; readonly tag?: string; readonly digest?: Digest } {
+  const at = rest.indexOf("@");
+  const named = at < 0 ? rest : rest.slice(0, at);
+  const digest = at < 0 ? undefined : readDigest(rest.slice(at + 1), text);
+  const colon = named.lastIndexOf(":");
+  const hasTag = colon > named.lastIndexOf("/") && !named.slice(colon).includes("]");
+  const tag = hasTag ? checkTag(named.slice(colon + 1), text) : undefined;
+  return {
+    name: hasTag ? named.slice(0, colon) : named,
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+function readDigest(digest: string, text: string): Digest {
+  try {
+    return parseDigest(digest);
+  } catch (cause) {
+    throw new ImageError("invalid-reference", `Invalid reference "${text}": ${(cause as Error).message}`, { cause });
+  }
+}
+
+function checkBucket(bucket: string, text: string): void {
+  if (bucket === "") throw invalid(text, "the bucket is missing");
+  if (!S3_BUCKET.test(bucket) || bucket.includes("..")) throw invalid(text, `"${bucket}" is not a bucket name`);
+}
+
+function prefixOf(parts: readonly string[], text: string): string {
+  const prefix = parts.filter((part, index) => part !== "" || (index < parts.length - 1)).join("/");
+  if (prefix === "") return "";
+  const problem = nameProblem(prefix);
+  if (problem) throw invalid(text, problem);
+  return `${prefix}/`;
+}
+
+function trimSlash(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+function invalid(text: string, why: string): ImageError {
+  const shown = text.length > 200 ? `${text.slice(0, 197)}...` : text;
+  return new ImageError("invalid-reference", `Invalid reference "${shown.replaceAll(/\p{Cc}/gu, "?")}": ${why}`);
+}

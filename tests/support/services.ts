@@ -1,0 +1,74 @@
+/**
+ * The real services that tests use. `scripts/services.ts` starts them and hands over their addresses in the variables
+ * below; each can name a service that runs elsewhere. A test whose service is missing says so and is skipped, or fails
+ * when `CI` is `true`.
+ */
+
+/** The services, and the variable that names where each is. */
+export const SERVICE_VARIABLES = {
+  /** A registry of the current distribution release, open, with deletes: `http://host:port`. */
+  registry: "S3LO_TEST_REGISTRY",
+  /** An older registry (distribution 2.8): `http://host:port`. */
+  oldRegistry: "S3LO_TEST_REGISTRY_OLD",
+  /** A registry behind basic authentication: `http://user:password@host:port`. */
+  privateRegistry: "S3LO_TEST_REGISTRY_PRIVATE",
+  /** MinIO: `http://access:secret@host:port`. */
+  minio: "S3LO_TEST_S3_MINIO",
+  /** Versity's gateway over a folder: `http://access:secret@host:port`. */
+  versity: "S3LO_TEST_S3_VERSITY",
+  /** The folder that holds the server and client programs (registry, minio, crane, dockerd, …). */
+  programs: "S3LO_TEST_PROGRAMS",
+} as const;
+
+/** One of the services. */
+export type ServiceName = keyof typeof SERVICE_VARIABLES;
+
+/** Where a service is; undefined when it is not there. */
+export function serviceAddress(name: ServiceName): string | undefined {
+  return Deno.env.get(SERVICE_VARIABLES[name]) || undefined;
+}
+
+/** A test that needs real services; their addresses are handed to it. */
+export function serviceTest(
+  name: string,
+  needs: readonly ServiceName[],
+  body: (addresses: Record<ServiceName, string>) => Promise<void>,
+): void {
+  const missing = needs.filter((service) => serviceAddress(service) === undefined);
+  const mustRun = Deno.env.get("CI") === "true";
+  Deno.test({
+    name: missing.length > 0 && !mustRun ? `${name} (skipped: no ${missing.join(", ")})` : name,
+    ignore: missing.length > 0 && !mustRun,
+    fn: async () => {
+      if (missing.length > 0) {
+        throw new Error(`Missing services: ${missing.map((service) => SERVICE_VARIABLES[service]).join(", ")}`);
+      }
+      const addresses = Object.fromEntries(
+        Object.keys(SERVICE_VARIABLES).map((key) => [key, serviceAddress(key as ServiceName) ?? ""]),
+      );
+      await body(addresses as Record<ServiceName, string>);
+    },
+  });
+}
+
+/** The path of a program that the services' folder or PATH holds, for example `skopeo`; undefined when there is none. */
+export function programPath(name: string): string | undefined {
+  const folders = [serviceAddress("programs"), ...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"];
+  for (const folder of folders) {
+    if (!folder) continue;
+    try {
+      if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;
+    } catch { /* not in this folder */ }
+  }
+  return undefined;
+}
+
+/** The folder of shared test data beside the checkout; undefined (and said once) when it is absent. */
+export function fixturePath(name: string): string | undefined {
+  const path = new URL(`../../../shared/fixtures/${name}`, import.meta.url).pathname;
+  try {
+    return Deno.statSync(path).isDirectory ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
