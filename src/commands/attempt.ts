@@ -8,7 +8,9 @@ export async function attempt<T>(step: () => Promise<T>): Promise<Attempted<T>> 
   try {
     return { value: await step() };
   } catch (error) {
-    if (!(error instanceof ImageError)) return { error: new ImageError("unavailable", messageOf(error), { cause: error }) };
+    if (!(error instanceof ImageError)) {
+      return { error: new ImageError("unavailable", messageOf(error), { cause: error }) };
+    }
     if (error.code === "aborted") throw error;
     return { error };
   }

@@ -58,7 +58,12 @@ export interface CopyOutcome {
 }
 
 /** Copies an image, or every tag of a repository, from any place to any other. */
-export async function copyCommand(session: Session, source: string, target: string, options: CopyCommandOptions = {}): Promise<CopyOutcome> {
+export async function copyCommand(
+  session: Session,
+  source: string,
+  target: string,
+  options: CopyCommandOptions = {},
+): Promise<CopyOutcome> {
   const platforms = parsePlatforms(options.platforms ?? []);
   if (!options.allTags) return { images: [await copyOne(session, source, target, platforms, options)], failures: [] };
   const pairs = await session.pairTags(source, target);
@@ -107,7 +112,9 @@ async function copyOne(
 }
 
 function countPlatforms(result: CopyResult): Pick<CopyReport, "digest" | "media_type" | "platforms" | "attestations"> {
-  const entries = result.manifests.flatMap(({ manifest: { content } }) => content.kind === "index" ? content.manifests : []);
+  const entries = result.manifests.flatMap(({ manifest: { content } }) =>
+    content.kind === "index" ? content.manifests : []
+  );
   const isSingle = result.root.content.kind !== "index";
   return {
     digest: result.root.descriptor.digest,
@@ -117,7 +124,12 @@ function countPlatforms(result: CopyResult): Pick<CopyReport, "digest" | "media_
   };
 }
 
-function countBlobs(result: CopyResult): Omit<CopyReport, "source" | "reference" | "digest" | "media_type" | "platforms" | "attestations" | "signatures_dropped" | "dry_run"> {
+function countBlobs(
+  result: CopyResult,
+): Omit<
+  CopyReport,
+  "source" | "reference" | "digest" | "media_type" | "platforms" | "attestations" | "signatures_dropped" | "dry_run"
+> {
   return {
     blobs_copied: result.movedBlobs.length + result.linkedBlobs.length,
     blobs_linked: result.linkedBlobs.length,

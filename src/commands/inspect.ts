@@ -78,14 +78,20 @@ export interface InspectReport {
 }
 
 /** Tells what an image is: its platforms, or with a platform chosen, that one in depth. */
-export async function inspectCommand(session: Session, reference: string, options: { readonly platform?: string | undefined } = {}): Promise<InspectReport> {
+export async function inspectCommand(
+  session: Session,
+  reference: string,
+  options: { readonly platform?: string | undefined } = {},
+): Promise<InspectReport> {
   await using source = await session.openSource(reference);
   const original = await source.root();
   const root = options.platform === undefined
     ? original
     : (await selectPlatforms(source, original, [parsePlatform(options.platform)])).root;
   const [body, referrers, signatures] = await Promise.all([
-    root.content.kind === "index" ? describeIndex(source, root) : describeSingle(source, root, options.platform !== undefined),
+    root.content.kind === "index"
+      ? describeIndex(source, root)
+      : describeSingle(source, root, options.platform !== undefined),
     listReferrers(source, [root.descriptor.digest]),
     source.signatures?.() ?? [],
   ]);
@@ -104,7 +110,11 @@ export async function inspectCommand(session: Session, reference: string, option
 }
 
 /** The manifest's bytes as they are stored; of a chosen platform where one is named. */
-export async function rawManifest(session: Session, reference: string, options: { readonly platform?: string | undefined } = {}): Promise<Uint8Array> {
+export async function rawManifest(
+  session: Session,
+  reference: string,
+  options: { readonly platform?: string | undefined } = {},
+): Promise<Uint8Array> {
   await using source = await session.openSource(reference);
   const root = await source.root();
   if (options.platform === undefined) return root.bytes;
@@ -115,7 +125,13 @@ async function describeIndex(source: ImageSource, root: Manifest): Promise<Parti
   if (root.content.kind !== "index") return {};
   const entries = root.content.manifests;
   const labels = entryLabels(entries);
-  return { platforms: await mapPool(entries, PARALLEL_PLATFORMS, (entry) => describeEntry(source, entry, labels.get(entry.digest) ?? "")) };
+  return {
+    platforms: await mapPool(
+      entries,
+      PARALLEL_PLATFORMS,
+      (entry) => describeEntry(source, entry, labels.get(entry.digest) ?? ""),
+    ),
+  };
 }
 
 async function describeEntry(source: ImageSource, entry: Descriptor, label: string): Promise<PlatformReport> {
@@ -126,7 +142,9 @@ async function describeEntry(source: ImageSource, entry: Descriptor, label: stri
     media_type: entry.mediaType,
     ...(subject === undefined ? {} : { attests_to: subject }),
   };
-  if (entry.mediaType !== "" && !manifestKind(entry.mediaType)) return { ...common, layers: [], total_size: entry.size };
+  if (entry.mediaType !== "" && !manifestKind(entry.mediaType)) {
+    return { ...common, layers: [], total_size: entry.size };
+  }
   try {
     const { content } = await readChild(source, entry, label);
     if (content.kind !== "image") return { ...common, layers: [], total_size: 0 };
@@ -189,7 +207,8 @@ async function configOf(source: ImageSource, manifest: ImageManifest): Promise<R
 function configReport(document: JsonObject): ConfigReport {
   const config = isObject(document["config"]) ? document["config"] : {};
   const rootfs = isObject(document["rootfs"]) ? document["rootfs"] : {};
-  const strings = (value: unknown) => Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+  const strings = (value: unknown) =>
+    Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
   const text = (value: unknown) => typeof value === "string" ? value : "";
   const keys = (value: unknown) => isObject(value) ? Object.keys(value) : [];
   const labels = isObject(config["Labels"]) ? config["Labels"] : {};

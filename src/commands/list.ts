@@ -1,3 +1,4 @@
+import { isDigestTag } from "../bucket/keys.ts";
 import type { Session } from "../transports/session.ts";
 
 /** One image and its tags; the JSON of docs/json.md. */
@@ -14,9 +15,15 @@ export interface ListReport {
 }
 
 /** Lists the images and tags of a store, of one registry repository, or of a registry that has a catalog. */
-export async function listCommand(session: Session, location: string, options: { readonly all?: boolean } = {}): Promise<ListReport> {
+export async function listCommand(
+  session: Session,
+  location: string,
+  options: { readonly all?: boolean } = {},
+): Promise<ListReport> {
   const listed = await session.listImages(location);
-  const shown = options.all ? listed : listed.map((image) => ({ ...image, tags: image.tags.filter((tag) => !session.isDigestTag(tag)) }));
+  const shown = options.all
+    ? listed
+    : listed.map((image) => ({ ...image, tags: image.tags.filter((tag) => !isDigestTag(tag)) }));
   const count = (images: readonly ListedImage[]) => images.reduce((sum, image) => sum + image.tags.length, 0);
   return { images: shown.filter((image) => image.tags.length > 0), hiddenTags: count(listed) - count(shown) };
 }
