@@ -66,13 +66,12 @@ export class Progress implements Disposable {
   #blobs = 0;
   #doneBlobs = 0;
   #drawnLines = 0;
-  readonly #timer: number;
+  readonly #timer: ReturnType<typeof setInterval>;
 
   /** Starts the display. */
   constructor(io: CommandIo) {
     this.#io = io;
     this.#timer = setInterval(() => io.isLive ? this.#draw() : this.#beat(), io.isLive ? REDRAW_MS : HEARTBEAT_MS);
-    Deno.unrefTimer(this.#timer);
   }
 
   /** Takes an event of the copy. */
