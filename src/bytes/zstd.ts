@@ -58,15 +58,11 @@ function grown(bytes: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<Ar
   return larger;
 }
 
-function unpackFrame(
-  frame: Uint8Array<ArrayBuffer>,
-  options: UnzstdOptions,
-  leftBytes: number,
-): Uint8Array<ArrayBuffer> {
+function unpackFrame(frame: FrameSegment, options: UnzstdOptions, leftBytes: number): Uint8Array<ArrayBuffer> {
   try {
     // One buffer of the right size from the start: neither growth nor a copy afterwards.
-    const chunkSize = Math.max(64, leftBytes);
-    const unpacked = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, leftBytes), chunkSize });
+    const chunkSize = Math.max(64, Math.min(leftBytes, frame.maxOutputBytes));
+    const unpacked = zstdDecompressSync(frame.bytes, { maxOutputLength: Math.max(1, leftBytes), chunkSize });
     if (unpacked.byteLength <= leftBytes) return unpacked as Uint8Array<ArrayBuffer>;
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== "ERR_BUFFER_TOO_LARGE") {
