@@ -1,5 +1,5 @@
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
-import { ReadAhead } from "../bytes/read_ahead.ts";
+import { OrderedAhead } from "../bytes/ordered_ahead.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
@@ -52,7 +52,7 @@ export function openChunkedLayer(
     });
   const parts = partsOf(recipe, options.range);
   const sizeOf = (part: ChunkPart) => part.range.length;
-  return new PieceReader(new ReadAhead(parts, read, { maxItems: CHUNKS_AHEAD, maxBytes: AHEAD_BYTES, sizeOf }));
+  return new PieceReader(new OrderedAhead(parts, read, { maxItems: CHUNKS_AHEAD, maxBytes: AHEAD_BYTES, sizeOf }));
 }
 
 /**
@@ -79,7 +79,7 @@ export function openRawLayer(
     return await decode(stored, chunk, what);
   };
   const sizeOf = (chunk: RecipeChunk) => chunk.rawSizeBytes + chunk.storedSizeBytes;
-  const ahead = new ReadAhead(recipe.chunks, read, { maxItems: CHUNKS_AHEAD, maxBytes: AHEAD_BYTES, sizeOf });
+  const ahead = new OrderedAhead(recipe.chunks, read, { maxItems: CHUNKS_AHEAD, maxBytes: AHEAD_BYTES, sizeOf });
   const hasher = new Hasher("sha256");
   let left = recipe.chunks.length;
   return new PieceReader(ahead, (piece) => {
@@ -114,15 +114,17 @@ function partsOf(recipe: Recipe, range: ByteRange = { start: 0 }): readonly Chun
 
 /** Hands out pieces of memory, in order, as one stream. */
 class PieceReader<T> implements BlobReader {
-  readonly #ahead: ReadAhead<T, Uint8Array<ArrayBuffer>>;
+  readonly #ahead: OrderedAhead<T, Uint8Array<ArrayBuffer>>;
   readonly #check: (piece: Uint8Array<ArrayBuffer>) => void;
   #piece: Uint8Array<ArrayBuffer> | undefined;
   #position = 0;
   #ended = false;
+  #failed = false;
+  #failure: unknown;
 
   /** `check` sees every piece before a byte of it is handed out. */
   constructor(
-    ahead: ReadAhead<T, Uint8Array<ArrayBuffer>>,
+    ahead: OrderedAhead<T, Uint8Array<ArrayBuffer>>,
     check: (piece: Uint8Array<ArrayBuffer>) => void = () => {},
   ) {
     this.#ahead = ahead;
@@ -130,14 +132,7 @@ class PieceReader<T> implements BlobReader {
   }
 
   async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-    while (!this.#ended && this.#position >= (this.#piece?.byteLength ?? 0)) {
-      this.#piece = undefined;
-      const piece = await this.#ahead.next();
-      if (piece) this.#check(piece);
-      this.#piece = piece;
-      this.#position = 0;
-      this.#ended = piece === undefined;
-    }
+    while (!this.#ended && this.#position >= (this.#piece?.byteLength ?? 0)) await this.#advance();
     const bytes = this.#piece?.subarray(this.#position, this.#position + into.byteLength) ?? new Uint8Array(0);
     into.set(bytes);
     this.#position += bytes.byteLength;
@@ -148,6 +143,23 @@ class PieceReader<T> implements BlobReader {
     this.#ended = true;
     this.#piece = undefined;
     await this.#ahead[Symbol.asyncDispose]();
+  }
+
+  /** A failure stays: reading on after one must not skip the piece that failed. */
+  async #advance(): Promise<void> {
+    if (this.#failed) throw this.#failure;
+    this.#piece = undefined;
+    this.#position = 0;
+    try {
+      const piece = await this.#ahead.next();
+      if (piece) this.#check(piece);
+      else this.#ended = true;
+      this.#piece = piece;
+    } catch (error) {
+      this.#failed = true;
+      this.#failure = error;
+      throw error;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-/** How far a {@linkcode ReadAhead} runs ahead. */
-export interface ReadAheadOptions<T> {
+/** How far a {@linkcode OrderedAhead} runs ahead. */
+export interface OrderedAheadOptions<T> {
   /** Most items on the way or waiting at once, the one handed out last included. */
   readonly maxItems: number;
   /** Most bytes that they may hold together; one item may always be on its way. */
@@ -13,10 +13,10 @@ export interface ReadAheadOptions<T> {
  * number and a fixed size of them. Whoever makes one closes it (`await using`): the signal that all tasks got is aborted
  * and no task goes on behind the caller's back.
  */
-export class ReadAhead<T, R> implements AsyncDisposable {
+export class OrderedAhead<T, R> implements AsyncDisposable {
   readonly #items: readonly T[];
   readonly #task: (item: T, index: number, signal: AbortSignal) => Promise<R>;
-  readonly #options: ReadAheadOptions<T>;
+  readonly #options: OrderedAheadOptions<T>;
   readonly #stopped = new AbortController();
   readonly #running: Promise<R>[] = [];
   #started = 0;
@@ -27,7 +27,7 @@ export class ReadAhead<T, R> implements AsyncDisposable {
   constructor(
     items: readonly T[],
     task: (item: T, index: number, signal: AbortSignal) => Promise<R>,
-    options: ReadAheadOptions<T>,
+    options: OrderedAheadOptions<T>,
   ) {
     this.#items = items;
     this.#task = task;
