@@ -21,6 +21,22 @@ export interface ImageSource extends AsyncDisposable {
   openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
   /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>;
+  /** The signature records that a bucket keeps beside the tag; absent elsewhere. They are bound to their place. */
+  signatures?(): Promise<readonly SignatureRecord[]>;
+}
+
+/** A signature record beside a tag, as far as a reader without the key can tell. */
+export interface SignatureRecord {
+  /** The key as its signer named it. */
+  readonly key_ref: string;
+  /** The first 16 hex digits of the public key's SHA-256. */
+  readonly key_id: string;
+  /** When it was signed: RFC 3339. */
+  readonly signed_at: string;
+  /** The manifest that was signed. */
+  readonly digest: string;
+  /** Whether that is still what the tag means. */
+  readonly current: boolean;
 }
 
 /** The bytes of one blob, checked while they are read. */
@@ -46,13 +62,19 @@ export interface TargetLimits {
 /**
  * A place that one image is written to, opened for one reference. Leaving its scope removes what was half-written.
  *
- * Order of calls: blobs in any order, then child manifests before their parents, then `publish` last.
+ * Order of calls: `plan`, `findBlobs`, blobs in any order, then child manifests before their parents, then `publish` last.
  */
 export interface ImageTarget extends AsyncDisposable {
   /** The reference as the user wrote it, without secrets. */
   readonly name: string;
   readonly limits: TargetLimits;
-  /** Which of these blobs the target holds already, whole: they need not be written. Asked once for all, to save requests. */
+  /**
+   * Told once, before anything moves, what will be written: manifests from the root down (depth first, the root first) and
+   * the blobs in their order. Where order matters (archives) it follows this one. May refuse, with `conflict` when the tag
+   * is protected.
+   */
+  plan?(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void>;
+  /** Which of these blobs the target holds already, whole: they need not be written. Asked for all at once, to save requests. */
   findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>>;
   /**
    * Takes a blob over from the source without its bytes passing through here (server-side copy, mount); false when that
