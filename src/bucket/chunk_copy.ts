@@ -129,7 +129,10 @@ class LayerCopy {
   /** Whether the target's object of a chunk is, as far as can be told cheaply, the source's. */
   async #isSame(chunk: RecipeChunk, info: ObjectInfo | undefined): Promise<boolean> {
     if (info?.sizeBytes !== chunk.storedSizeBytes) return false;
-    const [own, other] = await Promise.all([this.#beginning(this.#source, chunk), this.#beginning(this.#target, chunk)]);
+    const [own, other] = await Promise.all([
+      this.#beginning(this.#source, chunk),
+      this.#beginning(this.#target, chunk),
+    ]);
     return isEqual(own, other);
   }
 

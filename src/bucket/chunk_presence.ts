@@ -29,7 +29,7 @@ export class ChunkPresence {
   async find(chunks: Iterable<Digest>, signal?: AbortSignal): Promise<ReadonlyMap<Digest, ObjectInfo | undefined>> {
     const unknown = [...new Set(chunks)].filter((chunk) => !this.#known.has(chunk));
     if (unknown.length > PARALLEL_HEADS) await this.#tryListing(unknown.length / PARALLEL_HEADS);
-    if (this.#listed) for (const chunk of unknown) this.#known.set(chunk, this.#listed.get(chunkKey(chunk)));
+    if (this.#listed) { for (const chunk of unknown) this.#known.set(chunk, this.#listed.get(chunkKey(chunk))); }
     else {
       await mapPool(unknown, PARALLEL_HEADS, async (chunk) => {
         this.#known.set(chunk, await this.#store.head(chunkKey(chunk)));
