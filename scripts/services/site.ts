@@ -50,10 +50,12 @@ export class Site {
   /** Waits until a check succeeds; fails with the server's last lines when it ends or the time is up. */
   async ready(server: ServerProcess, check: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
     const deadline = performance.now() + limitMs;
-    while (!await check().catch(() => false)) {
+    let lastAnswer = "no good answer";
+    const succeeds = () => check().catch((error) => void (lastAnswer = String(error)));
+    while (!await succeeds()) {
       if (server.ended) throw new Error(`The server ended at once:\n${await server.log()}`);
       if (performance.now() > deadline) {
-        throw new Error(`The server is not ready after ${limitMs / 1000} s:\n${await server.log()}`);
+        throw new Error(`The server is not ready after ${limitMs / 1000} s (${lastAnswer}):\n${await server.log()}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
