@@ -1,11 +1,12 @@
 /** Finds the programs that are already on the machine. */
+import { serviceAddress } from "../../tests/support/services.ts";
 import { type GoProgram, type ProgramName, PROGRAMS } from "./programs.ts";
 import { capture, isFile } from "./run.ts";
 
-/** The folder that built programs are kept in: below `XDG_CACHE_HOME`, by default `~/.cache`. */
+/** The folder of built programs: `S3LO_TEST_PROGRAMS`, else below `XDG_CACHE_HOME`, by default below `~/.cache`. */
 export function programsFolder(): string {
-  const cache = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") ?? "/root"}/.cache`;
-  return `${cache}/s3lo-services/bin`;
+  const cache = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") || "/tmp"}/.cache`;
+  return serviceAddress("programs") ?? `${cache}/s3lo-services/bin`;
 }
 
 /**

@@ -36,7 +36,7 @@ export class Session implements AsyncDisposable {
     });
     const able = toStart.filter((service) => !service.privileged || this.#mayStart(service));
     const programs = await ensurePrograms([...new Set([...able.flatMap((service) => service.programs), ...CLIENTS])]);
-    this.#variables[SERVICE_VARIABLES.programs] = serviceAddress("programs") ?? programsFolder();
+    this.#variables[SERVICE_VARIABLES.programs] = programsFolder();
     this.#folder = await Deno.makeTempDir({ prefix: "s3lo-services-" });
     for (const service of able) this.#started.push(this.#startOne(service, programs));
     await Promise.all(this.#started);
