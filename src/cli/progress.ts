@@ -97,7 +97,7 @@ export class Progress implements Disposable {
       const row = this.#rows.get(event.blob.digest);
       this.#doneBytes += event.blob.size - (row?.doneBytes ?? event.blob.size);
       this.#rows.delete(event.blob.digest);
-      const verb = event.linked ? "Linked" : "Copied";
+      const verb = { moved: "Copied", linked: "Linked", present: "Skipped" }[event.how];
       this.#say(`${verb} ${event.role} ${shortDigest(event.blob.digest)}  ${formatSize(event.blob.size)}`);
     } else if (event.kind === "resumed") {
       this.#say(`Resuming ${shortDigest(event.blob.digest)} at byte ${event.position}: ${event.reason}`);

@@ -1,6 +1,6 @@
 import { ImageError } from "../../src/errors.ts";
 import { type BlobReader, type ByteRange, bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
-import type { BlobContent, ImageSource, ImageTarget } from "../../src/image/places.ts";
+import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../../src/image/places.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { type Manifest, readManifest } from "../../src/oci/manifest.ts";
@@ -114,7 +114,7 @@ export class MemoryTarget implements ImageTarget {
     );
   }
 
-  linkBlob(): Promise<boolean> {
+  linkBlob(): Promise<LinkResult> {
     return Promise.resolve(false);
   }
 
