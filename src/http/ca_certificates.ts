@@ -19,7 +19,9 @@ async function readPem(path: string): Promise<string> {
   try {
     text = await Deno.readTextFile(path);
   } catch (cause) {
-    throw new ImageError("usage", `Cannot read CA certificates "${path}": ${messageOf(cause).split("\n")[0]}`, { cause });
+    throw new ImageError("usage", `Cannot read CA certificates "${path}": ${messageOf(cause).split("\n")[0]}`, {
+      cause,
+    });
   }
   if (!text.includes("-----BEGIN CERTIFICATE-----")) {
     throw new ImageError("usage", `Cannot read CA certificates "${path}": it holds no PEM certificate`);

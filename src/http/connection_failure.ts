@@ -52,6 +52,8 @@ export function connectionFailure(error: unknown): ConnectionFailure {
 
 /** The next step for a failure that the user can do something about. */
 export function connectionHint(failure: ConnectionFailure): string | undefined {
-  if (failure === "certificate") return "Name its certificate authority with --ca-cert, or skip the check with --insecure";
+  if (failure === "certificate") {
+    return "Name its certificate authority with --ca-cert, or skip the check with --insecure";
+  }
   return failure === "not-tls" ? "Give --plain-http if the server speaks HTTP without TLS" : undefined;
 }

@@ -25,17 +25,20 @@ export async function sendRetrying(
   if (isStream) return await sender.send(request);
   const { tries = 5 } = options;
   const signal = options.signal ?? request.signal;
-  const outcome = await retrying<{ readonly response: HttpResponse } | { readonly failure: unknown }>(async (attempt) => {
-    try {
-      const response = await sender.send(request);
-      if (attempt >= tries || !isRetriableStatus(response.status)) return { response };
-      await response.discard();
-      throw withRetryAfter(statusError(request, response), retryAfterMs(response.headers));
-    } catch (error) {
-      if (isPermanent(error)) return { failure: error };
-      throw error;
-    }
-  }, { ...options, tries, signal });
+  const outcome = await retrying<{ readonly response: HttpResponse } | { readonly failure: unknown }>(
+    async (attempt) => {
+      try {
+        const response = await sender.send(request);
+        if (attempt >= tries || !isRetriableStatus(response.status)) return { response };
+        await response.discard();
+        throw withRetryAfter(statusError(request, response), retryAfterMs(response.headers));
+      } catch (error) {
+        if (isPermanent(error)) return { failure: error };
+        throw error;
+      }
+    },
+    { ...options, tries, signal },
+  );
   if ("failure" in outcome) throw outcome.failure;
   return outcome.response;
 }

@@ -160,7 +160,9 @@ export class RegistryConnection {
 /** Where a redirect goes; undefined when the answer is none that is followed. */
 function redirectTarget(method: string, response: HttpResponse, asked: string): string | undefined {
   const isRead = method === "GET" || method === "HEAD";
-  const isRedirect = isRead ? [301, 302, 303, 307, 308].includes(response.status) : [307, 308].includes(response.status);
+  const isRedirect = isRead
+    ? [301, 302, 303, 307, 308].includes(response.status)
+    : [307, 308].includes(response.status);
   const location = isRedirect ? response.headers.get("location") : null;
   return location === null ? undefined : resolveUrl(location, asked);
 }
