@@ -94,10 +94,16 @@ Deno.test({
       action: "run",
       with: ["docker20", "podman"],
       command: ["deno", "test", "--", "x"],
+      programs: [],
     });
     assert.equal(parseRequest(["start"]).action, "start");
     assert.equal(parseRequest(["programs", "--with", "docker29"]).action, "programs");
-    for (const args of [[], ["--"], ["start", "--", "x"], ["--with", "registry", "start"], ["stop"]]) {
+    assert.deepEqual(parseRequest(["programs", "oras"]).programs, ["oras"]);
+    for (
+      const args of [["programs", "no-such"], [], ["--"], ["start", "--", "x"], ["--with", "registry", "start"], [
+        "stop",
+      ]]
+    ) {
       assert.throws(() => parseRequest(args), Error, args.join(" "));
     }
   },
