@@ -19,7 +19,7 @@ export class ServerProcess {
   /** Starts the server in a process group of its own, so that Ctrl-C reaches it only through us, after the tests. */
   constructor(command: ServerCommand) {
     this.#logPath = command.logPath;
-    this.#child = new Deno.Command("/bin/sh", {
+    this.#child = new Deno.Command("sh", {
       args: ["-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", command.logPath, command.program, ...command.args],
       env: { ...command.env },
       stdin: "null",
