@@ -34,7 +34,7 @@ export async function readSettings(store: ObjectStore): Promise<BucketSettings> 
   let document: unknown;
   try {
     // version 1.1 takes `yes` and `on` for true, as writers of older files expect; maxAliasCount stops alias bombs.
-    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "silent" });
+    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "error" });
   } catch (cause) {
     throw invalid(store, "it is not valid YAML", cause);
   }

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import type { ImageError } from "../errors.ts";
 import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
