@@ -46,6 +46,8 @@ export interface ObjectContent {
 export interface ObjectStore {
   /** What people call it: `s3://bucket` or `local://folder`. */
   readonly name: string;
+  /** Whether the objects lie on this machine, so that reading one costs no request and no transfer. */
+  readonly isLocal: boolean;
   /** How many ranges of one object may be read at once with profit. */
   readonly parallelRanges: number;
   /** Looks an object up; undefined when there is none, or when the identity may not know whether there is one. */
