@@ -1,4 +1,4 @@
-import { constants, copyFile, unlink } from "node:fs/promises";
+import { constants, copyFile } from "node:fs/promises";
 import { type BlobReader, type ByteRange, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { Semaphore } from "../bytes/pool.ts";
@@ -116,9 +116,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       this.#locked(async () => {
         for (const path of paths) {
           this.#signal?.throwIfAborted();
-          await unlink(path).catch((error) => {
-            if (!isMissing(error) && !isFolderError(error)) throw error;
-          });
+          await removeFile(path);
         }
         for (const folder of new Set(paths.map(parentOf))) await removeEmptyFolders(this.#root, folder);
       }));
@@ -285,9 +283,10 @@ function wrongSize(store: string, key: string, sizeBytes: number, what: "fewer" 
   );
 }
 
-/** A folder is no object, whatever its name; systems other than Linux say so with the code of a denial. */
-function isFolderError(error: unknown): boolean {
-  return systemCode(error) === "EISDIR" || (Deno.build.os !== "linux" && systemCode(error) === "EPERM");
+/** Removes a file or link; a folder is no object, whatever its name. */
+async function removeFile(path: string): Promise<void> {
+  const found = await Deno.lstat(path).catch(undefinedIfMissing);
+  if (found && !found.isDirectory) await Deno.remove(path).catch(undefinedIfMissing);
 }
 
 function undefinedIfMissing(error: unknown): undefined {
