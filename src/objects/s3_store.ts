@@ -21,6 +21,7 @@ export interface S3StoreSettings extends S3WriteSettings {
 
 /** A bucket of S3, or of a server that speaks its language, as an object store. Opened by `openS3Store()`. */
 export class S3Store implements ObjectStore, AsyncDisposable {
+  readonly isLocal = false;
   readonly parallelRanges = 4;
   readonly #connection: S3Connection;
   readonly #settings: S3StoreSettings;
