@@ -22,6 +22,7 @@ const PIECE_BYTES = 1024 * 1024;
  */
 export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly name: string;
+  readonly isLocal = true;
   readonly parallelRanges = 1;
   readonly #root: string;
   readonly #signal: AbortSignal | undefined;

@@ -21,6 +21,7 @@ export interface S3StoreSettings extends S3WriteSettings {
 
 /** A bucket of S3, or of a server that speaks its language, as an object store. Opened by `openS3Store()`. */
 export class S3Store implements ObjectStore, AsyncDisposable {
+  readonly isLocal = false;
   readonly parallelRanges = 4;
   readonly #connection: S3Connection;
   readonly #settings: S3StoreSettings;
@@ -128,7 +129,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
   ): Promise<boolean> {
     checkKey(key);
     checkKey(sourceKey);
-    if (!(source instanceof S3Store) || options.condition || !await this.#sharesServer(source)) return false;
+    if (!(source instanceof S3Store) || !await this.#sharesServer(source)) return false;
     const from = { connection: source.#connection, key: sourceKey, sizeBytes };
     const limits = { limitBytes: this.#settings.copyLimitBytes, partBytes: this.#settings.copyPartBytes };
     return await copyObject(this.#writer, from, key, options, limits);
