@@ -16,7 +16,7 @@ const ABORT_TIMEOUT_MS = 20_000;
 /** Size of all parts but the last: at least `partBytes`, more where that would take too many parts; whole MiB. */
 export function partSize(sizeBytes: number, partBytes: number): number {
   const mib = 1024 * 1024;
-  return Math.max(partBytes, Math.ceil(sizeBytes / MAX_PARTS / mib) * mib);
+  return sizeBytes <= partBytes * MAX_PARTS ? partBytes : Math.ceil(sizeBytes / MAX_PARTS / mib) * mib;
 }
 
 /** An upload in parts that was begun and is not visible yet. */
