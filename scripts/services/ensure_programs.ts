@@ -84,7 +84,7 @@ async function build(tool: string, name: ProgramName, count: () => string): Prom
   const folder = await Deno.makeTempDir({ dir: programsFolder(), prefix: `.${name}-` });
   try {
     const args = ["install", ...(program.tags ? ["-tags", program.tags] : []), `${program.path}@${program.version}`];
-    const { success, text } = await capture(tool, args, { GOFLAGS: "-trimpath", ...program.env, GOBIN: folder });
+    const { success, text } = await capture(tool, args, { ...program.env, GOBIN: folder });
     if (!success) return say(`cannot build ${name}\n${tail(text)}`);
     await Deno.rename(`${folder}/${name}`, `${programsFolder()}/${name}`);
     say(`built ${name} in ${seconds()} (${count()})`);

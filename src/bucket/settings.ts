@@ -34,7 +34,7 @@ export async function readSettings(store: ObjectStore): Promise<BucketSettings> 
   let document: unknown;
   try {
     // version 1.1 takes `yes` and `on` for true, as writers of older files expect; maxAliasCount stops alias bombs.
-    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "silent" });
+    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "error" });
   } catch (cause) {
     throw invalid(store, "it is not valid YAML", cause);
   }
@@ -60,10 +60,8 @@ export async function stampChunkFormat(store: ObjectStore, chunkFormat: number):
   const { parseDocument } = await import("yaml");
   for (let tries = 1;; tries++) {
     const found = await store.read(SETTINGS_KEY, MAX_SETTINGS_BYTES);
-    const document = parseDocument(found ? new TextDecoder().decode(found.bytes) : "", {
-      version: "1.1",
-      logLevel: "silent",
-    });
+    // Not read as version 1.1: its writer would give mappings another shape, and what is not touched stays as it is.
+    const document = parseDocument(found ? new TextDecoder().decode(found.bytes) : "", { logLevel: "silent" });
     if (document.errors.length > 0) throw invalid(store, "it is not valid YAML", document.errors[0]);
     document.set("chunk_format", chunkFormat);
     const bytes = new TextEncoder().encode(document.toString({ indent: 4, lineWidth: 0 })) as Uint8Array<ArrayBuffer>;

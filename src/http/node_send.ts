@@ -50,7 +50,9 @@ function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
   };
   if (url.protocol !== "https:") return http.request(url, common);
   // Node takes `ca` in place of the known authorities, not beside them.
-  const ca = options.caCertificates?.length ? [...tls.rootCertificates, ...options.caCertificates] : undefined;
+  const ca = options.caCertificates?.length
+    ? [...tls.getCACertificates("default"), ...options.caCertificates]
+    : undefined;
   return https.request(url, {
     ...common,
     rejectUnauthorized: !options.insecure,

@@ -62,7 +62,8 @@ export function retryAfterMs(headers: Headers, now = Date.now()): number | undef
     // Docker Hub has been seen to send the moment as seconds since 1970.
     return Math.max(0, seconds > 1e9 ? seconds * 1000 - now : seconds * 1000);
   }
-  const date = Date.parse(text);
+  // A date starts with the day's name; the runtime would read other texts as dates too.
+  const date = /^[A-Z][a-z]+,? /.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 

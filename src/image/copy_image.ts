@@ -3,7 +3,7 @@ import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { type GraphBlob, type GraphManifest, type ImageGraph, loadGraph } from "./image_graph.ts";
+import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
 import { referrerGraphs } from "./referrers.ts";
 import { MIN_RANGED_BYTES, SourceBlob } from "./source_blob.ts";

@@ -1,10 +1,11 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { mapPool } from "../bytes/pool.ts";
-import type { BlobContent, ImageSource, ImageTarget, TargetLimits } from "../image/places.ts";
+import type { BlobContent, ImageSource, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
+import { manifestKind } from "../oci/media_types.ts";
 import { formatReference, type RegistryReference, tagOf } from "../oci/reference.ts";
 import { hasBlob, openBlob } from "../registry/blobs.ts";
 import { listRepositories, listTags } from "../registry/listing.ts";
@@ -114,20 +115,22 @@ export class RegistryTarget implements ImageTarget {
 
   /** As {@linkcode ImageTarget.findBlobs}. */
   async findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
-    const unique = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+    // A registry keeps manifests apart from blobs, and writing one takes no more than asking for it.
+    const unique = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()]
+      .filter((blob) => manifestKind(blob.mediaType) === undefined);
     const { signal } = this.#repository.connection.retry;
     const found = await mapPool(unique, CONCURRENT_CHECKS, (blob) => hasBlob(this.#repository, blob), signal);
     return new Set(unique.filter((_, index) => found[index]).map(({ digest }) => digest));
   }
 
   /** As {@linkcode ImageTarget.linkBlob}: a mount, where the source is another repository of the same registry. */
-  async linkBlob(blob: Descriptor, source: ImageSource): Promise<boolean> {
+  async linkBlob({ blob }: BlobContent, source: ImageSource): Promise<LinkResult> {
     if (!(source instanceof RegistrySource)) return false;
     const { connection, name } = source.repository;
     if (connection.registry !== this.#repository.connection.registry || name === this.#repository.name) return false;
     const outcome = await mountBlob(this.#repository, blob.digest, name);
     if (!outcome.mounted && outcome.session) this.#begun.set(blob.digest, outcome.session);
-    return outcome.mounted;
+    return outcome.mounted && "linked";
   }
 
   /** As {@linkcode ImageTarget.writeBlob}. */

@@ -65,6 +65,7 @@ export function serveRaw(answer: (head: string, connection: Deno.Conn) => Promis
   const heads: string[] = [];
   const running = new Set<Promise<void>>();
   const open = new Set<Deno.Conn>();
+  let isClosed = false;
   const serve = async (connection: Deno.Conn) => {
     open.add(connection);
     try {
@@ -92,6 +93,8 @@ export function serveRaw(answer: (head: string, connection: Deno.Conn) => Promis
     host: `127.0.0.1:${listener.addr.port}`,
     heads,
     async [Symbol.asyncDispose]() {
+      if (isClosed) return;
+      isClosed = true;
       listener.close();
       for (const connection of open) connection.close();
       await accepting;

@@ -87,7 +87,7 @@ async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo
 function summary(image: CopyReport, elapsedMs: number): string {
   const platforms = image.platforms > 1 ? `${count(image.platforms, "platform")}, ` : "";
   const verb = image.dry_run ? "would be copied" : "copied";
-  const linked = image.blobs_linked > 0 ? `, ${formatSize(image.bytes_linked)} of it server side` : "";
+  const linked = image.blobs_linked > 0 ? `, ${formatSize(image.bytes_linked)} of it by the store itself` : "";
   return [
     `${image.reference}@${image.digest}`,
     `${platforms}${count(image.blobs_copied, "blob")} ${verb} (${formatSize(image.bytes_copied)}${linked}), ` +
