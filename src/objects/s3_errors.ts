@@ -136,7 +136,10 @@ function describeUnreachable(error: ImageError, context: S3Context): ImageError 
   const hint = context.endpoint === undefined
     ? "Check the network and the proxy settings"
     : `Check the address "${context.endpoint}" and that its server is running`;
-  return new ImageError(error.code, `Cannot ${context.action}: ${lowerFirst(error.message)}`, { hint, cause: error });
+  return new ImageError(error.code, `Cannot ${context.action}: ${lowerFirst(error.message)}`, {
+    hint: error.hint ?? hint,
+    cause: error,
+  });
 }
 
 function accessHint(bucket: string): string {
