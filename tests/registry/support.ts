@@ -7,7 +7,7 @@ import type { Digest } from "../../src/oci/digest.ts";
 import { childrenOf, type Manifest, readManifest } from "../../src/oci/manifest.ts";
 import { parseReference, type RegistryReference } from "../../src/oci/reference.ts";
 import { RegistrySession, type RegistrySessionOptions } from "../../src/registry/session.ts";
-import { type RegistrySource } from "../../src/transports/registry.ts";
+import type { RegistrySource } from "../../src/transports/registry.ts";
 import type { TestImage } from "../support/images.ts";
 
 /** Reads a reference that is known to name a registry. */
