@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ImageError } from "../../src/errors.ts";
+import type { ImageError } from "../../src/errors.ts";
 import { readAuthFile } from "../../src/registry/auth_file.ts";
 import { askCredentialHelper } from "../../src/registry/credential_helper.ts";
 import type { Credentials } from "../../src/registry/credentials.ts";

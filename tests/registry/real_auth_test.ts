@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ImageError } from "../../src/errors.ts";
+import type { ImageError } from "../../src/errors.ts";
 import type { RegistrySession } from "../../src/registry/session.ts";
 import {
   listRegistryRepositories,
