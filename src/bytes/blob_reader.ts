@@ -91,12 +91,14 @@ export interface Filled {
  * go on with the buffer of what is returned.
  */
 export async function fill(reader: BlobReader, into: Uint8Array<ArrayBuffer>): Promise<Filled> {
+  // A view whose buffer was detached has no length any more.
+  const { byteLength: sizeBytes } = into;
   let { buffer } = into;
   let filled = 0;
-  while (filled < into.byteLength) {
-    const read = await reader.read(new Uint8Array(buffer, filled, into.byteLength - filled));
+  while (filled < sizeBytes) {
+    const read = await reader.read(new Uint8Array(buffer, filled, sizeBytes - filled));
     // At the end a reader may hand back an empty view of something else.
-    if (read.byteLength > 0 || read.buffer.byteLength === into.byteLength) buffer = read.buffer;
+    if (read.byteLength > 0 || read.buffer.byteLength === sizeBytes) buffer = read.buffer;
     if (read.byteLength === 0) return { bytes: new Uint8Array(buffer, 0, filled), ended: true };
     filled += read.byteLength;
   }
