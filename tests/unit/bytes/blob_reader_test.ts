@@ -156,7 +156,9 @@ Deno.test("readAll() reads up to the limit and refuses one byte more", { permiss
   await assert.rejects(readAll(bytesReader(numbered(1)), 0, "x"), (error) => isImageError(error, "invalid-input"));
 });
 
-Deno.test("fileReader() reads on from where the file stands, no further than asked, and closes it", async () => {
+Deno.test("fileReader() reads on from where the file stands, no further than asked, and closes it", {
+  permissions: { read: true, write: true },
+}, async () => {
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, numbered(1000));
