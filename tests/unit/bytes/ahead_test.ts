@@ -62,6 +62,15 @@ Deno.test("prefetched() throws an error after the bytes before it, and again", {
   await assert.rejects(reader.read(new Uint8Array(9)), failure);
 });
 
+Deno.test("prefetched() keeps what it read when the end comes as an empty view of another buffer", {
+  permissions: "none",
+}, async () => {
+  const source = stepReader([(into) => (into.set(numbered(3)), into.subarray(0, 3)), () => new Uint8Array(0)]);
+  await using reader = prefetched(source, { bufferBytes: 8, count: 2 });
+  await settle();
+  assert.deepEqual(await readAll(reader, 100, "stream"), numbered(3));
+});
+
 Deno.test("prefetched() stops reading and closes the source when it is closed", { permissions: "none" }, async () => {
   const source = countedReader(bytesReader(numbered(1000)));
   const reader = prefetched(source, { bufferBytes: 10, count: 2 });
@@ -257,10 +266,13 @@ Deno.test("readAhead() closes a range that was opened too late", { permissions: 
   const ranges = new Ranges(100, () => late.promise);
   const reader = readAhead(ranges.open, { sizeBytes: 100, partBytes: 10, parallel: 2 });
   const read = assert.rejects(reader.read(new Uint8Array(1)), (error) => isImageError(error, "aborted"));
-  const closing = reader[Symbol.asyncDispose]();
+  let isClosed = false;
+  const closing = reader[Symbol.asyncDispose]().then(() => isClosed = true);
+  await settle();
+  assert.equal(isClosed, false, "closing waits for what is still opening");
   late.resolve();
   await closing;
-  await read;
   assert.equal(ranges.closed, 2);
   assert.equal(ranges.active, 0);
+  await read;
 });

@@ -115,9 +115,18 @@ Deno.test(
 
 Deno.test("sleep() wakes in time, and leaves neither timer nor listener", { permissions: "none" }, async () => {
   const stop = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = stop.signal;
+  stop.signal.addEventListener = (
+    ...args: unknown[]
+  ) => (listeners++, addEventListener.apply(stop.signal, args as never));
+  stop.signal.removeEventListener = (
+    ...args: unknown[]
+  ) => (listeners--, removeEventListener.apply(stop.signal, args as never));
   const started = performance.now();
   await sleep(20, stop.signal);
   assert.ok(performance.now() - started >= 15);
+  assert.equal(listeners, 0);
   stop.abort(new Error("too late to matter"));
   await assert.rejects(sleep(60_000, stop.signal), /too late/);
 });
