@@ -74,7 +74,7 @@ Deno.test(
       const streamed = await unpacked(zstdReader(choppedReader(stored, random, [3, 500, 70_000][seed % 3]!), { what }));
       assert.equal(digestOf(streamed), digestOf(whole), `seed ${seed}`);
       assert.equal(streamed.byteLength, whole.byteLength, `seed ${seed}`);
-      }
+    }
   },
 );
 
