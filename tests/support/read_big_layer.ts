@@ -1,10 +1,11 @@
 /**
  * Reads a chunked layer of 1 GiB in a process of its own and prints, as JSON, how fast that was and how much memory it took
- * at most. Arguments: `stored` or `raw`, then `main` or the number of helper threads.
+ * at most. Arguments: `stored` or `raw`, then the number of helper threads (0: the main thread alone).
  */
 import process from "node:process";
 import { chunkKey } from "../../src/bucket/chunk_keys.ts";
-import { openChunkedLayer, openRawLayer } from "../../src/bucket/chunked_layer.ts";
+import { ChunkWorkers } from "../../src/bucket/chunk_workers.ts";
+import { type ChunkDecoder, openChunkedLayer, openRawLayer } from "../../src/bucket/chunked_layer.ts";
 import type { Recipe, RecipeChunk } from "../../src/bucket/recipe.ts";
 import { digestOf, Hasher } from "../../src/oci/digest.ts";
 import { zstdFrame } from "./chunked_layers.ts";
@@ -45,12 +46,14 @@ function bigLayer(): { store: MemoryStore; recipe: Recipe } {
   };
 }
 
-const [how = "stored"] = Deno.args;
+const [how = "stored", threads = "0"] = Deno.args;
+await using workers = new ChunkWorkers(Number(threads));
+const decode: ChunkDecoder | undefined = threads === "0" ? undefined : (...args) => workers.decode(...args);
 const { store, recipe } = bigLayer();
 const peakBeforeBytes = process.resourceUsage().maxRSS * 1024;
 const started = performance.now();
 await using reader = how === "raw"
-  ? openRawLayer(store, recipe, { diffId: recipe.diffId })
+  ? openRawLayer(store, recipe, { diffId: recipe.diffId, decode })
   : openChunkedLayer(store, recipe);
 let sizeBytes = 0;
 const hasher = new Hasher("sha256");
@@ -69,6 +72,7 @@ const isRight = how === "raw" ? sizeBytes === recipe.rawSizeBytes : hasher.diges
 console.log(
   JSON.stringify({
     isRight,
+    peakBeforeBytes,
     sizeBytes,
     seconds,
     peakBytes,
