@@ -1,11 +1,13 @@
 import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { blobPath, type Digest } from "../oci/digest.ts";
+import { blobFolder, blobPath, type Digest } from "../oci/digest.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
-import { SHA256_BLOBS_PREFIX } from "./keys.ts";
 
 /** Up to this many blobs are looked up one by one: a listing would not be cheaper. */
 const FEW_BLOBS = 3;
+
+/** What the keys of all blobs of a bucket begin with: it knows sha256 alone. */
+const BLOBS_PREFIX = blobFolder("sha256");
 
 /** Look-ups at once. */
 const PARALLEL_HEADS = 16;
@@ -45,7 +47,7 @@ async function listBlobs(
 ): Promise<readonly string[]> {
   const first = keys[0]!;
   const last = keys.at(-1)!;
-  for await (const page of store.list(SHA256_BLOBS_PREFIX, { startAfter: first.slice(0, -1) })) {
+  for await (const page of store.list(BLOBS_PREFIX, { startAfter: first.slice(0, -1) })) {
     for (const object of page) onObject(object.key, object.sizeBytes);
     const reached = page.at(-1)?.key;
     if (reached === undefined || reached >= last) return [];
@@ -59,5 +61,5 @@ async function listBlobs(
 
 /** Where in the space of sha256 digests a blob's key lies, from 0 to 1. */
 function position(key: string): number {
-  return Number.parseInt(key.slice(SHA256_BLOBS_PREFIX.length, SHA256_BLOBS_PREFIX.length + 12), 16) / 2 ** 48;
+  return Number.parseInt(key.slice(BLOBS_PREFIX.length, BLOBS_PREFIX.length + 12), 16) / 2 ** 48;
 }

@@ -6,6 +6,8 @@ import { blobPath, type Digest } from "../oci/digest.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { MEDIA_TYPES } from "../oci/media_types.ts";
 import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
+import { openLayer } from "./find_layer.ts";
+import type { Recipe } from "./recipe.ts";
 import { checkBucketDigest, type ImageTag, parseTagKey, referrersTag, tagKey, TAGS_PREFIX } from "./keys.ts";
 
 /** How many tags are read at once when a digest is looked for. */
@@ -21,6 +23,8 @@ export interface StoredTag {
 /** Images in a bucket: what lies where, over any object store. */
 export class ImageStore {
   readonly objects: ObjectStore;
+  /** Recipes read so far: the ranges of one layer need the same one. */
+  readonly #recipes = new Map<string, Promise<Recipe | undefined>>();
 
   /** An image store in the given objects. */
   constructor(objects: ObjectStore) {
@@ -63,17 +67,10 @@ export class ImageStore {
     return manifest;
   }
 
-  /** Opens a blob's bytes, or a range of them. Throws `not-found`. */
+  /** Opens a blob's bytes as the manifest means them, stored whole or in chunks, or a range of them. Throws `not-found`. */
   async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
-    try {
-      return await this.objects.open(blobPath(checkBucketDigest(blob.digest)), range);
-    } catch (error) {
-      if (!isImageError(error, "not-found")) throw error;
-      throw new ImageError("not-found", `There is no blob "${blob.digest}" in "${this.objects.name}"`, {
-        hint: error.hint,
-        cause: error,
-      });
-    }
+    checkBucketDigest(blob.digest);
+    return await openLayer(this.objects, blob, { range, recipes: this.#recipes });
   }
 
   /** Writes a manifest under its digest. */

@@ -7,9 +7,6 @@ export const SETTINGS_KEY = "s3lo.yaml";
 /** Prefix of every tag. */
 export const TAGS_PREFIX = "manifests/";
 
-/** Prefix of every blob that is named by a sha256 digest. */
-export const SHA256_BLOBS_PREFIX = "blobs/sha256/";
-
 const TAG_FILE = "/manifest.json";
 
 /** An image's name and one of its tags. */

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import { SETTINGS_KEY } from "./keys.ts";
 import { matchesGlob } from "./glob.ts";
@@ -34,7 +34,7 @@ export async function readSettings(store: ObjectStore): Promise<BucketSettings> 
   let document: unknown;
   try {
     // version 1.1 takes `yes` and `on` for true, as writers of older files expect; maxAliasCount stops alias bombs.
-    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "silent" });
+    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "error" });
   } catch (cause) {
     throw invalid(store, "it is not valid YAML", cause);
   }
@@ -50,6 +50,27 @@ export function settingsOf(settings: BucketSettings, image: string): ImageSettin
   const match = keys.find((key) => matchesGlob(key, image));
   const override = match === undefined ? {} : settings.images.get(match) ?? {};
   return { ...settings.default, ...override };
+}
+
+/**
+ * Notes in the configuration that layers are stored in chunks of the given format, before the first one is. Everything
+ * else in the file stays, comments too; somebody else's change in between is built upon.
+ */
+export async function stampChunkFormat(store: ObjectStore, chunkFormat: number): Promise<void> {
+  const { parseDocument } = await import("yaml");
+  for (let tries = 1;; tries++) {
+    const found = await store.read(SETTINGS_KEY, MAX_SETTINGS_BYTES);
+    // Not read as version 1.1: its writer would give mappings another shape, and what is not touched stays as it is.
+    const document = parseDocument(found ? new TextDecoder().decode(found.bytes) : "", { logLevel: "silent" });
+    if (document.errors.length > 0) throw invalid(store, "it is not valid YAML", document.errors[0]);
+    document.set("chunk_format", chunkFormat);
+    const bytes = new TextEncoder().encode(document.toString({ indent: 4, lineWidth: 0 })) as Uint8Array<ArrayBuffer>;
+    try {
+      return await store.write(SETTINGS_KEY, bytes, { condition: found ? { etag: found.etag } : { absent: true } });
+    } catch (error) {
+      if (!isImageError(error, "conflict") || tries >= 10) throw error;
+    }
+  }
 }
 
 function parseSettings(document: unknown, store: ObjectStore): BucketSettings {

@@ -66,13 +66,12 @@ export class Progress implements Disposable {
   #blobs = 0;
   #doneBlobs = 0;
   #drawnLines = 0;
-  readonly #timer: number;
+  readonly #timer: ReturnType<typeof setInterval>;
 
   /** Starts the display. */
   constructor(io: CommandIo) {
     this.#io = io;
     this.#timer = setInterval(() => io.isLive ? this.#draw() : this.#beat(), io.isLive ? REDRAW_MS : HEARTBEAT_MS);
-    Deno.unrefTimer(this.#timer);
   }
 
   /** Takes an event of the copy. */
@@ -98,7 +97,7 @@ export class Progress implements Disposable {
       const row = this.#rows.get(event.blob.digest);
       this.#doneBytes += event.blob.size - (row?.doneBytes ?? event.blob.size);
       this.#rows.delete(event.blob.digest);
-      const verb = event.linked ? "Linked" : "Copied";
+      const verb = { moved: "Copied", linked: "Linked", present: "Skipped" }[event.how];
       this.#say(`${verb} ${event.role} ${shortDigest(event.blob.digest)}  ${formatSize(event.blob.size)}`);
     } else if (event.kind === "resumed") {
       this.#say(`Resuming ${shortDigest(event.blob.digest)} at byte ${event.position}: ${event.reason}`);

@@ -1,10 +1,11 @@
-import { ImageError } from "../errors.ts";
+import type { ImageError } from "../errors.ts";
 import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
+import { openSource, openTarget, pairTags } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
 
@@ -66,7 +67,7 @@ export async function copyCommand(
 ): Promise<CopyOutcome> {
   const platforms = parsePlatforms(options.platforms ?? []);
   if (!options.allTags) return { images: [await copyOne(session, source, target, platforms, options)], failures: [] };
-  const pairs = await session.pairTags(source, target);
+  const pairs = await pairTags(session, source, target);
   const images: CopyReport[] = [];
   const failures: { reference: string; error: ImageError }[] = [];
   for (const pair of pairs) {
@@ -84,8 +85,8 @@ async function copyOne(
   platforms: ReturnType<typeof parsePlatforms>,
   options: CopyCommandOptions,
 ): Promise<CopyReport> {
-  await using source = await session.openSource(sourceText);
-  await using target = await session.openTarget(targetText, options);
+  await using source = await openSource(session, sourceText);
+  await using target = await openTarget(session, targetText, options);
   options.onImage?.(source.name, target.name);
   const root = await source.root();
   const selection: Selection = platforms.length > 0

@@ -9,6 +9,7 @@ import { isObject, type JsonObject } from "../oci/json.ts";
 import { attestedDigest, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
 import { formatPlatform, parsePlatform, parsePlatformObject, type Platform } from "../oci/platform.ts";
+import { openSource } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 
 /** How many platforms are read at once. */
@@ -83,7 +84,7 @@ export async function inspectCommand(
   reference: string,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<InspectReport> {
-  await using source = await session.openSource(reference);
+  await using source = await openSource(session, reference);
   const original = await source.root();
   const root = options.platform === undefined
     ? original
@@ -115,7 +116,7 @@ export async function rawManifest(
   reference: string,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<Uint8Array> {
-  await using source = await session.openSource(reference);
+  await using source = await openSource(session, reference);
   const root = await source.root();
   if (options.platform === undefined) return root.bytes;
   return (await selectPlatforms(source, root, [parsePlatform(options.platform)])).root.bytes;

@@ -1,11 +1,6 @@
 import { isDigestTag } from "../bucket/keys.ts";
+import { type ListedImage, listImages } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
-
-/** One image and its tags; the JSON of docs/json.md. */
-export interface ListedImage {
-  readonly name: string;
-  readonly tags: readonly string[];
-}
 
 /** What a listing gives. */
 export interface ListReport {
@@ -20,7 +15,7 @@ export async function listCommand(
   location: string,
   options: { readonly all?: boolean } = {},
 ): Promise<ListReport> {
-  const listed = await session.listImages(location);
+  const listed = await listImages(session, location);
   const shown = options.all
     ? listed
     : listed.map((image) => ({ ...image, tags: image.tags.filter((tag) => !isDigestTag(tag)) }));

@@ -3,10 +3,10 @@ import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { type GraphBlob, type GraphManifest, type ImageGraph, loadGraph } from "./image_graph.ts";
+import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
 import { referrerGraphs } from "./referrers.ts";
-import { SourceBlob } from "./source_blob.ts";
+import { MIN_RANGED_BYTES, SourceBlob } from "./source_blob.ts";
 
 /** What a copy tells while it runs. Events observe; nothing they do changes the copy. */
 export type CopyEvent =
@@ -14,12 +14,12 @@ export type CopyEvent =
   | { readonly kind: "planned"; readonly blobs: readonly Descriptor[]; readonly presentBlobs: readonly Descriptor[] }
   | { readonly kind: "blob-started"; readonly blob: Descriptor; readonly role: GraphBlob["role"] }
   | { readonly kind: "blob-bytes"; readonly blob: Descriptor; readonly count: number }
-  /** `linked`: the target took the blob over without its bytes passing through here. */
+  /** `linked`: the target took the blob over without its bytes passing through here; `present`: it had it, as it turned out. */
   | {
     readonly kind: "blob-done";
     readonly blob: Descriptor;
     readonly role: GraphBlob["role"];
-    readonly linked: boolean;
+    readonly how: "moved" | "linked" | "present";
   }
   /** A download broke and goes on at `position`. */
   | { readonly kind: "resumed"; readonly blob: Descriptor; readonly position: number; readonly reason: string }
@@ -58,6 +58,9 @@ export interface CopyResult {
   /** Manifests that refer to the image and came along. */
   readonly referrers: readonly Descriptor[];
 }
+
+/** Ranges in flight at once, over all blobs: each holds one buffer. */
+const MAX_RANGES = 8;
 
 /** Blobs in flight at once where nobody says otherwise. */
 export const DEFAULT_CONCURRENT_BLOBS = 6;
@@ -98,7 +101,9 @@ export async function copyImage(
   const missing = blobs.filter((each) => !present.has(each.blob.digest));
   const presentBlobs = blobs.filter((each) => present.has(each.blob.digest)).map((each) => each.blob);
   options.onEvent?.({ kind: "planned", blobs: missing.map((each) => each.blob), presentBlobs });
-  const linked = options.dryRun ? [] : await moveBlobs(source, target, missing, options);
+  const moved = options.dryRun
+    ? missing.map(({ blob }): MovedBlob => ({ blob, how: "moved" }))
+    : await moveBlobs(source, target, missing, options);
   if (!options.dryRun) {
     // One that refers to a subject is written even when it is there: the target may not know yet that it refers.
     const unwritten = ({ manifest }: GraphManifest) =>
@@ -108,49 +113,61 @@ export async function copyImage(
     await target.publish(root);
     options.onEvent?.({ kind: "published", digest: root.descriptor.digest });
   }
-  const linkedDigests = new Set(linked);
+  const byHow = (how: MovedBlob["how"]) => moved.filter((each) => each.how === how).map((each) => each.blob);
   return {
     root,
     manifests: graph.manifests,
-    movedBlobs: missing.filter((each) => !linkedDigests.has(each.blob.digest)).map((each) => each.blob),
-    linkedBlobs: missing.filter((each) => linkedDigests.has(each.blob.digest)).map((each) => each.blob),
-    presentBlobs,
+    movedBlobs: byHow("moved"),
+    linkedBlobs: byHow("linked"),
+    presentBlobs: [...presentBlobs, ...byHow("present")],
     foreignBlobs: graph.foreign,
     referrers: referrers.map((each) => each.manifests[0]!.manifest.descriptor),
   };
 }
 
-/** Brings every blob over; gives the digests of those that the target took by itself. */
+/** A blob and how it got to the target. */
+interface MovedBlob {
+  readonly blob: Descriptor;
+  readonly how: "moved" | "linked" | "present";
+}
+
+/** Brings every blob over. */
 async function moveBlobs(
   source: ImageSource,
   target: ImageTarget,
   blobs: readonly GraphBlob[],
   options: CopyOptions,
-): Promise<Digest[]> {
+): Promise<readonly MovedBlob[]> {
   const limit = Math.min(options.concurrentBlobs ?? DEFAULT_CONCURRENT_BLOBS, target.limits.concurrentBlobs);
-  const linked = await mapPool(blobs, limit, async (each, signal) => {
+  const parallelRanges = rangesPerBlob(blobs, limit, source);
+  return await mapPool(blobs, limit, async (each, signal) => {
     const { blob, role } = each;
     options.onEvent?.({ kind: "blob-started", blob, role });
     try {
-      const isLinked = await target.linkBlob(blob, source);
-      if (!isLinked) {
-        await target.writeBlob(
-          new SourceBlob(source, blob, {
-            signal,
-            label: blobLabel(each, source),
-            onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),
-            onResume: (error, position) =>
-              options.onEvent?.({ kind: "resumed", blob, position, reason: messageOf(error) }),
-          }),
-        );
-      }
-      options.onEvent?.({ kind: "blob-done", blob, role, linked: isLinked });
-      return isLinked ? [blob.digest] : [];
+      const content = new SourceBlob(source, blob, {
+        signal,
+        parallelRanges,
+        label: blobLabel(each, source),
+        onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),
+        onResume: (error, position) => options.onEvent?.({ kind: "resumed", blob, position, reason: messageOf(error) }),
+      });
+      const linked = await target.linkBlob(content, source);
+      if (!linked) await target.writeBlob(content);
+      options.onEvent?.({ kind: "blob-done", blob, role, how: linked || "moved" });
+      return { blob, how: linked || "moved" as const };
     } catch (error) {
       throw blobError(error, each, source, target);
     }
   }, options.signal);
-  return linked.flat();
+}
+
+/**
+ * How many ranges of one blob are read at once. Several blobs in flight keep the network busy by themselves; a few large
+ * ones need ranges for that. All ranges of a copy together stay within {@linkcode MAX_RANGES}.
+ */
+function rangesPerBlob(blobs: readonly GraphBlob[], limit: number, source: ImageSource): number {
+  const large = blobs.filter((each) => each.blob.size >= MIN_RANGED_BYTES).length;
+  return Math.max(1, Math.min(source.parallelRanges, Math.floor(MAX_RANGES / Math.max(1, Math.min(large, limit)))));
 }
 
 /** Writes manifests from the deepest level up, so that none is there before what it names. */

@@ -60,6 +60,12 @@ export interface TargetLimits {
 }
 
 /**
+ * What became of a blob that the target was to take over by itself: done, found to be there already, or (false) not
+ * possible for this pair of places.
+ */
+export type LinkResult = "linked" | "present" | false;
+
+/**
  * A place that one image is written to, opened for one reference. Leaving its scope removes what was half-written.
  *
  * Order of calls: `plan`, `findBlobs`, blobs in any order, then child manifests before their parents, then `publish` last.
@@ -77,10 +83,11 @@ export interface ImageTarget extends AsyncDisposable {
   /** Which of these blobs the target holds already, whole: they need not be written. Asked for all at once, to save requests. */
   findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>>;
   /**
-   * Takes a blob over from the source without its bytes passing through here (server-side copy, mount); false when that
-   * is not possible for this pair.
+   * Takes a blob over from the source without its bytes passing through here (server-side copy, mount).
+   *
+   * `content`: the blob, for a target that checks it first where that is cheap.
    */
-  linkBlob(blob: Descriptor, source: ImageSource): Promise<boolean>;
+  linkBlob(content: BlobContent, source: ImageSource): Promise<LinkResult>;
   /** Writes one blob; it is visible only after all of it was accepted. Writing one that is there is fine. */
   writeBlob(content: BlobContent): Promise<void>;
   /** Writes a manifest under its digest. */

@@ -45,6 +45,7 @@ export function resumingReader(
       const size = position < end && !range.isWhole ? Math.min(into.byteLength, end - position) : into.byteLength;
       while (true) {
         if (into.byteLength === 0 || (position >= end && !inner)) return into.subarray(0, 0);
+        signal?.throwIfAborted();
         const capacity = into.buffer.byteLength;
         try {
           const piece = await read(size, into);

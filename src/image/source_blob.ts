@@ -1,4 +1,5 @@
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
+import { readAhead } from "../bytes/read_ahead.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
 import { algorithmOf, Hasher } from "../oci/digest.ts";
 import { ImageError } from "../errors.ts";
@@ -12,10 +13,18 @@ const SNAPSHOT_BYTES = 8 * 1024 * 1024;
 /** How many states are kept: the newest ones, and the start. */
 const MAX_SNAPSHOTS = 64;
 
+/** Length of one range, where several are read at once. */
+const RANGE_BYTES = 8 * 1024 * 1024;
+
+/** Blobs from this size on are read in several ranges at once, where the source can. */
+export const MIN_RANGED_BYTES = 4 * RANGE_BYTES;
+
 /** What to tell of a blob while it is read. */
 export interface SourceBlobOptions extends ResumeOptions {
   /** Told of bytes as they are handed out. */
   readonly onBytes?: ((count: number) => void) | undefined;
+  /** How many ranges may be read at once. Default 1. */
+  readonly parallelRanges?: number;
   /** What the blob is called in errors; by default its digest. */
   readonly label?: string | undefined;
 }
@@ -54,11 +63,21 @@ export class SourceBlob implements BlobContent {
   #openAt(start: number): BlobReader {
     const embedded = embeddedBytes(this.blob);
     if (embedded) return bytesReader(embedded.subarray(start));
-    return resumingReader(
-      (range) => this.#source.openBlob(this.blob, range),
-      { start, length: this.blob.size - start, isWhole: start === 0 },
-      this.#options,
-    );
+    const { size } = this.blob;
+    const parallel = this.#options.parallelRanges ?? 1;
+    if (parallel > 1 && size - start >= MIN_RANGED_BYTES) {
+      return readAhead((range) => Promise.resolve(this.#resuming({ ...range, isWhole: false })), {
+        start,
+        sizeBytes: size,
+        partBytes: RANGE_BYTES,
+        parallel,
+      });
+    }
+    return this.#resuming({ start, length: size - start, isWhole: start === 0 });
+  }
+
+  #resuming(range: { start: number; length: number; isWhole: boolean }): BlobReader {
+    return resumingReader((part) => this.#source.openBlob(this.blob, part), range, this.#options);
   }
 
   #remember(progress: Progress): void {

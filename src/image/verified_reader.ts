@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
-import { Hasher } from "../oci/digest.ts";
+import type { Hasher } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 
 /** A reader's state: how far it is, and the digest of everything up to there. */

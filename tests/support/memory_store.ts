@@ -43,6 +43,7 @@ interface StoredObject {
 /** A store in memory. */
 export class MemoryStore implements ObjectStore {
   readonly name: string;
+  readonly isLocal = false;
   readonly parallelRanges = 4;
   readonly hooks: MemoryStoreHooks;
   /** How often each request was made. */

@@ -1,99 +1,30 @@
 import { ImageError, isImageError } from "../errors.ts";
-import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { copyChunkedLayer } from "../bucket/chunk_copy.ts";
+import { CHUNK_FORMAT, recipeKey } from "../bucket/chunk_keys.ts";
+import { ChunkPresence } from "../bucket/chunk_presence.ts";
 import { findStoredBlobs } from "../bucket/find_blobs.ts";
 import type { ImageStore } from "../bucket/image_store.ts";
 import { checkBucketDigest } from "../bucket/keys.ts";
-import { readSettings, settingsOf } from "../bucket/settings.ts";
-import type { BlobContent, ImageSource, ImageTarget } from "../image/places.ts";
-import type { WriteCondition } from "../objects/object_store.ts";
+import { readSettings, settingsOf, stampChunkFormat } from "../bucket/settings.ts";
+import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../image/places.ts";
+import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-
-/** Which image of a bucket a place is. */
-export interface BucketImage {
-  readonly store: ImageStore;
-  readonly image: string;
-  readonly tag: string | undefined;
-  readonly digest: Digest | undefined;
-  /** The reference as the user wrote it. */
-  readonly name: string;
-}
-
-/** Reads one image of a bucket. */
-export class BucketSource implements ImageSource {
-  readonly name: string;
-  readonly parallelRanges: number;
-  readonly image: BucketImage;
-
-  /** A source for one image; nothing is read yet. */
-  constructor(image: BucketImage) {
-    this.image = image;
-    this.name = image.name;
-    this.parallelRanges = image.store.objects.parallelRanges;
-  }
-
-  /** See {@linkcode ImageSource.root}. */
-  async root(): Promise<Manifest> {
-    const { store, image, tag, digest } = this.image;
-    if (tag === undefined) {
-      if (digest === undefined) {
-        throw new ImageError("invalid-reference", `Invalid reference "${this.name}": it names no tag`);
-      }
-      return await store.readDigest(image, digest);
-    }
-    const stored = await store.readTag(image, tag);
-    if (!stored) throw await this.#notFound(tag);
-    if (digest !== undefined && stored.manifest.descriptor.digest !== digest) {
-      throw new ImageError(
-        "digest-mismatch",
-        `Cannot use "${this.name}": the tag is "${stored.manifest.descriptor.digest}" now`,
-      );
-    }
-    return stored.manifest;
-  }
-
-  /** See {@linkcode ImageSource.manifest}. */
-  async manifest(child: Descriptor): Promise<Manifest> {
-    return await this.image.store.readChild(child);
-  }
-
-  /** See {@linkcode ImageSource.openBlob}. */
-  async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
-    return await this.image.store.openBlob(blob, range);
-  }
-
-  /** See {@linkcode ImageSource.referrers}. */
-  async referrers(subject: Digest): Promise<readonly Descriptor[]> {
-    return await this.image.store.referrers(this.image.image, subject);
-  }
-
-  /** Nothing is held open. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async #notFound(tag: string): Promise<ImageError> {
-    const { store, image } = this.image;
-    const others = await store.listTags(image).catch(() => []);
-    const shown = others.slice(0, 8).map((each) => each.tag).join(", ");
-    return new ImageError(
-      "not-found",
-      `Cannot find "${this.name}": there is no tag "${tag}" of image "${image}" in "${store.objects.name}"`,
-      {
-        hint: others.length > 0
-          ? `Use one of its tags: ${shown}${others.length > 8 ? ", …" : ""}`
-          : `List what is there with: s3lo list ${store.objects.name}`,
-      },
-    );
-  }
-}
+import { layerCompression } from "../oci/media_types.ts";
+import { type BucketImage, BucketSource } from "./bucket_source.ts";
 
 /** How a bucket is written to. */
 export interface BucketTargetOptions {
   /** Whether a protected tag may be replaced all the same. */
   readonly force?: boolean;
   readonly concurrentBlobs: number;
+}
+
+/** The chunk formats of the two sides of a copy. */
+interface ChunkFormats {
+  readonly sourceFormat: number;
+  readonly targetFormat: number;
 }
 
 /** Writes one image into a bucket: blobs under their digests, the tag last. */
@@ -105,6 +36,9 @@ export class BucketTarget implements ImageTarget {
   #condition: WriteCondition | undefined;
   /** The tag as it was when the copy was planned; without a digest where it could not be read. */
   #current: { readonly digest?: Digest } | undefined;
+
+  #chunkFormat: Promise<ChunkFormats> | undefined;
+  #presence: ChunkPresence | undefined;
 
   /** A target for one tag; nothing is written yet. */
   constructor(image: BucketImage & { readonly tag: string }, options: BucketTargetOptions) {
@@ -139,11 +73,37 @@ export class BucketTarget implements ImageTarget {
     return await findStoredBlobs(this.#image.store.objects, blobs);
   }
 
-  /** See {@linkcode ImageTarget.linkBlob}. */
-  async linkBlob(blob: Descriptor, source: ImageSource): Promise<boolean> {
-    if (!(source instanceof BucketSource)) return false;
+  /** See {@linkcode ImageTarget.linkBlob}. Chunks stay chunks; a blob that lies whole is copied by the store itself. */
+  async linkBlob(content: BlobContent, source: ImageSource): Promise<LinkResult> {
+    if (!(source instanceof BucketSource) || !source.isShared) return false;
+    const [from, to] = [source.image.store.objects, this.#image.store.objects];
+    const { blob } = content;
+    if (layerCompression(blob.mediaType) === "zstd") {
+      const copied = await this.#linkChunks(blob, from);
+      if (copied) return copied;
+    }
+    // Where reading costs nothing the bytes are checked first; a far store's copy is checked by length, and by whoever reads.
+    if (from.isLocal && to.isLocal) await drain(content);
     const key = blobPath(blob.digest);
-    return await this.#image.store.objects.copyFrom(source.image.store.objects, key, key, blob.size, { isBlob: true });
+    return await to.copyFrom(from, key, key, blob.size, { isBlob: true }) && "linked";
+  }
+
+  async #linkChunks(layer: Descriptor, from: ObjectStore): Promise<LinkResult> {
+    const to = this.#image.store.objects;
+    if (await from.head(recipeKey(layer.digest)) === undefined) return false;
+    this.#chunkFormat ??= this.#prepareChunks(from, to);
+    const formats = await this.#chunkFormat;
+    const presence = this.#presence ??= new ChunkPresence(to);
+    const copied = await copyChunkedLayer(from, to, { layer, ...formats, presence });
+    return copied ? copied.chunksCopied > 0 || copied.kind === "whole" ? "linked" : "present" : false;
+  }
+
+  /** Finds out in which format chunks are cut on both sides, and notes it in a target that has none yet. */
+  async #prepareChunks(from: ObjectStore, to: ObjectStore): Promise<ChunkFormats> {
+    const [source, target] = await Promise.all([readSettings(from), readSettings(to)]);
+    const format = source.chunkFormat ?? CHUNK_FORMAT;
+    if (target.chunkFormat === undefined) await stampChunkFormat(to, format);
+    return { sourceFormat: format, targetFormat: target.chunkFormat ?? format };
   }
 
   /** See {@linkcode ImageTarget.writeBlob}. */
@@ -201,5 +161,14 @@ export class BucketTarget implements ImageTarget {
         hint: "Use another tag, or --force to replace it",
       },
     );
+  }
+}
+
+/** Reads a blob to its end, for the check that is at the end. */
+async function drain(content: BlobContent): Promise<void> {
+  await using reader = await content.open();
+  let buffer = new Uint8Array(1024 * 1024);
+  for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
+    buffer = new Uint8Array(piece.buffer);
   }
 }
