@@ -6,7 +6,7 @@ for (const [how, threads] of [["stored", 0], ["raw", 0], ["raw", 1]] as const) {
   const name = `a layer of 1 GiB in chunks is read ${how}${
     threads > 0 ? " with a helper thread" : ""
   } within 300 MiB of memory`;
-  Deno.test(name, { permissions: { run: [Deno.execPath()], read: true } }, async () => {
+  Deno.test(name, { permissions: { run: [Deno.execPath()] } }, async () => {
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", "--allow-all", SCRIPT, how, `${threads}`],
     }).output();
