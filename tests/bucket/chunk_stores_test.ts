@@ -59,6 +59,7 @@ async function checkCopies(source: ObjectStore, target: ObjectStore): Promise<vo
     assert.deepEqual(await readAll(raw, 1e8, "layer"), layer.raw);
   }
   assert.deepEqual(copied, [3, 1]);
+  assert.equal((await copyChunkedLayer(source, target, { layer: layers[1].descriptor }))?.chunksCopied, 0);
   await checkDamage(target, layers[0]);
 }
 
