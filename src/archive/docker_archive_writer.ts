@@ -211,7 +211,8 @@ class DockerArchiveWriter {
     const names = this.#image.names.map((name) => parseImageName(name));
     const dockerManifest = [{
       Config: blobPath(this.#content.config.digest),
-      RepoTags: names.map((name) => name.familiar),
+      // Full names: podman puts short ones under "localhost/", Docker reads both alike.
+      RepoTags: names.map((name) => name.full),
       Layers: layers.map((layer) => blobPath(layer.written)),
     }];
     // A layout must be whole: with layers left out only Docker's own list remains, which may name what is not there.
