@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
-import { chunksOf, decompressReader } from "../bytes/decompress.ts";
+import { rawTarReader } from "../bytes/decompress.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../oci/digest.ts";
 import type { ImageManifest, Manifest } from "../oci/manifest.ts";
@@ -178,7 +178,7 @@ class DockerArchiveWriter {
       name: blobPath(written),
       sizeBytes,
       open: async () => {
-        const tar = decompressReader(await open(), "zstd", what);
+        const tar = rawTarReader(await open(), "zstd", { what });
         return verifiedReader(tar, { digest: written, size: sizeBytes }, `the tar of ${what}`);
       },
     });
@@ -190,9 +190,8 @@ class DockerArchiveWriter {
     const file = await spool(compressed, what, this.#options);
     try {
       const open = () => Promise.resolve(file.reader(0, file.sizeBytes));
-      let sizeBytes = 0;
-      await using tar = decompressReader(await open(), "zstd", what);
-      for await (const chunk of chunksOf(tar)) sizeBytes += chunk.byteLength;
+      await using tar = rawTarReader(await open(), "zstd", { what });
+      const sizeBytes = await countBytes(tar);
       return { ...member(sizeBytes, open), [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
     } catch (error) {
       await file[Symbol.asyncDispose]();
@@ -252,6 +251,17 @@ class DockerArchiveWriter {
       layers: descriptors,
       ...(Object.keys(this.#content.annotations).length > 0 ? { annotations: this.#content.annotations } : {}),
     });
+  }
+}
+
+async function countBytes(reader: BlobReader): Promise<number> {
+  let count = 0;
+  let buffer = new Uint8Array(1 << 18);
+  while (true) {
+    const piece = await reader.read(buffer);
+    if (piece.byteLength === 0) return count;
+    count += piece.byteLength;
+    buffer = new Uint8Array(piece.buffer);
   }
 }
 
