@@ -45,10 +45,13 @@ export async function nodeSend(request: HttpRequest, options: HttpOptions): Prom
 
 /** Writes the body piece by piece; a body that fails or ends short destroys the request, so the server never sees it whole. */
 async function sendStream(outgoing: http.ClientRequest, body: StreamedBody): Promise<void> {
-  let left = body.sizeBytes;
+  let left = body.sizeBytes ?? Infinity;
   while (left > 0) {
     const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
-    if (piece.byteLength === 0) throw new Error(`the body ended ${left} bytes early`);
+    if (piece.byteLength === 0) {
+      if (body.sizeBytes === undefined) break;
+      throw new Error(`the body ended ${left} bytes early`);
+    }
     left -= piece.byteLength;
     if (!outgoing.write(piece)) await once(outgoing, "drain");
   }
