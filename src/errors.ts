@@ -37,7 +37,8 @@ export interface ImageErrorOptions {
 /**
  * The one error class of s3lo.
  *
- * The message is one line for a person: sentence case, action first, values quoted, no final period, no secrets.
+ * The message is one line for a person: sentence case, action first, values quoted, no final period, no secrets. Message and
+ * hint go through {@linkcode printable}, so text of the outside world that they quote cannot steer a terminal.
  */
 export class ImageError extends Error {
   /** Which kind of failure this is. */
@@ -47,10 +48,10 @@ export class ImageError extends Error {
 
   /** Makes an error of the given kind; see {@linkcode ErrorCode}. */
   constructor(code: ErrorCode, message: string, options: ImageErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(printable(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ImageError";
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint === undefined ? undefined : printable(options.hint);
   }
 }
 
@@ -62,4 +63,21 @@ export function isImageError(error: unknown, code?: ErrorCode): error is ImageEr
 /** The text of any thrown value, for use inside another message. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Control characters, marks that reorder or break a line, and halves of surrogate pairs: nothing that a line of text needs. */
+// deno-lint-ignore no-control-regex
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Surrogate}/gu;
+
+/**
+ * Text of the outside world made safe for a line of output: white-space controls become spaces, every other character that
+ * could steer a terminal (escape sequences, direction marks) becomes `?`.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => /\s/.test(character) ? " " : "?");
+}
+
+/** The beginning of a text, marked where it was cut, so that a message which quotes it stays readable. */
+export function clipped(text: string, maxLength = 80): string {
+  return text.length > maxLength ? `${text.slice(0, maxLength - 3)}...` : text;
 }

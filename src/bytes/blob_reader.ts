@@ -33,7 +33,10 @@ export function bytesReader(bytes: Uint8Array): BlobReader {
   };
 }
 
-/** A reader of a web stream of bytes, for example the body of a `fetch` response. */
+/**
+ * A reader of a web byte stream, for example the body of a `fetch` response; it reads straight into the consumer's buffer.
+ * Closing it early cancels the stream; a read that waits then fails with `aborted`.
+ */
 export function streamReader(stream: ReadableStream<Uint8Array<ArrayBuffer>>): BlobReader {
   const reader = stream.getReader({ mode: "byob" });
   let ended = false;
@@ -41,8 +44,11 @@ export function streamReader(stream: ReadableStream<Uint8Array<ArrayBuffer>>): B
     async read(into) {
       if (ended || into.byteLength === 0) return into.subarray(0, 0);
       const { done, value } = await reader.read(into);
-      if (done) ended = true;
-      return value ?? new Uint8Array(0);
+      // A cancelled stream takes the buffer with it; that must not look like the end of the bytes.
+      if (!value) throw new ImageError("aborted", "Stopped reading: the stream was closed");
+      // The last bytes can come together with `done`.
+      ended = done;
+      return value;
     },
     async [Symbol.asyncDispose]() {
       if (!ended) await reader.cancel().catch(() => {});
@@ -51,9 +57,12 @@ export function streamReader(stream: ReadableStream<Uint8Array<ArrayBuffer>>): B
   };
 }
 
-/** A reader of an open file; closing the reader closes the file. Reads on from the file's position, `length` bytes at most. */
+/**
+ * A reader of an open file; closing the reader closes the file. Reads on from the file's position, `length` bytes at most.
+ */
 export function fileReader(file: Deno.FsFile, length = Number.MAX_SAFE_INTEGER): BlobReader {
   let left = length;
+  let closed = false;
   return {
     async read(into) {
       const wanted = into.subarray(0, Math.min(into.byteLength, left));
@@ -62,7 +71,8 @@ export function fileReader(file: Deno.FsFile, length = Number.MAX_SAFE_INTEGER):
       return wanted.subarray(0, count);
     },
     [Symbol.asyncDispose]() {
-      file.close();
+      if (!closed) file.close();
+      closed = true;
       return Promise.resolve();
     },
   };
@@ -76,17 +86,18 @@ export interface Filled {
   readonly ended: boolean;
 }
 
-/** Reads until `into` (a view of a whole buffer) is full or the stream ends. */
+/**
+ * Reads until `into` is full or the stream ends. `into` must be a view of a whole buffer, which is lost when reading fails;
+ * go on with the buffer of what is returned.
+ */
 export async function fill(reader: BlobReader, into: Uint8Array<ArrayBuffer>): Promise<Filled> {
-  let buffer = into.buffer;
+  let { buffer } = into;
   let filled = 0;
   while (filled < into.byteLength) {
     const read = await reader.read(new Uint8Array(buffer, filled, into.byteLength - filled));
-    if (read.byteLength === 0) {
-      if (read.buffer.byteLength > 0) buffer = read.buffer;
-      return { bytes: new Uint8Array(buffer.byteLength > 0 ? buffer : new ArrayBuffer(0), 0, filled), ended: true };
-    }
-    buffer = read.buffer;
+    // At the end a reader may hand back an empty view of something else.
+    if (read.byteLength > 0 || read.buffer.byteLength === into.byteLength) buffer = read.buffer;
+    if (read.byteLength === 0) return { bytes: new Uint8Array(buffer, 0, filled), ended: true };
     filled += read.byteLength;
   }
   return { bytes: new Uint8Array(buffer, 0, filled), ended: false };
@@ -119,12 +130,20 @@ export async function readAll(reader: BlobReader, maxBytes: number, what: string
   return bytes;
 }
 
-/** The bytes of a reader as a web byte stream, for APIs that ask for one; cancelling the stream closes the reader. */
+/**
+ * The bytes of a reader as a web stream, for APIs that ask for one. The reader is closed when it ended or failed, and when
+ * the stream is cancelled.
+ */
 export function toStream(reader: BlobReader, chunkBytes = 256 * 1024): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     async pull(controller) {
-      const piece = await reader.read(new Uint8Array(chunkBytes));
-      if (piece.byteLength > 0) return controller.enqueue(piece);
+      try {
+        const piece = await reader.read(new Uint8Array(chunkBytes));
+        if (piece.byteLength > 0) return controller.enqueue(piece);
+      } catch (error) {
+        await reader[Symbol.asyncDispose]();
+        throw error;
+      }
       await reader[Symbol.asyncDispose]();
       controller.close();
     },

@@ -38,7 +38,8 @@ export async function mapPool<T, R>(
   const combined = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
   const results: R[] = [];
   const errors: unknown[] = [];
-  const entries = [...items].entries();
+  const all = [...items];
+  const entries = all.entries();
   const worker = async () => {
     for (const [index, item] of entries) {
       if (combined.aborted) return;
@@ -51,7 +52,7 @@ export async function mapPool<T, R>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, limit) }, worker));
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(limit, all.length)) }, worker));
   if (errors.length > 0) throw errors[0];
   signal?.throwIfAborted();
   return results;

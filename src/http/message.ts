@@ -57,6 +57,7 @@ export function guardedReader(reader: BlobReader | undefined, request: HttpReque
         return await reader.read(into);
       } catch (error) {
         if (request.signal?.aborted) throw new ImageError("aborted", "Stopped", { cause: request.signal.reason });
+        if (error instanceof ImageError) throw error;
         throw connectionError(request.url, error);
       }
     },

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { ImageError } from "../errors.ts";
+import { ImageError, messageOf } from "../errors.ts";
 import { algorithmOf, type Digest, digestOf, parseDigest } from "./digest.ts";
 import { Members } from "./json.ts";
 import { parsePlatformObject, type Platform } from "./platform.ts";
@@ -23,6 +23,10 @@ export interface Descriptor {
   readonly artifactType?: string;
 }
 
+const MEMBERS: ReadonlySet<string> = new Set(
+  ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"],
+);
+
 /**
  * Reads a descriptor out of parsed JSON; members that the specification does not name are ignored.
  *
@@ -30,13 +34,14 @@ export interface Descriptor {
  */
 export function parseDescriptor(value: unknown, what: string): Descriptor {
   const members = new Members(value, what);
+  members.refuseLookalikes(MEMBERS);
   const digestText = members.string("digest");
   if (digestText === undefined) throw members.missing("digest");
   let digest: Digest;
   try {
     digest = parseDigest(digestText);
   } catch (cause) {
-    throw new ImageError("invalid-input", `Invalid ${what}: ${(cause as Error).message}`, { cause });
+    throw new ImageError("invalid-input", `Invalid ${what}: ${messageOf(cause)}`, { cause });
   }
   const size = members.size("size");
   if (size === undefined) throw members.missing("size");

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { ImageError } from "../errors.ts";
+import { clipped, ImageError } from "../errors.ts";
 
 declare const digestBrand: unique symbol;
 
@@ -23,19 +23,19 @@ const HEX_LENGTHS: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha
  */
 export function parseDigest(text: string): Digest {
   const match = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)$/.exec(text);
-  if (!match) throw new ImageError("invalid-reference", `Invalid digest "${clip(text)}": expected algorithm:hex`);
+  if (!match) throw new ImageError("invalid-reference", `Invalid digest "${clipped(text)}": expected algorithm:hex`);
   const [, algorithm = "", encoded = ""] = match;
   if (!isAlgorithm(algorithm)) {
     throw new ImageError(
       "unsupported",
-      `Unsupported digest algorithm "${clip(algorithm)}": sha256 and sha512 are known`,
+      `Unsupported digest algorithm "${clipped(algorithm)}": sha256 and sha512 are known`,
     );
   }
   const length = HEX_LENGTHS[algorithm];
   if (encoded.length !== length || !/^[0-9a-f]+$/.test(encoded)) {
     throw new ImageError(
       "invalid-reference",
-      `Invalid digest "${clip(text)}": ${algorithm} takes ${length} lower-case hex digits`,
+      `Invalid digest "${clipped(text)}": ${algorithm} takes ${length} lower-case hex digits`,
     );
   }
   return text as Digest;
@@ -109,8 +109,4 @@ export function shortDigest(digest: Digest): string {
 
 function isAlgorithm(text: string): text is DigestAlgorithm {
   return text === "sha256" || text === "sha512";
-}
-
-function clip(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

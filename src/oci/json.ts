@@ -1,4 +1,5 @@
-import { ImageError } from "../errors.ts";
+import { clipped, ImageError } from "../errors.ts";
+import { checkMembersOnce } from "./json_scan.ts";
 
 /** A JSON object whose members are not checked yet. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -9,9 +10,34 @@ export type JsonObject = { readonly [key: string]: unknown };
  * `what` names the document in the error. Throws `invalid-input` when the bytes are not UTF-8 JSON or no object.
  */
 export function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
+  return objectOf(decode(bytes, what, false), what);
+}
+
+/**
+ * Parses JSON that every reader must understand alike, as manifests: beyond {@linkcode parseJsonObject}, no object may name
+ * a member twice, nothing may be nested deeper than `MAX_JSON_DEPTH`, and no byte order mark may come first.
+ *
+ * Throws `invalid-input`.
+ */
+export function parseStrictJsonObject(bytes: Uint8Array, what: string): JsonObject {
+  const text = decode(bytes, what, true);
+  const object = objectOf(text, what);
+  checkMembersOnce(text, what);
+  return object;
+}
+
+function decode(bytes: Uint8Array, what: string, keepsMark: boolean): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: keepsMark }).decode(bytes);
+  } catch (cause) {
+    throw new ImageError("invalid-input", `Cannot read ${what}: it is not UTF-8 text`, { cause });
+  }
+}
+
+function objectOf(text: string, what: string): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = JSON.parse(text);
   } catch (cause) {
     throw new ImageError("invalid-input", `Cannot read ${what}: it is not valid JSON`, { cause });
   }
@@ -41,6 +67,19 @@ export class Members {
     return this.raw(key) !== undefined;
   }
 
+  /**
+   * Refuses members that are spelled like one of `names` but for upper and lower case: readers written in Go take them for
+   * it, others don't see them.
+   */
+  refuseLookalikes(names: ReadonlySet<string>): void {
+    for (const key of Object.keys(this.#object)) {
+      const folded = key.toUpperCase().toLowerCase();
+      const meant = names.has(key) ? undefined : [...names].find((name) => name.toLowerCase() === folded);
+      if (meant === undefined) continue;
+      throw new ImageError("invalid-input", `Invalid ${this.#what}: "${clipped(key)}" must be spelled "${meant}"`);
+    }
+  }
+
   /** The member as it is; undefined when it is missing or null, and never one that the object inherits. */
   raw(key: string): unknown {
     return Object.hasOwn(this.#object, key) ? this.#object[key] ?? undefined : undefined;
@@ -60,7 +99,7 @@ export class Members {
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
       throw this.invalid(key, "a whole number, 0 or more");
     }
-    return value;
+    return Math.abs(value); // -0 is 0
   }
 
   /** An array, or undefined when the member is missing. */

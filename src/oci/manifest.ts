@@ -1,7 +1,7 @@
-import { ImageError } from "../errors.ts";
+import { clipped, ImageError } from "../errors.ts";
 import { type Descriptor, parseDescriptor } from "./descriptor.ts";
 import { algorithmOf, type Digest, digestOf, parseDigest } from "./digest.ts";
-import { type JsonObject, Members, parseJsonObject } from "./json.ts";
+import { type JsonObject, Members, parseStrictJsonObject } from "./json.ts";
 import { bareMediaType, isForeignLayer, type ManifestKind, manifestKind, MEDIA_TYPES } from "./media_types.ts";
 import type { Platform } from "./platform.ts";
 
@@ -88,7 +88,7 @@ export function readManifest(
       `Cannot read ${what}: ${bytes.byteLength} bytes are more than a manifest may have`,
     );
   }
-  const content = parseManifest(parseJsonObject(bytes, what), what, expected?.mediaType || options.mediaType);
+  const content = parseManifest(parseStrictJsonObject(bytes, what), what, expected?.mediaType || options.mediaType);
   const descriptor = expected ? { ...expected, mediaType: expected.mediaType || content.mediaType } : {
     mediaType: content.mediaType,
     digest,
@@ -143,6 +143,19 @@ function isUnknown(platform: Platform | undefined): boolean {
   return platform?.os === "unknown" && (platform.architecture === "unknown" || platform.architecture === "");
 }
 
+const MEMBERS: ReadonlySet<string> = new Set([
+  "schemaVersion",
+  "mediaType",
+  "artifactType",
+  "config",
+  "layers",
+  "manifests",
+  "blobs",
+  "subject",
+  "annotations",
+  "fsLayers",
+]);
+
 /**
  * Reads a parsed document as a manifest. The kind comes from its own `mediaType`, else from the one it was served with,
  * else from its shape. A document that has the members of two kinds is refused: two readers could see two images
@@ -150,6 +163,7 @@ function isUnknown(platform: Platform | undefined): boolean {
  */
 function parseManifest(document: JsonObject, what: string, servedAs: string | undefined): ManifestContent {
   const members = new Members(document, what);
+  members.refuseLookalikes(MEMBERS);
   const own = members.string("mediaType");
   const kind = kindOf(document, what, own, servedAs);
   const subject = members.raw("subject");
@@ -180,45 +194,47 @@ function kindOf(
   servedAs: string | undefined,
 ): ManifestKind {
   const has = (key: string) => Object.hasOwn(document, key) && document[key] !== null;
-  const version = document["schemaVersion"];
-  const declared = own ?? servedAs ?? "";
-  if (
-    version === 1 || has("fsLayers") ||
-    [MEDIA_TYPES.dockerSchema1, MEDIA_TYPES.dockerSchema1Signed].includes(bareMediaType(declared) as never)
-  ) {
-    throw new ImageError(
-      "unsupported",
-      `Cannot use ${what}: it is a Docker schema 1 manifest, which no current tool writes`,
-      {
-        hint: "Push the image again with a current Docker to get a schema 2 manifest",
-      },
-    );
-  }
-  if (version !== undefined && version !== 2) {
+  refuseSchema1(document["schemaVersion"] === 1 || has("fsLayers"), own || servedAs || "", what);
+  if (document["schemaVersion"] !== undefined && document["schemaVersion"] !== 2) {
     throw new ImageError("invalid-input", `Invalid ${what}: schemaVersion must be 2`);
   }
-  const isIndexShape = has("manifests");
-  const isImageShape = has("config") || has("layers");
-  if (isIndexShape && isImageShape) {
-    throw new ImageError(
-      "invalid-input",
-      `Invalid ${what}: it is an index and an image at once ("manifests" beside "config" or "layers")`,
-    );
+  const shapes: ManifestKind[] = [];
+  if (has("manifests")) shapes.push("index");
+  if (has("config") || has("layers")) shapes.push("image");
+  if (has("blobs")) shapes.push("artifact");
+  if (shapes.length > 1) {
+    throw new ImageError("invalid-input", `Invalid ${what}: it has the members of ${shapes.join(" and ")} at once`);
   }
   const byType = own ? manifestKind(own) : undefined;
   if (own && !byType) {
-    throw new ImageError("unsupported", `Cannot use ${what}: unknown manifest media type "${own.slice(0, 120)}"`);
+    throw new ImageError("unsupported", `Cannot use ${what}: unknown manifest media type "${clipped(own)}"`);
   }
   const served = servedAs ? manifestKind(servedAs) : undefined;
-  if (byType && served && byType !== served) {
-    throw new ImageError("invalid-input", `Invalid ${what}: it calls itself "${own}" and was given as "${servedAs}"`);
+  const [shape] = shapes;
+  const kind = byType ?? served ?? shape;
+  if (kind && served && kind !== served) {
+    throw new ImageError(
+      "invalid-input",
+      `Invalid ${what}: it calls itself "${own}" and was given as "${clipped(servedAs ?? "")}"`,
+    );
   }
-  const byShape: ManifestKind | undefined = isIndexShape ? "index" : isImageShape ? "image" : undefined;
-  const kind = byType ?? byShape ?? served;
-  if (!kind || (kind === "index" && isImageShape) || (kind !== "index" && isIndexShape)) {
-    throw new ImageError("invalid-input", `Invalid ${what}: it is neither an image manifest nor an index`);
+  if (!kind || (shape && shape !== kind) || (!shape && !byType)) {
+    throw new ImageError(
+      "invalid-input",
+      `Invalid ${what}: it is not ${kind ? `the ${kind} it was given as` : "a manifest"}`,
+    );
   }
   return kind;
+}
+
+function refuseSchema1(isShaped: boolean, mediaType: string, what: string): void {
+  const bare = bareMediaType(mediaType);
+  if (!isShaped && bare !== MEDIA_TYPES.dockerSchema1 && bare !== MEDIA_TYPES.dockerSchema1Signed) return;
+  throw new ImageError(
+    "unsupported",
+    `Cannot use ${what}: it is a Docker schema 1 manifest, which no current tool writes`,
+    { hint: "Push the image again with a current Docker to get a schema 2 manifest" },
+  );
 }
 
 function servedMediaType(kind: ManifestKind, servedAs: string | undefined): string {

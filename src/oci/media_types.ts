@@ -45,8 +45,9 @@ export function bareMediaType(mediaType: string): string {
 
 /** Whether a layer's media type says that it may not be distributed and lies at its `urls`. */
 export function isForeignLayer(mediaType: string): boolean {
-  return mediaType.startsWith("application/vnd.docker.image.rootfs.foreign.diff.tar") ||
-    mediaType.startsWith("application/vnd.oci.image.layer.nondistributable.v1.tar");
+  const bare = bareMediaType(mediaType);
+  return bare.startsWith("application/vnd.docker.image.rootfs.foreign.diff.tar") ||
+    bare.startsWith("application/vnd.oci.image.layer.nondistributable.v1.tar");
 }
 
 /** How a layer's bytes are compressed, as its media type says. */

@@ -1,5 +1,7 @@
-import { ImageError } from "../errors.ts";
+import { clipped, ImageError } from "../errors.ts";
 import { Members } from "./json.ts";
+import { compareOsVersions, osVersionFits } from "./os_version.ts";
+import { variantDistance } from "./variant.ts";
 
 /**
  * What a manifest runs on.
@@ -18,7 +20,7 @@ export interface Platform {
 }
 
 const OPERATING_SYSTEMS = new Set(
-  "aix android darwin dragonfly freebsd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos"
+  "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos"
     .split(" "),
 );
 
@@ -27,22 +29,25 @@ const ARCHITECTURES = new Set(
     "riscv riscv64 s390 s390x sparc sparc64 wasm").split(" "),
 );
 
-/** Spellings of architectures that people use, and what they stand for (architecture, implied variant). */
-const ARCHITECTURE_ALIASES: Readonly<Record<string, readonly [string, string?]>> = {
-  i386: ["386"],
-  i686: ["386"],
-  x86_64: ["amd64"],
-  "x86-64": ["amd64"],
-  aarch64: ["arm64"],
-  armhf: ["arm", "v7"],
-  armel: ["arm", "v6"],
-};
+/**
+ * Spellings of architectures that people use, and what they stand for: the architecture, and the variant that the word
+ * implies, which then wins over one that is written beside it.
+ */
+const ARCHITECTURE_ALIASES: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
+  ["i386", ["386", ""]],
+  ["i686", ["386", ""]],
+  ["x86_64", ["amd64"]],
+  ["x86-64", ["amd64"]],
+  ["aarch64", ["arm64"]],
+  ["armhf", ["arm", "v7"]],
+  ["armel", ["arm", "v6"]],
+]);
 
 /** A part of a platform's text: letters, digits, `_`, `.`, `-`. */
 const COMPONENT = /^[A-Za-z0-9_.-]+$/;
 
-/** `os`, or `os(version)`, or `os(version+feature+feature)`. */
-const OS_COMPONENT = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)((?:\+[A-Za-z0-9_.-]+)*)\))?$/;
+/** `os`, or `os(version)`, or `os(version+feature+feature)`; version and features may hold `%` escapes. */
+const OS_COMPONENT = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$/;
 
 /**
  * Reads a platform as people write it: `os/architecture[/variant]`, `os(version)/architecture`, or one word, which is an
@@ -53,30 +58,20 @@ const OS_COMPONENT = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)((?:\+[A-Za-z0-9_.-
 export function parsePlatform(text: string, hostArchitecture = "amd64"): Platform {
   const parts = text.trim().split("/");
   const [first = "", second, variant] = parts;
-  const bad = (why: string) =>
-    new ImageError("invalid-reference", `Invalid platform "${text}": ${why}`, {
-      hint: "Write it as os/architecture[/variant], for example linux/arm64 or linux/arm/v7",
-    });
-  if (parts.length > 3) throw bad("too many parts");
+  if (parts.length > 3) throw invalidPlatform(text, "too many parts");
   const osMatch = OS_COMPONENT.exec(first);
   if (!osMatch || parts.slice(1).some((part) => !COMPONENT.test(part))) {
-    throw bad("an empty part, or a character it cannot have");
+    throw invalidPlatform(text, "an empty part, or a character it cannot have");
   }
-  if (second === undefined) {
-    const name = (osMatch[1] ?? "").toLowerCase();
-    if (OPERATING_SYSTEMS.has(normalizeOs(name))) {
-      return withOsDetails({ os: name, architecture: hostArchitecture }, osMatch);
-    }
-    const [architecture] = ARCHITECTURE_ALIASES[name] ?? [name];
-    if (osMatch[2] === undefined && ARCHITECTURES.has(architecture)) {
-      return normalizePlatform({ os: "linux", architecture: name });
-    }
-    throw bad("neither an operating system nor an architecture that is known");
+  const os = normalizeOs(osMatch[1] ?? "");
+  const details = osDetails(osMatch, text);
+  if (second !== undefined) {
+    return normalizePlatform({ os, architecture: second, ...(variant === undefined ? {} : { variant }), ...details });
   }
-  return withOsDetails(
-    { os: osMatch[1] ?? "", architecture: second, ...(variant === undefined ? {} : { variant }) },
-    osMatch,
-  );
+  if (OPERATING_SYSTEMS.has(os)) return normalizePlatform({ os, architecture: hostArchitecture, ...details });
+  const platform = normalizePlatform({ os: "linux", architecture: first });
+  if (ARCHITECTURES.has(platform.architecture)) return platform;
+  throw invalidPlatform(text, "neither an operating system nor an architecture that is known");
 }
 
 /** Reads several platforms: repeated options, each of which may hold a comma-separated list. Duplicates are dropped. */
@@ -106,19 +101,28 @@ export function parsePlatformObject(value: unknown, what: string): Platform {
 
 /**
  * The same platform in the one spelling that comparisons use: lower case, aliases resolved, a variant that is only the
- * default of its architecture left out (`arm64/v8`, `amd64/v1`) or filled in (`arm` is `arm/v7`).
+ * default of its architecture left out (`arm64/v8`, `amd64/v1`) or filled in (`arm` is `arm/v7`), os features in order.
  */
 export function normalizePlatform(platform: Platform): Platform {
-  const { variant: _dropped, ...rest } = platform;
-  const alias = ARCHITECTURE_ALIASES[platform.architecture.toLowerCase()];
-  const architecture = alias?.[0] ?? platform.architecture.toLowerCase();
-  const variant = normalizeVariant(architecture, (platform.variant ?? "").toLowerCase() || (alias?.[1] ?? ""));
-  return { ...rest, os: normalizeOs(platform.os.toLowerCase()), architecture, ...(variant ? { variant } : {}) };
+  const spelled = platform.architecture.toLowerCase();
+  const [architecture, implied] = ARCHITECTURE_ALIASES.get(spelled) ?? [spelled];
+  const variant = normalizeVariant(architecture, implied ?? (platform.variant ?? "").toLowerCase());
+  const osFeatures = [...new Set(platform.osFeatures ?? [])].sort();
+  return {
+    os: normalizeOs(platform.os),
+    architecture,
+    ...(variant ? { variant } : {}),
+    ...(platform.osVersion ? { osVersion: platform.osVersion } : {}),
+    ...(osFeatures.length > 0 ? { osFeatures } : {}),
+  };
 }
 
-/** A platform as people write it: `os/architecture[/variant]`, with an os version in parentheses where there is one. */
+/**
+ * A platform as people write it: `os/architecture[/variant]`, with os version and features in parentheses where there are
+ * some. {@linkcode parsePlatform} reads it back.
+ */
 export function formatPlatform(platform: Platform): string {
-  const details = [platform.osVersion ?? "", ...(platform.osFeatures ?? [])].join("+");
+  const details = [platform.osVersion ?? "", ...(platform.osFeatures ?? [])].map(escapeDetail).join("+");
   const os = details === "" ? platform.os : `${platform.os}(${details})`;
   return [os, platform.architecture, platform.variant].filter((part) => part).join("/");
 }
@@ -144,28 +148,23 @@ export interface SelectOptions {
 
 /**
  * Chooses the entry that fits the wanted platform best: the exact variant first, then older variants, then (if allowed)
- * other architectures; among equals the first, and for Windows the newest os version of the wanted build.
+ * other architectures; among equals the one with most of the wanted os features, then the newest os version, then the first.
  *
- * Entries without a platform, and those of an unknown one, are never chosen. Undefined when nothing fits.
+ * An entry that needs os features fits a platform that offers them all. One that needs some where the wanted platform names
+ * none is taken only where nothing else fits: images are moved here more often than run, and `windows/amd64` should find
+ * what there is. Entries without a platform, and those of an unknown one, are never chosen. Undefined when nothing fits.
  */
 export function selectPlatform<T extends { readonly platform?: Platform }>(
   entries: readonly T[],
   wanted: Platform,
   options: SelectOptions = {},
 ): T | undefined {
-  const preferences = runnablePlatforms(normalizePlatform(wanted))
-    .filter((candidate) =>
-      options.otherArchitectures || candidate.architecture === normalizePlatform(wanted).architecture
-    );
-  let best: { entry: T; rank: number; version: readonly number[] } | undefined;
+  const target = normalizePlatform(wanted);
+  let best: { readonly entry: T; readonly fit: Fit } | undefined;
   for (const entry of entries) {
     if (!entry.platform) continue;
-    const rank = rankOf(normalizePlatform(entry.platform), wanted, preferences);
-    if (rank < 0) continue;
-    const version = versionNumbers(entry.platform.osVersion);
-    if (!best || rank < best.rank || (rank === best.rank && compareVersions(version, best.version) > 0)) {
-      best = { entry, rank, version };
-    }
+    const fit = fitOf(normalizePlatform(entry.platform), target, options.otherArchitectures ?? false);
+    if (fit && (!best || isBetter(fit, best.fit))) best = { entry, fit };
   }
   return best?.entry;
 }
@@ -176,106 +175,101 @@ export function selectPlatform<T extends { readonly platform?: Platform }>(
  */
 export function nearestPlatform(available: readonly Platform[], wanted: Platform): Platform | undefined {
   const target = normalizePlatform(wanted);
-  const runnable = new Set(runnablePlatforms(target).map((platform) => platform.architecture));
   const score = (platform: Platform) => {
     const other = normalizePlatform(platform);
     return (other.os === target.os ? 2 : 0) + (other.architecture === target.architecture ? 4 : 0) +
-      (runnable.has(other.architecture) ? 1 : 0);
+      (other.architecture === COMPATIBLE.get(target.architecture)?.[0] ? 1 : 0);
   };
   const known = available.filter((platform) => platform.os !== "unknown" && platform.os !== "");
   const nearest = known.toSorted((left, right) => score(right) - score(left))[0];
   return nearest && score(nearest) > 0 ? nearest : undefined;
 }
 
-/** Every os/architecture/variant that runs on the given normalised platform, best first. */
-function runnablePlatforms(platform: Platform): { architecture: string; variant: string }[] {
-  const { architecture } = platform;
-  const variants = olderVariants(architecture, platform.variant ?? "");
-  const own = variants.map((variant) => ({ architecture, variant }));
-  if (architecture === "arm64") {
-    return [...own, ...olderVariants("arm", "v8").map((variant) => ({ architecture: "arm", variant }))];
-  }
-  if (architecture === "amd64") return [...own, { architecture: "386", variant: "" }];
-  return own;
+/** The 32-bit architecture, with its newest variant, that a 64-bit one runs too. */
+const COMPATIBLE: ReadonlyMap<string, readonly [architecture: string, variant: string]> = new Map([
+  ["arm64", ["arm", "v8"]],
+  ["amd64", ["386", ""]],
+]);
+
+/** Puts every variant of the own architecture before any of another one. */
+const OTHER_ARCHITECTURE = 1_000_000;
+
+/** How well an entry fits; smaller is better in each. */
+interface Fit {
+  readonly unaskedFeatures: number;
+  readonly distance: number;
+  readonly askedFeatures: number;
+  readonly osVersion: string;
 }
 
-/** The variant itself and those before it that the same machine runs, newest first; normalised spellings. */
-function olderVariants(architecture: string, variant: string): string[] {
-  const match = /^v(\d+)(?:\.(\d+))?$/.exec(variant);
-  if (architecture === "arm") return countDown(match ? Number(match[1]) : 7, 5);
-  if (architecture === "amd64" && match) return countDown(Number(match[1]), 2).concat("");
-  if (architecture === "arm64" && match) {
-    const [major, minor] = [Number(match[1]), Number(match[2] ?? 0)];
-    const versions = Array.from({ length: minor }, (_, index) => `v${major}.${minor - index}`);
-    const below = major > 8 ? countDown(major, 9) : [];
-    return [...versions, ...below, ""];
-  }
-  return [variant];
-}
-
-function countDown(from: number, to: number): string[] {
-  return Array.from({ length: Math.max(from - to + 1, 0) }, (_, index) => `v${from - index}`);
-}
-
-/** Place of an entry in the list of preferences; -1 when it does not fit. */
-function rankOf(
-  entry: Platform,
-  wanted: Platform,
-  preferences: readonly { architecture: string; variant: string }[],
-): number {
-  const target = normalizePlatform(wanted);
-  if (entry.os !== target.os || !versionFits(entry, target)) return -1;
+/** How a normalised entry fits the normalised target; undefined when it does not. */
+function fitOf(entry: Platform, target: Platform, otherArchitectures: boolean): Fit | undefined {
+  if (entry.os !== target.os || entry.os === "" || entry.os === "unknown") return undefined;
+  if (!osVersionFits(entry.os, target.osVersion, entry.osVersion)) return undefined;
+  const distance = distanceOf(entry, target, otherArchitectures);
+  if (distance === undefined) return undefined;
+  const needed = entry.osFeatures ?? [];
   const offered = new Set(target.osFeatures ?? []);
-  if (target.osFeatures && !(entry.osFeatures ?? []).every((feature) => offered.has(feature))) return -1;
-  return preferences.findIndex((candidate) =>
-    candidate.architecture === entry.architecture && candidate.variant === (entry.variant ?? "")
-  );
+  if (offered.size > 0 && !needed.every((feature) => offered.has(feature))) return undefined;
+  return {
+    unaskedFeatures: offered.size > 0 ? 0 : needed.length,
+    distance,
+    askedFeatures: offered.size > 0 ? needed.length : 0,
+    osVersion: entry.osVersion ?? "",
+  };
 }
 
-/**
- * Whether the os version fits: without a wanted version any does; Windows runs images of its own build (the first three
- * numbers); elsewhere the version must be equal where both name one.
- */
-function versionFits(entry: Platform, wanted: Platform): boolean {
-  if (!wanted.osVersion || !entry.osVersion) return true;
-  if (wanted.os !== "windows") return wanted.osVersion === entry.osVersion;
-  const build = (version: string) => version.split(".").slice(0, 3).join(".");
-  return build(wanted.osVersion) === build(entry.osVersion);
-}
-
-function versionNumbers(version = ""): readonly number[] {
-  return version.split(".").map((part) => Number.parseInt(part, 10) || 0);
-}
-
-function compareVersions(left: readonly number[], right: readonly number[]): number {
-  for (let index = 0; index < Math.max(left.length, right.length); index++) {
-    const difference = (left[index] ?? 0) - (right[index] ?? 0);
-    if (difference !== 0) return difference;
+function distanceOf(entry: Platform, target: Platform, otherArchitectures: boolean): number | undefined {
+  if (entry.architecture === target.architecture) {
+    return variantDistance(entry.architecture, target.variant ?? "", entry.variant ?? "");
   }
-  return 0;
+  const [architecture, variant] = COMPATIBLE.get(target.architecture) ?? [];
+  if (!otherArchitectures || architecture !== entry.architecture) return undefined;
+  const distance = variantDistance(entry.architecture, variant ?? "", entry.variant ?? "");
+  return distance === undefined ? undefined : OTHER_ARCHITECTURE + distance;
+}
+
+function isBetter(fit: Fit, than: Fit): boolean {
+  const difference = fit.unaskedFeatures - than.unaskedFeatures || fit.distance - than.distance ||
+    than.askedFeatures - fit.askedFeatures || compareOsVersions(than.osVersion, fit.osVersion);
+  return difference < 0;
 }
 
 function normalizeOs(os: string): string {
-  return os === "macos" ? "darwin" : os;
+  const lower = os.toLowerCase();
+  return lower === "macos" ? "darwin" : lower;
 }
 
 /** The one spelling of a variant, empty where it is the default; `7` becomes `v7`. */
 function normalizeVariant(architecture: string, variant: string): string {
+  if (!["arm", "arm64", "amd64"].includes(architecture)) return variant;
   const spelled = /^\d/.test(variant) ? `v${variant}` : variant;
-  if (architecture === "arm") return spelled === "" ? "v7" : spelled;
-  if (architecture === "arm64") {
-    return spelled === "v8" || spelled === "v8.0" ? "" : spelled === "v9.0" ? "v9" : spelled;
-  }
+  if (architecture === "arm") return spelled || "v7";
   if (architecture === "amd64") return spelled === "v1" ? "" : spelled;
-  return spelled;
+  if (spelled === "v9.0") return "v9";
+  return spelled === "v8" || spelled === "v8.0" ? "" : spelled;
 }
 
-function withOsDetails(platform: Platform, osMatch: RegExpExecArray): Platform {
-  const osVersion = osMatch[2];
-  const osFeatures = (osMatch[3] ?? "").split("+").filter((feature) => feature !== "");
-  return normalizePlatform({
-    ...platform,
-    ...(osVersion ? { osVersion } : {}),
-    ...(osFeatures.length > 0 ? { osFeatures } : {}),
+/** The os version and features between the parentheses of an os part. */
+function osDetails(osMatch: RegExpExecArray, text: string): Pick<Platform, "osVersion" | "osFeatures"> {
+  try {
+    const osVersion = decodeURIComponent(osMatch[2] ?? "");
+    const osFeatures = (osMatch[3] ?? "").split("+").slice(1).map((feature) => decodeURIComponent(feature));
+    return { ...(osVersion ? { osVersion } : {}), ...(osFeatures.length > 0 ? { osFeatures } : {}) };
+  } catch {
+    throw invalidPlatform(text, "a broken % escape");
+  }
+}
+
+/** Escapes what would end a version or feature inside the parentheses. */
+function escapeDetail(detail: string): string {
+  return detail.replaceAll(/[^A-Za-z0-9_.-]/gu, (character) =>
+    [...new TextEncoder().encode(character)]
+      .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""));
+}
+
+function invalidPlatform(text: string, why: string): ImageError {
+  return new ImageError("invalid-reference", `Invalid platform "${clipped(text)}": ${why}`, {
+    hint: "Write it as os/architecture[/variant], for example linux/arm64 or linux/arm/v7",
   });
 }

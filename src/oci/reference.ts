@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { clipped, ImageError, messageOf } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
 
 /** An image in a registry, as `docker pull` names it. */
@@ -49,45 +49,46 @@ export type StoreLocation =
 /** A tag that a reference means when it names neither tag nor digest. */
 export const DEFAULT_TAG = "latest";
 
-/** Longest repository name, host included. Spec: distribution/reference; OCI distribution-spec v1.1.1, "Pulling manifests". */
+/** Longest repository or image name, host not counted, as `docker pull` measures it. */
 const MAX_NAME_LENGTH = 255;
 
 const PATH_COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const HOST_LABEL = "(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])";
 const HOST = new RegExp(
-  `^(?:${HOST_LABEL}(?:\\.${HOST_LABEL})*|\\[[0-9a-fA-F:.]+(?:%25[A-Za-z0-9._~-]+)?\\])(?::[0-9]{1,5})?$`,
+  `^(?:${HOST_LABEL}(?:\\.${HOST_LABEL})*|\\[[0-9a-fA-F:]+\\])(?::[0-9]+)?$`,
 );
+const CONTROL = /\p{Cc}/u;
 const S3_BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 
 /** Schemes that look like a reference of ours or of other tools, and what to say of them. */
-const OTHER_SCHEMES: Readonly<Record<string, string>> = {
-  "gs":
-    "Google Cloud Storage is reached through its S3 endpoint: s3://bucket/image:tag with --endpoint https://storage.googleapis.com",
-  "az": "Azure Blob Storage is not supported",
-  "http": "Leave out http:// and give --plain-http",
-  "https": "Leave out https://",
-};
+const OTHER_SCHEMES: ReadonlyMap<string, string> = new Map([
+  [
+    "gs",
+    "Reach Google Cloud Storage through its S3 endpoint: s3://bucket/image:tag with --endpoint https://storage.googleapis.com",
+  ],
+  ["az", "Copy to s3://, local:// or a registry: Azure Blob Storage is not supported"],
+  ["http", "Leave out http:// and give --plain-http"],
+  ["https", "Leave out https://"],
+]);
+
+const REFERENCE_FORMS = "Use s3://bucket/image:tag, local://path/image:tag, or a registry reference such as alpine:3";
 
 /**
  * Reads any reference: `s3://bucket/image[:tag][@digest]`, `local://path[//]image[:tag][@digest]`, `docker://…` or a
  * registry reference as `docker pull` reads it.
  *
- * Tag and digest are both kept; neither is filled in (see {@linkcode DEFAULT_TAG}). Throws `invalid-reference`; touches no
- * network and no disk.
+ * Tag and digest are both kept; neither is filled in (see {@linkcode DEFAULT_TAG}). White space is refused except in the
+ * folder of a local store, where file systems have it. Throws `invalid-reference`; touches no network and no disk.
  */
 export function parseReference(text: string): Reference {
-  if (/[\s\p{Cc}]/u.test(text)) throw invalid(text, "it holds white space or a control character");
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
+  const scheme = schemeOf(text);
+  if (scheme === "local") return parseLocalReference(text.slice("local://".length), text);
+  checkCharacters(text, text);
   if (scheme === undefined) return parseRegistryReference(text, text);
-  const rest = text.slice(scheme.length + 3);
-  if (scheme === "s3") return parseS3Reference(rest, text);
-  if (scheme === "local") return parseLocalReference(rest, text);
-  if (scheme === "docker") return parseRegistryReference(rest, text);
-  throw new ImageError("invalid-reference", `Invalid reference "${text}": unknown scheme "${scheme}://"`, {
-    hint: OTHER_SCHEMES[scheme] ??
-      "Use s3://bucket/image:tag, local://path/image:tag, or a registry reference such as alpine:3",
-  });
+  if (scheme === "s3") return parseS3Reference(text.slice("s3://".length), text);
+  if (scheme === "docker") return parseRegistryReference(text.slice("docker://".length), text);
+  throw unknownScheme(scheme, text, REFERENCE_FORMS);
 }
 
 /**
@@ -96,6 +97,7 @@ export function parseReference(text: string): Reference {
  * Throws `invalid-reference`.
  */
 export function parseStoreLocation(text: string): StoreLocation {
+  if (CONTROL.test(text)) throw invalid(text, "it holds a control character");
   if (text.startsWith("s3://")) {
     const [bucket = "", ...prefix] = text.slice(5).split("/");
     checkBucket(bucket, text);
@@ -104,6 +106,7 @@ export function parseStoreLocation(text: string): StoreLocation {
   if (text.startsWith("local://")) {
     const path = text.slice(8);
     if (path === "") throw invalid(text, "the folder is missing");
+    if (/^\/+$/.test(path)) return { kind: "local", path: "/", prefix: "", explicit: false };
     const split = path.indexOf("//");
     if (split < 0) return { kind: "local", path: trimSlash(path), prefix: "", explicit: false };
     if (split === 0) throw invalid(text, "the folder before // is missing");
@@ -114,6 +117,8 @@ export function parseStoreLocation(text: string): StoreLocation {
       explicit: true,
     };
   }
+  const scheme = schemeOf(text);
+  if (scheme !== undefined) throw unknownScheme(scheme, text, "Use s3://bucket or local://path");
   throw invalid(text, "expected s3://bucket or local://path");
 }
 
@@ -139,10 +144,9 @@ export function tagOf(reference: Reference): string | undefined {
 
 /** Checks a tag's text. Throws `invalid-reference`. Spec: OCI distribution-spec v1.1.1, "Pulling manifests". */
 export function checkTag(tag: string, text = tag): string {
-  if (!TAG.test(tag)) {
-    throw invalid(text, tag.length > 128 ? "its tag is longer than 128 characters" : `"${tag}" is not a tag`);
-  }
-  return tag;
+  if (TAG.test(tag)) return tag;
+  if (tag === "") throw invalid(text, "its tag is empty");
+  throw invalid(text, tag.length > 128 ? "its tag is longer than 128 characters" : `"${tag}" is not a tag`);
 }
 
 /** Why a text is not an image or repository name; undefined when it is one. */
@@ -152,36 +156,39 @@ export function nameProblem(name: string): string | undefined {
     if (component === "") return "a part of its name is empty";
     if (component === "." || component === "..") return `its name holds "${component}"`;
     if (/[A-Z]/.test(component)) return "its name holds upper-case letters";
-    if (!PATH_COMPONENT.test(component)) return `"${component}" is not a valid part of a name`;
+    if (!PATH_COMPONENT.test(component)) return `"${clipped(component)}" is not a valid part of a name`;
   }
   return undefined;
 }
 
 function parseRegistryReference(rest: string, text: string): RegistryReference {
-  const { name, ...pinned } = splitSuffix(rest, text);
+  if (rest === "") throw invalid(text, "the repository is missing");
+  if (/^[0-9a-f]{64}$/.test(rest)) throw invalid(text, "64 hex digits alone are an image ID, not a name");
+  const { name, ...pinned } = splitSuffix(rest, text, rest.indexOf("@"));
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
-  const isHost = slash > 0 && (/[.:[]/.test(first) || first === "localhost" || first !== first.toLowerCase());
-  if (isHost && !HOST.test(first)) throw invalid(text, `"${first}" is not a registry host`);
+  const isHost = /[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase();
+  if (isHost && !isRegistryHost(first)) throw invalid(text, `"${clipped(first)}" is not a registry host`);
   const host = isHost ? first : "docker.io";
   const path = isHost ? name.slice(slash + 1) : name;
   const registry = host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
-  const repository = registry === "docker.io" && path !== "" && !path.includes("/") ? `library/${path}` : path;
   if (path === "") throw invalid(text, "the repository is missing");
+  const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
   const problem = nameProblem(repository);
   if (problem) throw invalid(text, problem);
-  if (registry.length + repository.length + 1 > MAX_NAME_LENGTH) {
-    throw invalid(text, `its name is longer than ${MAX_NAME_LENGTH} characters`);
-  }
-  if (!isHost && /^[0-9a-f]{64}$/.test(path)) throw invalid(text, "64 hex digits alone are an image ID, not a name");
   return { kind: "registry", registry, repository, ...pinned };
+}
+
+/** Whether a text is a host, with or without port, that a URL can hold: no zone in an IPv6 address, no port above 65535. */
+function isRegistryHost(host: string): boolean {
+  return HOST.test(host) && URL.canParse(`https://${host}/`);
 }
 
 function parseS3Reference(rest: string, text: string): S3Reference {
   const slash = rest.indexOf("/");
-  const bucket = slash < 0 ? rest : rest.slice(0, slash);
+  const [bucket, path] = slash < 0 ? [rest, ""] : [rest.slice(0, slash), rest.slice(slash + 1)];
   checkBucket(bucket, text);
-  const { name: image, ...pinned } = splitSuffix(slash < 0 ? "" : rest.slice(slash + 1), text);
+  const { name: image, ...pinned } = splitSuffix(path, text, path.indexOf("@"));
   if (image === "") throw invalid(text, "the image name is missing");
   const problem = nameProblem(image);
   if (problem) throw invalid(text, problem);
@@ -189,11 +196,15 @@ function parseS3Reference(rest: string, text: string): S3Reference {
 }
 
 function parseLocalReference(rest: string, text: string): LocalReference {
-  const { name: path, ...pinned } = splitSuffix(rest, text);
+  if (CONTROL.test(text)) throw invalid(text, "it holds a control character");
+  // A folder may hold an @ of its own: a digest starts at the first one after the last slash.
+  const { name: path, ...pinned } = splitSuffix(rest, text, rest.indexOf("@", rest.lastIndexOf("/") + 1));
+  if (path === "") throw invalid(text, "the folder is missing");
   const split = path.indexOf("//");
   if (split === 0) throw invalid(text, "the folder before // is missing");
   if (split > 0) {
     const image = path.slice(split + 2);
+    checkCharacters(image, text);
     const problem = image === "" ? "the image name is missing" : nameProblem(image);
     if (problem) throw invalid(text, problem);
     return { kind: "local", readings: [{ folder: path.slice(0, split), image }], explicit: true, ...pinned };
@@ -201,6 +212,7 @@ function parseLocalReference(rest: string, text: string): LocalReference {
   const parts = path.split("/");
   const last = parts.at(-1) ?? "";
   if (last === "") throw invalid(text, "the image name is missing");
+  checkCharacters(last, text);
   const problem = nameProblem(last);
   if (problem) throw invalid(text, problem);
   const readings: LocalReading[] = [];
@@ -214,12 +226,12 @@ function parseLocalReference(rest: string, text: string): LocalReference {
   return { kind: "local", readings: [deepest, ...others], explicit: false, ...pinned };
 }
 
-/** Cuts `[:tag][@digest]` off the end of a name. */
+/** Cuts `[:tag][@digest]` off the end of a name; the digest follows the `@` at index `at`, -1 for none. */
 function splitSuffix(
   rest: string,
   text: string,
+  at: number,
 ): { readonly name: string; readonly tag?: string; readonly digest?: Digest } {
-  const at = rest.indexOf("@");
   const named = at < 0 ? rest : rest.slice(0, at);
   const digest = at < 0 ? undefined : readDigest(rest.slice(at + 1), text);
   const colon = named.lastIndexOf(":");
@@ -236,13 +248,17 @@ function readDigest(digest: string, text: string): Digest {
   try {
     return parseDigest(digest);
   } catch (cause) {
-    throw new ImageError("invalid-reference", `Invalid reference "${text}": ${(cause as Error).message}`, { cause });
+    throw new ImageError("invalid-reference", `Invalid reference "${clipped(text, 200)}": ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
 function checkBucket(bucket: string, text: string): void {
   if (bucket === "") throw invalid(text, "the bucket is missing");
-  if (!S3_BUCKET.test(bucket) || bucket.includes("..")) throw invalid(text, `"${bucket}" is not a bucket name`);
+  if (!S3_BUCKET.test(bucket) || bucket.includes("..")) {
+    throw invalid(text, `"${clipped(bucket)}" is not a bucket name`);
+  }
 }
 
 function prefixOf(parts: readonly string[], text: string): string {
@@ -257,7 +273,23 @@ function trimSlash(path: string): string {
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
+function schemeOf(text: string): string | undefined {
+  return /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
+}
+
+function unknownScheme(scheme: string, text: string, otherwise: string): ImageError {
+  return new ImageError(
+    "invalid-reference",
+    `Invalid reference "${clipped(text, 200)}": unknown scheme "${clipped(scheme)}://"`,
+    { hint: OTHER_SCHEMES.get(scheme.toLowerCase()) ?? otherwise },
+  );
+}
+
+function checkCharacters(part: string, text: string): void {
+  if (CONTROL.test(part)) throw invalid(text, "it holds a control character");
+  if (/\s/u.test(part)) throw invalid(text, "it holds white space");
+}
+
 function invalid(text: string, why: string): ImageError {
-  const shown = text.length > 200 ? `${text.slice(0, 197)}...` : text;
-  return new ImageError("invalid-reference", `Invalid reference "${shown.replaceAll(/\p{Cc}/gu, "?")}": ${why}`);
+  return new ImageError("invalid-reference", `Invalid reference "${clipped(text, 200)}": ${why}`);
 }

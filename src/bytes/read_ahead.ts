@@ -1,0 +1,155 @@
+import { ImageError } from "../errors.ts";
+import { type BlobReader, type ByteRange, fill } from "./blob_reader.ts";
+import { BufferPool } from "./buffers.ts";
+
+/** A range whose length is known. */
+export type ClosedRange = Required<ByteRange>;
+
+/** Opens the bytes of one range; the signal ends with the reading, so that a request which still waits can be dropped. */
+export type OpenRange = (range: ClosedRange, signal: AbortSignal) => Promise<BlobReader>;
+
+/** What {@linkcode readAhead} reads, and how much at once. */
+export interface ReadAheadOptions {
+  /** Where reading begins. Default 0. */
+  readonly start?: number;
+  /** Length of the whole; reading goes from `start` to there. */
+  readonly sizeBytes: number;
+  /** Length of one range, and of one buffer. */
+  readonly partBytes: number;
+  /** How many ranges are fetched or held at once: `parallel` x `partBytes` bounds the memory. */
+  readonly parallel: number;
+}
+
+/**
+ * A reader that fetches several ranges at once and hands their bytes out in order; fetching starts with the first read.
+ *
+ * A range that fails, or ends early (`unavailable`), fails the read that comes to it and every later one, and no further
+ * range is opened. Closing aborts the signal, closes every range and waits until all have ended.
+ */
+export function readAhead(open: OpenRange, options: ReadAheadOptions): BlobReader {
+  return new ReadAhead(open, options);
+}
+
+/** One range on its way: its bytes once they are all there. */
+type Part = Promise<Uint8Array<ArrayBuffer>>;
+
+class ReadAhead implements BlobReader {
+  readonly #open: OpenRange;
+  readonly #options: ReadAheadOptions;
+  readonly #pool: BufferPool;
+  readonly #parts: Part[] = [];
+  readonly #readers = new Set<BlobReader>();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #stop = new AbortController();
+  #next: number;
+  #current: Uint8Array<ArrayBuffer> | undefined;
+  #position = 0;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(open: OpenRange, options: ReadAheadOptions) {
+    this.#open = open;
+    this.#options = options;
+    this.#pool = new BufferPool(options.parallel, options.partBytes);
+    this.#next = options.start ?? 0;
+  }
+
+  async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#stop.signal.aborted) throw closed();
+    if (into.byteLength === 0) return into;
+    this.#fetchMore();
+    const part = this.#current ?? await this.#take();
+    if (!part) return into.subarray(0, 0);
+    const taken = part.subarray(this.#position, this.#position + into.byteLength);
+    into.set(taken);
+    this.#position += taken.byteLength;
+    if (this.#position === part.byteLength) this.#release(part);
+    return into.subarray(0, taken.byteLength);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(closed());
+    const readers = [...this.#readers];
+    this.#readers.clear();
+    await Promise.allSettled(readers.map((reader) => reader[Symbol.asyncDispose]()));
+    await Promise.allSettled(this.#running);
+  }
+
+  /** The next part in order; undefined when all were taken. */
+  async #take(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const part = this.#parts.shift();
+    if (!part && this.#failure) throw this.#failure.error;
+    try {
+      this.#current = await part;
+    } catch (error) {
+      // What follows the gap must never be handed out.
+      this.#parts.length = 0;
+      this.#failure = { error };
+      throw error;
+    }
+    this.#position = 0;
+    return this.#current;
+  }
+
+  #release(part: Uint8Array<ArrayBuffer>): void {
+    this.#current = undefined;
+    this.#pool.give(part);
+    this.#fetchMore();
+  }
+
+  /** Starts as many further ranges as there are buffers free. */
+  #fetchMore(): void {
+    const { sizeBytes, partBytes, parallel } = this.#options;
+    const held = () => this.#parts.length + (this.#current ? 1 : 0);
+    while (held() < Math.max(1, parallel) && this.#next < sizeBytes && !this.#failure) {
+      const range = { start: this.#next, length: Math.min(partBytes, sizeBytes - this.#next) };
+      this.#next += range.length;
+      const part = this.#fetch(range);
+      this.#parts.push(part);
+      const settled = part.catch((error) => this.#failure ??= { error }).finally(() => this.#running.delete(settled));
+      this.#running.add(settled);
+    }
+  }
+
+  async #fetch(range: ClosedRange): Part {
+    const view = await this.#pool.take();
+    const reader = await this.#open(range, this.#stop.signal);
+    this.#readers.add(reader);
+    try {
+      this.#stop.signal.throwIfAborted();
+      const { bytes } = await fill(new LimitedReader(reader, range.length), view);
+      if (bytes.byteLength === range.length) return bytes;
+      throw new ImageError(
+        "unavailable",
+        `Cannot read bytes ${range.start} to ${range.start + range.length - 1}: only ${bytes.byteLength} came`,
+      );
+    } finally {
+      if (this.#readers.delete(reader)) await reader[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** Ends after `left` bytes, so that a buffer larger than a range is not filled beyond it. */
+class LimitedReader implements BlobReader {
+  readonly #reader: BlobReader;
+  #left: number;
+
+  constructor(reader: BlobReader, left: number) {
+    this.#reader = reader;
+    this.#left = left;
+  }
+
+  async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#left === 0) return into.subarray(0, 0);
+    const read = await this.#reader.read(into.subarray(0, this.#left));
+    this.#left -= read.byteLength;
+    return read;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader[Symbol.asyncDispose]();
+  }
+}
+
+function closed(): ImageError {
+  return new ImageError("aborted", "Stopped reading: the reader was closed");
+}
