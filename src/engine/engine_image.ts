@@ -57,6 +57,8 @@ export function parseEngineImage(answer: JsonObject): EngineImage {
 export interface EngineImageSummary {
   readonly id: Digest;
   readonly names: readonly string[];
+  /** Digests of the manifests or indexes that it is known by (`RepoDigests`). */
+  readonly digests: readonly Digest[];
   readonly manifests: readonly EngineManifest[];
 }
 
@@ -69,6 +71,7 @@ export function parseEngineImageSummary(entry: unknown): EngineImageSummary | un
   return {
     id: fullId,
     names: members.strings("RepoTags") ?? [],
+    digests: (members.strings("RepoDigests") ?? []).map((text) => text.slice(text.indexOf("@") + 1)).filter(isDigest),
     manifests: parseEngineManifests(members.array("Manifests") ?? []),
   };
 }

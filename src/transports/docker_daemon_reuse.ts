@@ -1,0 +1,164 @@
+import { isImageError } from "../errors.ts";
+import { mapPool } from "../bytes/pool.ts";
+import type { EngineClient } from "../engine/engine_client.ts";
+import type { EngineImageSummary } from "../engine/engine_image.ts";
+import type { Digest } from "../oci/digest.ts";
+import { isDigest } from "../oci/digest.ts";
+import { Members, parseJsonObject } from "../oci/json.ts";
+import { blobsOf, type ImageManifest, type Manifest } from "../oci/manifest.ts";
+import type { DaemonName } from "./docker_daemon_name.ts";
+
+/** An image that is about to be written. */
+export interface PlannedImage {
+  readonly manifest: Manifest;
+  /** Its config's bytes, checked against the manifest; classic stores find shared layers by it. */
+  readonly config?: Uint8Array | undefined;
+}
+
+/** Everything that is about to be written, known before the first blob moves. */
+export interface DaemonPlan {
+  /** What the name will stand for. */
+  readonly root: Manifest;
+  /** The image manifests below, or the root itself. */
+  readonly images: readonly PlannedImage[];
+}
+
+/** What a daemon holds of a plan. */
+export interface HeldContent {
+  /** The image as a whole, by the ID that it can be tagged by; undefined when anything is missing. */
+  readonly imageId: Digest | undefined;
+  /** Blobs that need not be sent. */
+  readonly blobs: ReadonlySet<Digest>;
+}
+
+/** Finds a manifest by its digest in the place that the image comes from; undefined when it is not there. */
+export type FindManifest = (digest: Digest) => Promise<Manifest | undefined>;
+
+/** How many of the daemon's images are looked at, and how many of them at once. */
+const MAX_LOOKED_AT = 300;
+const PARALLEL_REQUESTS = 8;
+
+/** How many manifests of older versions are asked for in the source. */
+const MAX_SOURCE_LOOKUPS = 8;
+
+/** What is searched for, and where it is going to be. */
+export interface FindHeldOptions {
+  readonly plan: DaemonPlan;
+  readonly name: DaemonName;
+  readonly findManifest?: FindManifest | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * What the daemon holds already of an image, as far as its API tells.
+ *
+ * Classic stores are asked for layers by their chain of diff IDs: they look a layer up by it before they open its file.
+ * The containerd store and podman name the manifests that they hold whole; which blobs those have says the plan, or the
+ * source where it knows them (older versions of the same repository).
+ */
+export async function findHeldContent(client: EngineClient, options: FindHeldOptions): Promise<HeldContent> {
+  const whole = await findWholeImage(client, options);
+  if (whole !== undefined) {
+    const { plan } = options;
+    return { imageId: whole, blobs: new Set(plan.images.flatMap(({ manifest }) => blobDigests(manifest))) };
+  }
+  const blobs = client.info.store === "classic"
+    ? await heldLayersByChain(client, options)
+    : await heldBlobsByManifest(client, options);
+  return { imageId: undefined, blobs };
+}
+
+/** The ID of the planned image when the daemon has all of it. */
+async function findWholeImage(client: EngineClient, { plan, signal }: FindHeldOptions): Promise<Digest | undefined> {
+  const id = imageIdOf(client, plan.root);
+  if (id === undefined) return undefined;
+  try {
+    const image = await client.inspectImage(id, signal);
+    if (image.id !== id) return undefined;
+    if (client.info.store !== "containerd") return id;
+    const complete = new Set(
+      image.manifests.filter((entry) => entry.isComplete).map((entry) => entry.descriptor.digest),
+    );
+    return plan.images.every(({ manifest }) => complete.has(manifest.descriptor.digest)) ? id : undefined;
+  } catch (error) {
+    if (isImageError(error, "not-found")) return undefined;
+    throw error;
+  }
+}
+
+/** The ID that an image gets in this daemon; undefined for an index where only images have one. */
+export function imageIdOf(client: EngineClient, root: Manifest): Digest | undefined {
+  if (client.info.store === "containerd") return root.descriptor.digest;
+  return root.content.kind === "image" ? root.content.config.digest : undefined;
+}
+
+/** The layers at the bottom of the image that some image of a classic store has in the same order. */
+async function heldLayersByChain(client: EngineClient, options: FindHeldOptions): Promise<ReadonlySet<Digest>> {
+  const [planned] = options.plan.images;
+  const content = planned?.manifest.content;
+  if (!planned?.config || content?.kind !== "image") return new Set();
+  const diffIds = diffIdsOf(planned.config);
+  // Without one diff ID for each layer nothing can be said about any of them.
+  if (diffIds.length !== content.layers.length) return new Set();
+  const images = await client.listImages(options.signal);
+  const shared = await mapPool(images.slice(0, MAX_LOOKED_AT), PARALLEL_REQUESTS, async (image, signal) => {
+    try {
+      return sharedLength(diffIds, (await client.inspectImage(image.id, signal)).diffIds);
+    } catch (error) {
+      if (isImageError(error, "not-found")) return 0; // removed since the list was made
+      throw error;
+    }
+  }, options.signal);
+  return heldLayers(content, Math.max(0, ...shared));
+}
+
+/** Digests of the lowest `count` layers, without those that are needed again higher up. */
+function heldLayers(content: ImageManifest, count: number): ReadonlySet<Digest> {
+  const above = new Set(content.layers.slice(count).map((layer) => layer.digest));
+  return new Set(content.layers.slice(0, count).map((layer) => layer.digest).filter((digest) => !above.has(digest)));
+}
+
+async function heldBlobsByManifest(client: EngineClient, options: FindHeldOptions): Promise<ReadonlySet<Digest>> {
+  const { plan, name, findManifest, signal } = options;
+  if (client.info.store === "containerd" && !client.knowsPlatforms) return new Set();
+  const images = await client.listImages(signal);
+  const complete = new Set(images.flatMap(completeManifests));
+  const planned = plan.images.filter(({ manifest }) => complete.has(manifest.descriptor.digest));
+  const held = new Set(planned.flatMap(({ manifest }) => blobDigests(manifest)));
+  if (!findManifest) return held;
+  const related = images.filter((image) => image.names.some((text) => isSameRepository(text, name)));
+  const digests = new Set(related.flatMap(completeManifests));
+  for (const digest of [...digests].slice(0, MAX_SOURCE_LOOKUPS)) {
+    const manifest = await findManifest(digest).catch(() => undefined);
+    if (manifest) blobDigests(manifest).forEach((blob) => held.add(blob));
+  }
+  return held;
+}
+
+/** Manifests that the daemon holds with all their blobs. */
+function completeManifests(image: EngineImageSummary): Digest[] {
+  if (image.manifests.length > 0) {
+    return image.manifests.filter((entry) => entry.isComplete).map((entry) => entry.descriptor.digest);
+  }
+  return [...image.digests];
+}
+
+function isSameRepository(text: string, name: DaemonName): boolean {
+  const repository = text.slice(0, text.lastIndexOf(":"));
+  return [repository, `docker.io/${repository}`, `docker.io/library/${repository}`].includes(name.repository);
+}
+
+function blobDigests(manifest: Manifest): Digest[] {
+  return blobsOf(manifest.content).blobs.map((blob) => blob.digest);
+}
+
+function diffIdsOf(config: Uint8Array): Digest[] {
+  const document = new Members(parseJsonObject(config, "image config"), "image config");
+  const rootFs = new Members(document.raw("rootfs") ?? {}, "rootfs of the image config");
+  return (rootFs.strings("diff_ids") ?? []).filter((text) => isDigest(text));
+}
+
+function sharedLength(left: readonly Digest[], right: readonly Digest[]): number {
+  const difference = left.findIndex((digest, index) => digest !== right[index]);
+  return difference < 0 ? left.length : difference;
+}
