@@ -16,6 +16,12 @@ export const SERVICE_VARIABLES = {
   minio: "S3LO_TEST_S3_MINIO",
   /** Versity's gateway over a folder: `http://access:secret@host:port`. */
   versity: "S3LO_TEST_S3_VERSITY",
+  /** Docker 20.10 with its classic image store: the path of its unix socket. */
+  docker20: "S3LO_TEST_DOCKER20",
+  /** Docker 29 with containerd's image store: the path of its unix socket. */
+  docker29: "S3LO_TEST_DOCKER29",
+  /** Podman's Docker API: the path of its unix socket. */
+  podman: "S3LO_TEST_PODMAN",
   /** The folder that holds the server and client programs (registry, minio, crane, dockerd, …). */
   programs: "S3LO_TEST_PROGRAMS",
 } as const;

@@ -1,0 +1,76 @@
+/**
+ * Runs the tests with just the permissions they need: loopback, one temporary folder, the programs they call.
+ *
+ *   deno task test [deno test's arguments]         real services around it
+ *   deno task test:unit [deno test's arguments]    none; tests that need one are skipped
+ *
+ * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
+ */
+import { SERVICE_VARIABLES } from "../tests/support/services.ts";
+import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
+import { onPath, programsFolder } from "./services/find_program.ts";
+import { type ProgramName, PROGRAMS } from "./services/programs.ts";
+import { isFile } from "./services/run.ts";
+import { denoJson, ROOT } from "./source_files.ts";
+
+/** Programs of the system that tests may call besides those of `PROGRAMS`. */
+const TOOLS = ["sh", "bash", "openssl", "tar", "docker"];
+
+/** What the AWS SDK and Node's modules ask the system. */
+const SYSTEM_FACTS = ["homedir", "osRelease", "hostname", "uid", "gid"];
+
+/** The engines, whose addresses are paths of sockets. */
+const ENGINES = ["docker20", "docker29", "podman"] as const;
+
+/** The arguments that grant the permissions. `work` is the temporary folder, `denoFolder` Deno's cache. */
+export async function permissionArguments(work: string, denoFolder: string): Promise<string[]> {
+  const programs = [Deno.execPath()];
+  for (const name of [...Object.keys(PROGRAMS) as ProgramName[], ...TOOLS]) {
+    const built = `${programsFolder()}/${name}`;
+    const path = await isFile(built) ? built : await onPath(name);
+    if (path !== undefined) programs.push(path);
+  }
+  const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder.startsWith("/"));
+  const fixtures = new URL("../../shared/fixtures", import.meta.url).pathname;
+  const read = [ROOT, work, denoFolder, programsFolder(), fixtures, "/usr/sbin", "/etc/ssl", ...folders];
+  const sockets = Array.from({ length: SOCKET_COUNT }, (_, index) => `${work}/sockets/${index}.sock`);
+  const engines = ENGINES.map((name) => Deno.env.get(SERVICE_VARIABLES[name])).filter((path) => path !== undefined);
+  const net = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", ...[...sockets, ...engines].map((path) => `unix:${path}`)];
+  return [
+    "--no-prompt",
+    "--allow-env",
+    `--allow-read=${[...new Set([...read, ...engines])].join(",")}`,
+    `--allow-write=${[work, ...engines].join(",")}`,
+    `--allow-net=${net.join(",")}`,
+    `--allow-run=${programs.join(",")}`,
+    `--allow-sys=${SYSTEM_FACTS.join(",")}`,
+  ];
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const unit = args[0] === "--unit";
+  const denoFolder = (await denoJson(ROOT, ["info", "--json"]) as { denoDir: string }).denoDir;
+  const work = await Deno.realPath(await Deno.makeTempDir({ prefix: "s3lo-test-" }));
+  const env = {
+    HOME: `${work}/home`,
+    TMPDIR: `${work}/tmp`,
+    DENO_DIR: denoFolder,
+    [SOCKET_FOLDER_VARIABLE]: `${work}/sockets`,
+    ...(unit ? { CI: "false" } : {}), // elsewhere a missing service fails there
+  };
+  try {
+    for (const folder of ["home", "tmp", "sockets"]) await Deno.mkdir(`${work}/${folder}`);
+    const permissions = await permissionArguments(work, denoFolder);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["test", ...permissions, ...args.slice(unit ? 1 : 0)],
+      cwd: ROOT,
+      env,
+    }).spawn();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => child.kill(signal));
+    return (await child.status).code;
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
