@@ -1,7 +1,7 @@
 import { ImageError, isImageError } from "../errors.ts";
 import { plainCause } from "../http/message.ts";
 import { addressConnection, chosenConnection, type EngineConnection } from "./connection.ts";
-import { defaultSockets } from "./default_sockets.ts";
+import { type DefaultSocket, defaultSockets } from "./default_sockets.ts";
 import { EngineClient, type EngineClientOptions } from "./engine_client.ts";
 import { type EngineHost, systemHost } from "./engine_host.ts";
 
@@ -11,6 +11,8 @@ export interface FindEngineOptions extends EngineClientOptions {
   readonly dockerHost?: string | undefined;
   /** The machine; the real one unless a test brings another. */
   readonly host?: EngineHost;
+  /** The usual sockets, in the order in which they are tried; those of {@linkcode defaultSockets} unless given. */
+  readonly sockets?: readonly DefaultSocket[];
 }
 
 /** What the reader can do without a daemon. */
@@ -34,7 +36,7 @@ export async function findEngine(options: FindEngineOptions = {}): Promise<Engin
     }
   }
   const attempts: Attempt[] = [];
-  for (const { product, path } of defaultSockets(host)) {
+  for (const { product, path } of options.sockets ?? defaultSockets(host)) {
     const state = await host.probeSocket(path);
     if (state !== "listening") {
       attempts.push({ product, path, why: state });

@@ -62,9 +62,10 @@ export async function findHeldContent(client: EngineClient, options: FindHeldOpt
     const { plan } = options;
     return { imageId: whole, blobs: new Set(plan.images.flatMap(({ manifest }) => blobDigests(manifest))) };
   }
-  const blobs = client.info.store === "classic"
-    ? await heldLayersByChain(client, options)
-    : await heldBlobsByManifest(client, options);
+  if (client.info.store === "classic") return { imageId: undefined, blobs: await heldLayersByChain(client, options) };
+  const blobs = await heldBlobsByManifest(client, options);
+  // Podman takes layers that it has from its store, and the config from the archive only.
+  if (client.info.store === "podman") configsOf(options.plan).forEach((digest) => blobs.delete(digest));
   return { imageId: undefined, blobs };
 }
 
@@ -118,7 +119,7 @@ function heldLayers(content: ImageManifest, count: number): ReadonlySet<Digest> 
   return new Set(content.layers.slice(0, count).map((layer) => layer.digest).filter((digest) => !above.has(digest)));
 }
 
-async function heldBlobsByManifest(client: EngineClient, options: FindHeldOptions): Promise<ReadonlySet<Digest>> {
+async function heldBlobsByManifest(client: EngineClient, options: FindHeldOptions): Promise<Set<Digest>> {
   const { plan, name, findManifest, signal } = options;
   if (client.info.store === "containerd" && !client.knowsPlatforms) return new Set();
   const images = await client.listImages(signal);
@@ -150,6 +151,10 @@ function isSameRepository(text: string, name: DaemonName): boolean {
 
 function blobDigests(manifest: Manifest): Digest[] {
   return blobsOf(manifest.content).blobs.map((blob) => blob.digest);
+}
+
+function configsOf(plan: DaemonPlan): Digest[] {
+  return plan.images.flatMap(({ manifest: { content } }) => content.kind === "image" ? [content.config.digest] : []);
 }
 
 function diffIdsOf(config: Uint8Array): Digest[] {

@@ -155,9 +155,9 @@ export class DaemonTarget implements ImageTarget {
       }
       await this.#addJson("oci-layout", { imageLayoutVersion: "1.0.0" });
       await this.#addJson("index.json", layoutIndex(root, this.#name));
-    } else {
-      await this.#addJson("manifest.json", this.#archiveManifest(root));
     }
+    // Podman falls back to it where it cannot read a manifest, for example one that mixes Docker's and OCI's media types.
+    if (this.#client.info.store !== "containerd") await this.#addJson("manifest.json", this.#archiveManifest(root));
     this.#tar.end();
   }
 

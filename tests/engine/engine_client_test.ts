@@ -4,9 +4,8 @@ import { addressConnection } from "../../src/engine/connection.ts";
 import { EngineClient } from "../../src/engine/engine_client.ts";
 import { findEngine } from "../../src/engine/find_engine.ts";
 import { ImageError, isImageError } from "../../src/errors.ts";
+import { socketPath } from "../support/sockets.ts";
 import { fakeEngine, type FakeEngineScript, fakeHost } from "../support/fake_engine.ts";
-
-const PERMISSIONS = { read: true, write: true, net: true, env: true, sys: true } as const;
 
 /** A test against a scripted daemon. */
 function engineTest(
@@ -16,7 +15,6 @@ function engineTest(
 ): void {
   Deno.test({
     name,
-    permissions: PERMISSIONS,
     fn: async () => {
       await using engine = await fakeEngine(script);
       using client = await EngineClient.connect(addressConnection(engine.address, "test"));
@@ -69,7 +67,6 @@ engineTest("connect() knows podman by its ping", { apiVersion: "1.41", podman: t
 
 Deno.test({
   name: "connect() refuses a daemon whose oldest API version is too new",
-  permissions: PERMISSIONS,
   fn: async () => {
     await using engine = await fakeEngine({ apiVersion: "1.99", oldestApiVersion: "1.90" });
     await assert.rejects(
@@ -203,10 +200,8 @@ engineTest("inspectImage() refuses names that lead to another path", {}, async (
 
 Deno.test({
   name: "loadImage() reports a connection that breaks",
-  permissions: PERMISSIONS,
   fn: async () => {
-    const folder = await Deno.makeTempDir();
-    const path = `${folder}/cut.sock`;
+    const path = await socketPath();
     const listener = Deno.listen({ transport: "unix", path });
     const answer = (headers: string, body: string) =>
       new TextEncoder().encode(`HTTP/1.1 200 OK\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`);
@@ -231,13 +226,11 @@ Deno.test({
     );
     listener.close();
     await serving;
-    await Deno.remove(folder, { recursive: true });
   },
 });
 
 Deno.test({
   name: "findEngine() says everything that was tried, and offers an archive",
-  permissions: PERMISSIONS,
   fn: async () => {
     const host = fakeHost({ sockets: { "/home/me/.rd/docker.sock": "connection refused" } });
     await assert.rejects(findEngine({ host }), (error) => {
@@ -254,7 +247,6 @@ Deno.test({
 
 Deno.test({
   name: "findEngine() names a socket that may not be used",
-  permissions: PERMISSIONS,
   fn: async () => {
     const host = fakeHost({ sockets: { "/var/run/docker.sock": "permission denied" } });
     await assert.rejects(
@@ -266,24 +258,19 @@ Deno.test({
 
 Deno.test({
   name: "findEngine() goes past dead sockets to the first daemon that answers",
-  permissions: PERMISSIONS,
   fn: async () => {
     await using engine = await fakeEngine();
-    const folder = engine.socket.slice(0, engine.socket.lastIndexOf("/"));
-    const host = fakeHost({
-      env: { XDG_RUNTIME_DIR: folder },
-      sockets: { "/var/run/docker.sock": "connection refused", [engine.socket]: "listening" },
-    });
-    using client = await findEngine({ host });
+    const sockets = ["/dead.sock", engine.socket, "/later.sock"].map((path) => ({ product: "test", path }));
+    const host = fakeHost({ sockets: { "/dead.sock": "connection refused", [engine.socket]: "listening" } });
+    using client = await findEngine({ host, sockets });
     assert.equal(client.address, engine.address);
   },
 });
 
 Deno.test({
   name: "findEngine() does not fall back from a daemon that was chosen",
-  permissions: PERMISSIONS,
   fn: async () => {
-    const host = fakeHost({ env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } });
+    const host = fakeHost({ env: { DOCKER_HOST: `unix://${await socketPath()}` } });
     await assert.rejects(
       findEngine({ host }),
       (error) => isImageError(error, "unavailable") && /\(from DOCKER_HOST\): not there/.test(error.message),

@@ -1,5 +1,6 @@
 /** A scripted daemon on a Unix socket, and a machine whose files and variables are made up. */
 import type { EngineHost, SocketState } from "../../src/engine/engine_host.ts";
+import { socketPath } from "./sockets.ts";
 
 /** What a scripted daemon answers. */
 export interface FakeEngineScript {
@@ -19,10 +20,9 @@ export interface FakeEngine extends AsyncDisposable {
   readonly requests: readonly string[];
 }
 
-/** Starts a scripted daemon on a socket in a temporary folder. */
+/** Starts a scripted daemon on a socket of its own. */
 export async function fakeEngine(script: FakeEngineScript = {}): Promise<FakeEngine> {
-  const folder = await Deno.makeTempDir({ prefix: "s3lo-engine-" });
-  const socket = `${folder}/docker.sock`;
+  const socket = await socketPath();
   const requests: string[] = [];
   const { apiVersion = "1.51" } = script;
   const server = Deno.serve({ transport: "unix", path: socket, onListen: () => {} }, async (request) => {
@@ -53,7 +53,6 @@ export async function fakeEngine(script: FakeEngineScript = {}): Promise<FakeEng
     requests,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
-      await Deno.remove(folder, { recursive: true });
     },
   };
 }
