@@ -36,8 +36,8 @@ export async function runContainer(socket: string, image: string, command: reado
     await call("POST", "/containers/create", {
       Image: image,
       Cmd: command,
-      // Podman would raise the limit, which not every machine lets it do.
-      HostConfig: { NetworkMode: "none", Ulimits: [{ Name: "nofile", Soft: 256, Hard: 256 }] },
+      // Podman would raise these limits, which not every machine lets it do.
+      HostConfig: { NetworkMode: "none", Ulimits: [limit("nofile"), limit("nproc")] },
     }),
   )) as { Id: string };
   try {
@@ -47,6 +47,10 @@ export async function runContainer(socket: string, image: string, command: reado
   } finally {
     await call("DELETE", `/containers/${created.Id}?force=1`);
   }
+}
+
+function limit(name: string) {
+  return { Name: name, Soft: 256, Hard: 256 };
 }
 
 /** The texts of a log, whose pieces each have a header of 8 bytes: the stream, and the length in the last four. */
