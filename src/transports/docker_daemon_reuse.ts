@@ -1,12 +1,11 @@
 import { isImageError } from "../errors.ts";
+import { readImageConfig } from "../archive/image_config.ts";
+import { type ImageName, isSameName } from "../archive/image_names.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { EngineImageSummary } from "../engine/engine_image.ts";
 import type { Digest } from "../oci/digest.ts";
-import { isDigest } from "../oci/digest.ts";
-import { Members, parseJsonObject } from "../oci/json.ts";
 import { blobsOf, type ImageManifest, type Manifest } from "../oci/manifest.ts";
-import type { DaemonName } from "./docker_daemon_name.ts";
 
 /** An image that is about to be written. */
 export interface PlannedImage {
@@ -44,7 +43,7 @@ const MAX_SOURCE_LOOKUPS = 8;
 /** What is searched for, and where it is going to be. */
 export interface FindHeldOptions {
   readonly plan: DaemonPlan;
-  readonly name: DaemonName;
+  readonly name: ImageName;
   readonly findManifest?: FindManifest | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -98,7 +97,7 @@ async function heldLayersByChain(client: EngineClient, options: FindHeldOptions)
   const [planned] = options.plan.images;
   const content = planned?.manifest.content;
   if (!planned?.config || content?.kind !== "image") return new Set();
-  const diffIds = diffIdsOf(planned.config);
+  const { diffIds } = readImageConfig(planned.config, `config "${content.config.digest}"`);
   // Without one diff ID for each layer nothing can be said about any of them.
   if (diffIds.length !== content.layers.length) return new Set();
   const images = await client.listImages(options.signal);
@@ -144,9 +143,10 @@ function completeManifests(image: EngineImageSummary): Digest[] {
   return [...image.digests];
 }
 
-function isSameRepository(text: string, name: DaemonName): boolean {
-  const repository = text.slice(0, text.lastIndexOf(":"));
-  return [repository, `docker.io/${repository}`, `docker.io/library/${repository}`].includes(name.repository);
+/** Whether a name in the daemon is of the same repository, whatever its tag. */
+function isSameRepository(text: string, name: ImageName): boolean {
+  const colon = text.lastIndexOf(":");
+  return isSameName(`${text.slice(0, colon)}:${name.tag}`, name.full);
 }
 
 function blobDigests(manifest: Manifest): Digest[] {
@@ -155,12 +155,6 @@ function blobDigests(manifest: Manifest): Digest[] {
 
 function configsOf(plan: DaemonPlan): Digest[] {
   return plan.images.flatMap(({ manifest: { content } }) => content.kind === "image" ? [content.config.digest] : []);
-}
-
-function diffIdsOf(config: Uint8Array): Digest[] {
-  const document = new Members(parseJsonObject(config, "image config"), "image config");
-  const rootFs = new Members(document.raw("rootfs") ?? {}, "rootfs of the image config");
-  return (rootFs.strings("diff_ids") ?? []).filter((text) => isDigest(text));
 }
 
 function sharedLength(left: readonly Digest[], right: readonly Digest[]): number {

@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import { TAR_BLOCK_BYTES, tarHeaderBlocks, tarPadding } from "../archive/tar_header.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 
 /** A file to put into the tar. */
@@ -40,7 +41,7 @@ export class TarStream {
 
   /** Ends the tar: its last blocks are handed out, then its end. Nothing can be added afterwards. */
   end(): void {
-    this.#append(bytesReader(new Uint8Array(2 * BLOCK_BYTES))).catch(() => {});
+    this.#append(bytesReader(new Uint8Array(2 * TAR_BLOCK_BYTES))).catch(() => {});
     this.#ended = true;
   }
 
@@ -95,16 +96,11 @@ export class TarStream {
   }
 }
 
-const BLOCK_BYTES = 512;
-
 /** Header, content and padding of one file. Throws `digest-mismatch` when the content is shorter than announced. */
 function fileBytes(file: TarFile): BlobReader {
-  const padding = (BLOCK_BYTES - file.sizeBytes % BLOCK_BYTES) % BLOCK_BYTES;
-  const parts = [
-    bytesReader(tarHeader(file.path, file.sizeBytes)),
-    exactly(file),
-    bytesReader(new Uint8Array(padding)),
-  ];
+  const { path, sizeBytes } = file;
+  const padding = new Uint8Array(tarPadding(sizeBytes));
+  const parts = [bytesReader(tarHeaderBlocks(path, sizeBytes)), exactly(file), bytesReader(padding)];
   return {
     async read(into) {
       for (let part = parts[0]; part; part = parts[0]) {
@@ -131,25 +127,4 @@ function exactly({ path, sizeBytes, content }: TarFile): BlobReader {
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-}
-
-/**
- * The ustar header of a regular file: mode 0644, owner 0, time 0. A size beyond 8 GiB is written in base 256, as GNU tar
- * does. The path must fit 100 bytes.
- */
-function tarHeader(path: string, sizeBytes: number): Uint8Array {
-  const header = new Uint8Array(BLOCK_BYTES);
-  const put = (text: string, at: number) => header.set(new TextEncoder().encode(text), at);
-  put(path, 0);
-  put("0000644\0" + "0000000\0" + "0000000\0", 100);
-  if (sizeBytes < 8 ** 11) put(`${sizeBytes.toString(8).padStart(11, "0")}\0`, 124);
-  else {
-    header[124] = 0x80;
-    new DataView(header.buffer).setBigUint64(128, BigInt(sizeBytes));
-  }
-  put("00000000000\0" + "        " + "0", 136);
-  put("ustar\0" + "00", 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  put(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return header;
 }

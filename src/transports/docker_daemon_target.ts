@@ -1,4 +1,6 @@
 import { ImageError } from "../errors.ts";
+import { jsonBytes, LAYOUT_BYTES, layoutIndex } from "../archive/docker_archive_writer.ts";
+import { type ImageName, parseImageName } from "../archive/image_names.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
@@ -7,8 +9,7 @@ import type { BlobContent, ImageTarget, TargetLimits } from "../image/places.ts"
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, hexOf } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
-import { type DaemonName, parseDaemonName } from "./docker_daemon_name.ts";
+import { layerCompression } from "../oci/media_types.ts";
 import { openRawLayer } from "./docker_daemon_raw_layer.ts";
 import {
   type DaemonPlan,
@@ -43,7 +44,7 @@ const ZSTD_API_VERSION = "1.42";
  * Throws `invalid-reference` for what is no name with a tag.
  */
 export function openDaemonTarget(client: EngineClient, name: string, options: DaemonTargetOptions = {}): DaemonTarget {
-  return new DaemonTarget(client, parseDaemonName(name), options);
+  return new DaemonTarget(client, parseImageName(name), options);
 }
 
 /**
@@ -55,7 +56,7 @@ export class DaemonTarget implements ImageTarget {
   readonly name: string;
   readonly limits: TargetLimits;
   readonly #client: EngineClient;
-  readonly #name: DaemonName;
+  readonly #name: ImageName;
   readonly #options: DaemonTargetOptions;
   readonly #tar = new TarStream();
   readonly #written = new Set<Digest>();
@@ -66,7 +67,7 @@ export class DaemonTarget implements ImageTarget {
   #imageId: Digest | undefined;
 
   /** Use {@linkcode openDaemonTarget}. */
-  constructor(client: EngineClient, name: DaemonName, options: DaemonTargetOptions) {
+  constructor(client: EngineClient, name: ImageName, options: DaemonTargetOptions) {
     this.#client = client;
     this.#name = name;
     this.#options = options;
@@ -115,7 +116,8 @@ export class DaemonTarget implements ImageTarget {
   async publish(root: Manifest): Promise<void> {
     const { signal } = this.#options;
     if (!this.#loading && this.#held.imageId !== undefined && this.#held.imageId === imageIdOf(this.#client, root)) {
-      await this.#client.tagImage(this.#held.imageId, this.#name.repository, this.#name.tag, signal);
+      const { full, tag } = this.#name;
+      await this.#client.tagImage(this.#held.imageId, full.slice(0, -tag.length - 1), tag, signal);
       this.#imageId = this.#held.imageId;
       return;
     }
@@ -153,27 +155,27 @@ export class DaemonTarget implements ImageTarget {
       for (const { descriptor, bytes } of this.#manifests.values()) {
         await this.#addBytes(blobPath(descriptor.digest), bytes);
       }
-      await this.#addJson("oci-layout", { imageLayoutVersion: "1.0.0" });
-      await this.#addJson("index.json", layoutIndex(root, this.#name));
+      await this.#addBytes("oci-layout", LAYOUT_BYTES);
+      await this.#addBytes("index.json", layoutIndex(root.descriptor, [this.#name.full]));
     }
     // Podman falls back to it where it cannot read a manifest, for example one that mixes Docker's and OCI's media types.
-    if (this.#client.info.store !== "containerd") await this.#addJson("manifest.json", this.#archiveManifest(root));
+    if (this.#client.info.store !== "containerd") await this.#addBytes("manifest.json", this.#archiveManifest(root));
     this.#tar.end();
   }
 
   /** The docker-archive's list of one image. Throws `unsupported` for an index. */
-  #archiveManifest(root: Manifest): unknown {
+  #archiveManifest(root: Manifest): Uint8Array {
     if (root.content.kind !== "image") {
       throw new ImageError("unsupported", `Cannot load "${this.name}": this daemon keeps one platform of an image`, {
         hint: "Choose one with --platform",
       });
     }
     const { config, layers } = root.content;
-    return [{
+    return jsonBytes([{
       Config: blobPath(config.digest),
       RepoTags: [this.#name.full],
       Layers: layers.map((layer) => this.#layerPath(layer)),
-    }];
+    }]);
   }
 
   #layerPath(layer: Descriptor): string {
@@ -184,10 +186,6 @@ export class DaemonTarget implements ImageTarget {
     const { store, apiVersion } = this.#client.info;
     return store === "classic" && layerCompression(blob.mediaType) === "zstd" &&
       compareVersions(apiVersion, ZSTD_API_VERSION) < 0;
-  }
-
-  async #addJson(path: string, document: unknown): Promise<void> {
-    await this.#addBytes(path, new TextEncoder().encode(JSON.stringify(document)));
   }
 
   async #addBytes(path: string, bytes: Uint8Array): Promise<void> {
@@ -219,15 +217,4 @@ export class DaemonTarget implements ImageTarget {
     }
     return image.id;
   }
-}
-
-/** The index of a layout that holds one image under one name, as containerd and podman read it. */
-function layoutIndex(root: Manifest, name: DaemonName): unknown {
-  const { mediaType, digest, size } = root.descriptor;
-  const annotations = { "io.containerd.image.name": name.full, "org.opencontainers.image.ref.name": name.tag };
-  return {
-    schemaVersion: 2,
-    mediaType: MEDIA_TYPES.ociIndex,
-    manifests: [{ mediaType, digest, size, annotations }],
-  };
 }
