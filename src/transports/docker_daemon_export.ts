@@ -1,9 +1,39 @@
 import { ImageError } from "../errors.ts";
+import { archiveFiles } from "../archive/archive_file.ts";
+import type { ArchiveFiles } from "../archive/archive_files.ts";
 import { isDiskFull } from "../archive/temporary_file.ts";
 import { RandomFile } from "../archive/random_file.ts";
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from "../archive/tar_header.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import type { EngineClient } from "../engine/engine_client.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
+import type { Platform } from "../oci/platform.ts";
+
+/** What is exported, and how it is stored. */
+export interface OpenExportOptions extends Omit<SpoolExportOptions, "name"> {
+  /** The image's ID: its name could have been given to another image meanwhile. */
+  readonly id: Digest;
+  /** As the user wrote it. */
+  readonly name: string;
+  readonly platform?: Platform | undefined;
+}
+
+/** The files of an export. */
+export interface OpenedExport extends AsyncDisposable {
+  readonly files: ArchiveFiles;
+  /** Blobs that were left out: their bytes are zeros. */
+  readonly leftOut: ReadonlySet<Digest>;
+}
+
+/** Exports an image and opens its files. Throws as {@linkcode spoolExport} does, and `not-found`. */
+export async function openExport(client: EngineClient, options: OpenExportOptions): Promise<OpenedExport> {
+  const { id, platform, signal } = options;
+  const name = `the daemon's export of "${options.name}"`;
+  await using tar = await client.saveImage([id], { platform, signal });
+  const spooled = await spoolExport(tar, { ...options, name });
+  const files = await archiveFiles(spooled.file, options);
+  return { files, leftOut: spooled.leftOut, [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
+}
 
 /** How an export is stored for the time being. */
 export interface SpoolExportOptions {
