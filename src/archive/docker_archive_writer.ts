@@ -6,7 +6,9 @@ import { blobPath, type Digest, digestOf } from "../oci/digest.ts";
 import type { ImageManifest, Manifest } from "../oci/manifest.ts";
 import { isForeignLayer, layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 import { type ImageConfig, MAX_CONFIG_BYTES, readImageConfig } from "./image_config.ts";
-import { CONTAINERD_NAME, ORIGINAL_DIGEST, parseImageName, REF_NAME } from "./image_names.ts";
+import { ORIGINAL_DIGEST, parseImageName } from "./image_names.ts";
+import { jsonBytes, LAYOUT_BYTES, layoutIndex } from "./layout_writer.ts";
+import { TAR_SIZE } from "./layer_compression.ts";
 import { bytesMember, type TarMember, tarReader, tarSizeBytes } from "./tar_writer.ts";
 import { spool } from "./temporary_file.ts";
 import { verifiedReader } from "./verified_reader.ts";
@@ -57,7 +59,8 @@ export type OpenBlob = (blob: Descriptor) => Promise<BlobReader>;
  * Blobs are opened one by one in the order of the archive: config, then layers from the lowest; never the same one twice.
  * Each is checked before its last bytes are handed out. The same image and names give the same bytes. Layers are stored
  * as they are, except zstd ones (see the options): a tar header needs the decompressed length, which streams of several
- * frames do not tell, so such a layer is written to a temporary file (compressed) and measured, unless `tarSizeOf` knows.
+ * frames do not tell, so such a layer is written to a temporary file (compressed) and measured, unless `tarSizeOf` or the
+ * annotation that we give to layers of our own knows.
  *
  * Throws `unsupported` when the manifest is no image with layers that are tars, `invalid-input` when its config does not
  * fit it, `invalid-reference` for a bad name; the reader throws `digest-mismatch`, and whatever `openBlob` does.
@@ -179,7 +182,7 @@ class DockerArchiveWriter {
         return verifiedReader(tar, { digest: written, size: sizeBytes }, `the tar of ${what}`);
       },
     });
-    const known = await this.#options.tarSizeOf?.(stored);
+    const known = await this.#options.tarSizeOf?.(stored) ?? statedTarSize(stored);
     if (known !== undefined) {
       return { ...member(known, () => this.#openChecked(stored)), [Symbol.asyncDispose]: () => Promise.resolve() };
     }
@@ -251,30 +254,10 @@ class DockerArchiveWriter {
   }
 }
 
-/** The content of the file that marks an image layout. Spec: OCI image-spec v1.1.1, image-layout.md, "oci-layout file". */
-export const LAYOUT_BYTES: Uint8Array<ArrayBuffer> = jsonBytes({ imageLayoutVersion: "1.0.0" });
-
-/** The `index.json` of a layout that holds one root under some names. */
-export function layoutIndex(
-  root: Pick<Descriptor, "mediaType" | "digest" | "size">,
-  names: readonly string[],
-  annotations: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
-  const { mediaType, digest, size } = root;
-  const named = names.map((text) => parseImageName(text)).map((name) => ({
-    [CONTAINERD_NAME]: name.full,
-    [REF_NAME]: name.tag,
-  }));
-  const manifests = (named.length === 0 ? [{}] : named).map((own) => {
-    const all = { ...own, ...annotations };
-    return { mediaType, digest, size, ...(Object.keys(all).length > 0 ? { annotations: all } : {}) };
-  });
-  return jsonBytes({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests });
-}
-
-/** A value as compact JSON. */
-export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(value));
+/** The length of a layer's tar as its descriptor has it, where we have built the image. */
+function statedTarSize(layer: Descriptor): number | undefined {
+  const text = layer.annotations?.[TAR_SIZE];
+  return text !== undefined && /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function unsupported(why: string): ImageError {

@@ -14,10 +14,14 @@ export interface SpoolOptions {
 /**
  * Writes a stream to a temporary file that is gone once it is closed, and on Unix also when the process is killed.
  *
- * `what` names the bytes in errors. Does not close `source`. Throws `unsupported`, naming the folder, when the disk is
+ * `what` names the bytes in errors, `name` (default: the same) those of the file. Does not close `source`. Throws `unsupported`, naming the folder, when the disk is
  * full; what `source` throws passes through, and nothing stays behind.
  */
-export async function spool(source: BlobReader, what: string, options: SpoolOptions = {}): Promise<RandomFile> {
+export async function spool(
+  source: BlobReader,
+  what: string,
+  options: SpoolOptions & { readonly name?: string } = {},
+): Promise<RandomFile> {
   const path = await makeTemporaryFile(what, options);
   let isRemoved = false;
   const remove = async () => {
@@ -31,7 +35,7 @@ export async function spool(source: BlobReader, what: string, options: SpoolOpti
     // An open file needs no name on Unix; on Windows it cannot lose it before it is closed.
     if (Deno.build.os !== "windows") await remove();
     const sizeBytes = await writeAll(file, source, path, what, options.signal);
-    return new RandomFile(file, { name: what, sizeBytes, release: remove });
+    return new RandomFile(file, { name: options.name ?? what, sizeBytes, release: remove });
   } catch (error) {
     file?.close();
     await remove();

@@ -52,6 +52,11 @@ export interface ImageTarget extends AsyncDisposable {
   /** The reference as the user wrote it, without secrets. */
   readonly name: string;
   readonly limits: TargetLimits;
+  /**
+   * Learns what is coming, before the first other call: all manifests, root first, depth first, and the blobs below them,
+   * each once. For targets whose bytes have an order (archives): the copier starts to write blobs in the order given here.
+   */
+  plan?(manifests: readonly Manifest[], blobs: readonly Descriptor[]): void;
   /** Which of these blobs the target holds already, whole: they need not be written. Asked once for all, to save requests. */
   findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>>;
   /**
