@@ -4,22 +4,16 @@ import { type ImageName, isSameName } from "../archive/image_names.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { EngineImageSummary } from "../engine/engine_image.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { blobsOf, type ImageManifest, type Manifest } from "../oci/manifest.ts";
 
-/** An image that is about to be written. */
-export interface PlannedImage {
-  readonly manifest: Manifest;
-  /** Its config's bytes, checked against the manifest; classic stores find shared layers by it. */
-  readonly config?: Uint8Array | undefined;
-}
-
-/** Everything that is about to be written, known before the first blob moves. */
+/** The manifests that are about to be written, known before the first blob moves. */
 export interface DaemonPlan {
   /** What the name will stand for. */
   readonly root: Manifest;
   /** The image manifests below, or the root itself. */
-  readonly images: readonly PlannedImage[];
+  readonly images: readonly Manifest[];
 }
 
 /** What a daemon holds of a plan. */
@@ -33,6 +27,9 @@ export interface HeldContent {
 /** Finds a manifest by its digest in the place that the image comes from; undefined when it is not there. */
 export type FindManifest = (digest: Digest) => Promise<Manifest | undefined>;
 
+/** Reads an image's config from the place that the image comes from. */
+export type ReadConfig = (config: Descriptor) => Promise<Uint8Array>;
+
 /** How many of the daemon's images are looked at, and how many of them at once. */
 const MAX_LOOKED_AT = 300;
 const PARALLEL_REQUESTS = 8;
@@ -44,6 +41,7 @@ const MAX_SOURCE_LOOKUPS = 8;
 export interface FindHeldOptions {
   readonly plan: DaemonPlan;
   readonly name: ImageName;
+  readonly readConfig?: ReadConfig | undefined;
   readonly findManifest?: FindManifest | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -59,7 +57,7 @@ export async function findHeldContent(client: EngineClient, options: FindHeldOpt
   const whole = await findWholeImage(client, options);
   if (whole !== undefined) {
     const { plan } = options;
-    return { imageId: whole, blobs: new Set(plan.images.flatMap(({ manifest }) => blobDigests(manifest))) };
+    return { imageId: whole, blobs: new Set(plan.images.flatMap(blobDigests)) };
   }
   if (client.info.store === "classic") return { imageId: undefined, blobs: await heldLayersByChain(client, options) };
   const blobs = await heldBlobsByManifest(client, options);
@@ -79,7 +77,7 @@ async function findWholeImage(client: EngineClient, { plan, signal }: FindHeldOp
     const complete = new Set(
       image.manifests.filter((entry) => entry.isComplete).map((entry) => entry.descriptor.digest),
     );
-    return plan.images.every(({ manifest }) => complete.has(manifest.descriptor.digest)) ? id : undefined;
+    return plan.images.every(({ descriptor }) => complete.has(descriptor.digest)) ? id : undefined;
   } catch (error) {
     if (isImageError(error, "not-found")) return undefined;
     throw error;
@@ -94,10 +92,9 @@ export function imageIdOf(client: EngineClient, root: Manifest): Digest | undefi
 
 /** The layers at the bottom of the image that some image of a classic store has in the same order. */
 async function heldLayersByChain(client: EngineClient, options: FindHeldOptions): Promise<ReadonlySet<Digest>> {
-  const [planned] = options.plan.images;
-  const content = planned?.manifest.content;
-  if (!planned?.config || content?.kind !== "image") return new Set();
-  const { diffIds } = readImageConfig(planned.config, `config "${content.config.digest}"`);
+  const content = options.plan.images[0]?.content;
+  if (!options.readConfig || content?.kind !== "image") return new Set();
+  const { diffIds } = readImageConfig(await options.readConfig(content.config), `config "${content.config.digest}"`);
   // Without one diff ID for each layer nothing can be said about any of them.
   if (diffIds.length !== content.layers.length) return new Set();
   const images = await client.listImages(options.signal);
@@ -123,8 +120,8 @@ async function heldBlobsByManifest(client: EngineClient, options: FindHeldOption
   if (client.info.store === "containerd" && !client.knowsPlatforms) return new Set();
   const images = await client.listImages(signal);
   const complete = new Set(images.flatMap(completeManifests));
-  const planned = plan.images.filter(({ manifest }) => complete.has(manifest.descriptor.digest));
-  const held = new Set(planned.flatMap(({ manifest }) => blobDigests(manifest)));
+  const planned = plan.images.filter(({ descriptor }) => complete.has(descriptor.digest));
+  const held = new Set(planned.flatMap(blobDigests));
   if (!findManifest) return held;
   const related = images.filter((image) => image.names.some((text) => isSameRepository(text, name)));
   const digests = new Set(related.flatMap(completeManifests));
@@ -154,7 +151,7 @@ function blobDigests(manifest: Manifest): Digest[] {
 }
 
 function configsOf(plan: DaemonPlan): Digest[] {
-  return plan.images.flatMap(({ manifest: { content } }) => content.kind === "image" ? [content.config.digest] : []);
+  return plan.images.flatMap(({ content }) => content.kind === "image" ? [content.config.digest] : []);
 }
 
 function sharedLength(left: readonly Digest[], right: readonly Digest[]): number {

@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { jsonBytes, LAYOUT_BYTES, layoutIndex } from "../archive/docker_archive_writer.ts";
+import { jsonBytes, LAYOUT_BYTES, layoutIndex } from "../archive/layout_writer.ts";
 import { type ImageName, parseImageName } from "../archive/image_names.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
@@ -17,14 +17,15 @@ import {
   type FindManifest,
   type HeldContent,
   imageIdOf,
+  type ReadConfig,
 } from "./docker_daemon_reuse.ts";
 import { TarStream } from "./docker_daemon_stream.ts";
 
 /** How a daemon is written to. */
 export interface DaemonTargetOptions {
-  /** What will be written; with it, what the daemon holds already is found and not sent again. */
-  readonly plan?: DaemonPlan | undefined;
-  /** Finds manifests of older versions in the source, to learn which blobs the daemon has of them. */
+  /** Reads a config from the source: by it a classic store is asked for layers that it holds, which then are not sent. */
+  readonly readConfig?: ReadConfig | undefined;
+  /** Finds manifests of older versions in the source, to learn which blobs another daemon holds of them. */
   readonly findManifest?: FindManifest | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -61,6 +62,7 @@ export class DaemonTarget implements ImageTarget {
   readonly #tar = new TarStream();
   readonly #written = new Set<Digest>();
   readonly #manifests = new Map<Digest, Manifest>();
+  #plan: DaemonPlan | undefined;
   #held: HeldContent = { imageId: undefined, blobs: new Set() };
   #leftOut = false;
   #loading: Promise<readonly string[]> | undefined;
@@ -80,9 +82,16 @@ export class DaemonTarget implements ImageTarget {
     return this.#imageId;
   }
 
+  plan(manifests: readonly Manifest[]): void {
+    const [root] = manifests;
+    const images = manifests.filter((manifest) => manifest.content.kind !== "index");
+    this.#plan = root && { root, images };
+  }
+
+  /** Finds what the daemon holds of the image that was planned. */
   async findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
-    const { plan, findManifest, signal } = this.#options;
-    if (plan) this.#held = await findHeldContent(this.#client, { plan, name: this.#name, findManifest, signal });
+    const plan = this.#plan;
+    if (plan) this.#held = await findHeldContent(this.#client, { ...this.#options, plan, name: this.#name });
     const held = blobs.map((blob) => blob.digest).filter((digest) => this.#held.blobs.has(digest));
     this.#leftOut = held.length > 0;
     return new Set(held);

@@ -5,7 +5,7 @@ import { isImageError } from "../../src/errors.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
 import { openDaemonTarget } from "../../src/transports/docker_daemon_target.ts";
-import { connectDaemon, pullInto, removeNames, runContainer } from "../support/daemon_api.ts";
+import { configReader, connectDaemon, pullInto, removeNames, runContainer } from "../support/daemon_api.ts";
 import { alpineImage, writeImage } from "../support/daemon_images.ts";
 import { multiImage, singleImage, type TestImage, type TestImageOptions } from "../support/images.ts";
 import { type ServiceName, serviceTest } from "../support/services.ts";
@@ -148,12 +148,8 @@ daemonTest("DaemonTarget notices layers that vanish while it loads", [
   const [first, second] = versions();
   await pullInto(client, first, "s3lo-test/gone:1");
   const root = second.root;
-  const images = [{
-    manifest: root,
-    config: root.content.kind === "image" ? second.blobs.get(root.content.config.digest) : undefined,
-  }];
   const findManifest = () => Promise.resolve(first.root);
-  await using target = openDaemonTarget(client, "s3lo-test/gone:2", { plan: { root, images }, findManifest });
+  await using target = openDaemonTarget(client, "s3lo-test/gone:2", { readConfig: configReader(second), findManifest });
   const find = target.findBlobs.bind(target);
   target.findBlobs = async (blobs) => {
     const held = await find(blobs);

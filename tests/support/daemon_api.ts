@@ -3,10 +3,11 @@ import { addressConnection } from "../../src/engine/connection.ts";
 import { EngineClient } from "../../src/engine/engine_client.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import type { ImageTarget } from "../../src/image/places.ts";
+import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
 import { type DaemonTargetOptions, openDaemonTarget } from "../../src/transports/docker_daemon_target.ts";
-import { imagesBelow, writeImage, type WriteImageOptions } from "./daemon_images.ts";
+import { writeImage, type WriteImageOptions } from "./daemon_images.ts";
 import type { TestImage } from "./images.ts";
 
 /** Connects to the daemon whose socket is at `path`. */
@@ -80,14 +81,15 @@ export async function pullInto(
   options: DaemonTargetOptions & WriteImageOptions & { readonly root?: Manifest | undefined } = {},
 ): Promise<PullOutcome> {
   const root = options.root ?? image.root;
-  const images = imagesBelow(image, root).map((manifest) => ({
-    manifest,
-    config: manifest.content.kind === "image" ? image.blobs.get(manifest.content.config.digest) : undefined,
-  }));
   const opened: Digest[] = [];
-  await using target = openDaemonTarget(client, name, { plan: { root, images }, ...options });
+  await using target = openDaemonTarget(client, name, { readConfig: configReader(image), ...options });
   await writeImage(image, target satisfies ImageTarget, { ...options, root, opened });
   return { imageId: target.imageId ?? "", moved: opened.length };
+}
+
+/** Reads configs of an image in memory. */
+export function configReader(image: TestImage): (config: Descriptor) => Promise<Uint8Array> {
+  return ({ digest }) => Promise.resolve(image.blobs.get(digest) ?? new Uint8Array());
 }
 
 /** Removes these names from the daemon, where they are there. */

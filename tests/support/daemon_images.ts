@@ -1,10 +1,10 @@
 /** Images for daemons: a real one from the shared test data, and a small copier that stands in for the real mover. */
-import { type BlobReader, bytesReader } from "../../src/bytes/blob_reader.ts";
+import { type BlobReader, bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { ImageError } from "../../src/errors.ts";
-import type { BlobContent, ImageTarget } from "../../src/image/places.ts";
+import type { BlobContent, ImageSource, ImageTarget } from "../../src/image/places.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../../src/oci/digest.ts";
-import { blobsOf, type Manifest, readManifest } from "../../src/oci/manifest.ts";
+import { blobsOf, isAttestation, type Manifest, readManifest } from "../../src/oci/manifest.ts";
 import { formatPlatform } from "../../src/oci/platform.ts";
 import type { TestImage } from "./images.ts";
 import { fixturePath } from "./services.ts";
@@ -67,6 +67,7 @@ export async function writeImage(
   const root = options.root ?? image.root;
   const children = imagesBelow(image, root);
   const all = new Map(children.flatMap((child) => blobsOf(child.content).blobs.map((blob) => [blob.digest, blob])));
+  target.plan?.([root, ...children.filter((child) => child !== root)], [...all.values()]);
   const held = await target.findBlobs([...all.values()]);
   const missing = [...all.values()].filter((blob) => !held.has(blob.digest));
   const results = await Promise.allSettled(missing.map((blob) => target.writeBlob(content(image, blob, options))));
@@ -102,4 +103,30 @@ function checkedReader(bytes: Uint8Array, blob: Descriptor): BlobReader {
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+/** Reads everything of a source into memory; every byte is checked against its descriptor. */
+export async function readImage(source: ImageSource): Promise<TestImage> {
+  const root = await source.root();
+  const blobs = new Map<Digest, Uint8Array<ArrayBuffer>>();
+  const platforms = new Map<string, Manifest>();
+  const visit = async (manifest: Manifest): Promise<void> => {
+    if (manifest !== root) blobs.set(manifest.descriptor.digest, manifest.bytes);
+    if (manifest.content.kind === "index") {
+      for (const entry of manifest.content.manifests) {
+        const child = await source.manifest(entry);
+        if (entry.platform && !isAttestation(entry)) platforms.set(formatPlatform(entry.platform), child);
+        await visit(child);
+      }
+      return;
+    }
+    for (const blob of blobsOf(manifest.content).blobs) {
+      await using reader = await source.openBlob(blob);
+      const bytes = await readAll(reader, blob.size, `blob "${blob.digest}"`);
+      if (digestOf(bytes) !== blob.digest) throw new Error(`wrong bytes for ${blob.digest}`);
+      blobs.set(blob.digest, bytes);
+    }
+  };
+  await visit(root);
+  return { root, blobs, platforms };
 }
