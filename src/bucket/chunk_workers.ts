@@ -27,6 +27,7 @@ export class ChunkWorkers implements AsyncDisposable {
   readonly #idle: HelperThread[] = [];
   readonly #all: HelperThread[] = [];
   readonly #waiting: ((thread: HelperThread) => void)[] = [];
+  #isClosed = false;
 
   /** `count`: how many threads at most. */
   constructor(count: number) {
@@ -35,6 +36,7 @@ export class ChunkWorkers implements AsyncDisposable {
 
   /** Unpacks one chunk and checks it; `stored` is lost by that. Throws as {@linkcode decodeChunk} does. */
   async decode(stored: Uint8Array<ArrayBuffer>, chunk: RecipeChunk, what: string): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#isClosed) throw stopped({ stored, chunk, what });
     const thread = await this.#take();
     try {
       return await thread.run({ stored, chunk, what });
@@ -47,6 +49,7 @@ export class ChunkWorkers implements AsyncDisposable {
 
   /** Ends the threads, whatever they are doing. */
   [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     for (const thread of this.#all.splice(0)) thread.end();
     this.#idle.length = 0;
     return Promise.resolve();
@@ -85,7 +88,8 @@ class HelperThread {
     const answer = await answered;
     if (answer?.kind === "raw") return answer.raw;
     if (answer?.kind === "error") throw new ImageError(answer.code, answer.message);
-    throw stopped(job);
+    if (this.#isEnded) throw stopped(job);
+    throw new ImageError("unavailable", `Cannot unpack chunk "${job.chunk.digest}" of ${job.what}: its thread failed`);
   }
 
   end(): void {

@@ -59,6 +59,7 @@ const decode: ChunkDecoder | undefined = threads === "0" ? undefined : (...args)
 const { store, recipe } = bigLayer();
 const peakBeforeBytes = await peakMemory();
 const started = performance.now();
+const cpuBefore = process.cpuUsage();
 await using reader = how === "raw"
   ? openRawLayer(store, recipe, { diffId: recipe.diffId, decode })
   : openChunkedLayer(store, recipe);
@@ -73,6 +74,7 @@ for (
   if (how === "stored") hasher.update(piece);
 }
 const seconds = (performance.now() - started) / 1000;
+const cpu = process.cpuUsage(cpuBefore);
 const peakBytes = await peakMemory();
 const isRight = how === "raw" ? sizeBytes === recipe.rawSizeBytes : hasher.digest() === recipe.digest;
 // deno-lint-ignore no-console
@@ -83,6 +85,7 @@ console.log(
     sizeBytes,
     seconds,
     peakBytes,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
     megabytesPerSecond: sizeBytes / 1e6 / seconds,
   }),
 );
