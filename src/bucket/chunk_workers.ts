@@ -20,7 +20,8 @@ export type ChunkAnswer =
  * called asynchronously.
  *
  * Threads start with the first chunk, as many as are busy at once, `count` at most, and end when this is closed. Where none
- * can be started the work is done here.
+ * can be started the work is done here. One takes 50 to 80 MiB of memory and pays where cores are idle: on a machine of two
+ * that also runs the daemon which takes the layer, unpacking here is as fast.
  */
 export class ChunkWorkers implements AsyncDisposable {
   readonly #count: number;
