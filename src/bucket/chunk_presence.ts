@@ -30,12 +30,11 @@ export class ChunkPresence {
     // Layers are copied side by side: they share one listing, and one answer that it is too long.
     if (unknown.length > PARALLEL_HEADS) this.#listing ??= this.#list(unknown.length / PARALLEL_HEADS);
     const listed = await this.#listing;
-    if (listed) { for (const chunk of unknown) this.#known.set(chunk, listed.get(chunkKey(chunk))?.sizeBytes); }
-    else {
-      await mapPool(unknown, PARALLEL_HEADS, async (chunk) => {
-        this.#known.set(chunk, (await this.#store.head(chunkKey(chunk)))?.sizeBytes);
-      }, signal);
-    }
+    const lookUp = async (chunk: Digest) => {
+      const info = listed ? listed.get(chunkKey(chunk)) : await this.#store.head(chunkKey(chunk));
+      this.#known.set(chunk, info?.sizeBytes);
+    };
+    await mapPool(unknown, PARALLEL_HEADS, lookUp, signal);
     return this.#known;
   }
 
