@@ -93,6 +93,7 @@ class Unpacker implements BlobReader {
   async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     if (into.byteLength === 0) return into;
     while (this.#waiting.length === 0 && !this.#ended) {
+      this.#check();
       await this.#advance();
       this.#check();
     }
@@ -110,7 +111,9 @@ class Unpacker implements BlobReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended = true;
+    // Reading on must not look like the end of the bytes.
+    this.#ended = false;
+    this.#failure = new ImageError("aborted", "Stopped reading: the reader was closed");
     this.#waiting.length = 0;
     this.#decoder.destroy();
     await this.#reader[Symbol.asyncDispose]();
@@ -152,11 +155,13 @@ class Unpacker implements BlobReader {
 
   #check(): void {
     const { what, maxBytes } = this.#options;
+    if (this.#failure instanceof ImageError) throw this.#failure;
     if (this.#failure !== undefined) {
       const cause = this.#failure;
       throw new ImageError("invalid-input", `Cannot decompress ${what}: ${messageOf(cause)}`, { cause });
     }
     if (maxBytes !== undefined && this.#unpackedBytes > maxBytes) {
+      this.#waiting.length = 0;
       throw new ImageError("invalid-input", `Cannot decompress ${what}: it unpacks to more than ${maxBytes} bytes`);
     }
   }
