@@ -72,8 +72,11 @@ toolTest("skopeo reads the archives and layouts that we write", ["skopeo"], asyn
       const copied = await skopeoCopy(skopeo, from, folder);
       assert.equal(configDigest(copied), configDigest(image.root));
     }
-    const copied = await skopeoCopy(skopeo, `docker-archive:${folder}/${compression}-docker.tar:app:v1`, folder);
-    assert.equal(configDigest(copied), configDigest(image.root));
+    // Copied to a layout the config is written anew by skopeo, so the ID shows before that only.
+    const docker = `docker-archive:${folder}/${compression}-docker.tar:app:v1`;
+    const manifest = JSON.parse(await run(skopeo, "inspect", "--raw", docker));
+    assert.equal(manifest.config.digest, configDigest(image.root));
+    assert.equal((await skopeoCopy(skopeo, docker, folder)).content.kind, "image");
   }
 });
 
@@ -151,28 +154,26 @@ toolTest("podman loads what we write, and what it saves is read", ["podman"], as
       const id = (await call("inspect", "--format", "{{.Id}}", "docker.io/library/app:v1")).trim();
       assert.equal(`sha256:${id}`, content.config.digest);
     }
-    await call("save", "-q", "-o", `${folder}/saved-docker-${compression}.tar`, "docker.io/library/app:v1");
-    await call(
-      "save",
-      "-q",
-      "--format=oci-archive",
-      "-o",
-      `${folder}/saved-oci-${compression}.tar`,
-      "docker.io/library/app:v1",
-    );
+    const kinds = compression === "gzip" ? ["docker-archive", "oci-archive"] : ["oci-archive"];
+    for (const kind of kinds) {
+      await call(
+        "save",
+        "-q",
+        `--format=${kind}`,
+        "-o",
+        `${folder}/${kind}-${compression}.tar`,
+        "docker.io/library/app:v1",
+      );
+    }
     await call("rmi", "--all", "--force");
-    const docker = {
-      kind: "docker-archive",
-      path: `${folder}/saved-docker-${compression}.tar`,
-      name: "app:v1",
-    } as const;
-    await using fromDocker = await openDockerArchiveSource(docker, "podman");
-    assert.equal(configDigest(await fromDocker.root()), content.config.digest);
-    await copyToLayout(fromDocker, `${folder}/from-docker-${compression}`);
-    const oci = { kind: "oci-archive", path: `${folder}/saved-oci-${compression}.tar` } as const;
-    await using fromOci = await openOciArchiveSource(oci, "podman");
-    assert.equal(configDigest(await fromOci.root()), content.config.digest);
-    await copyToLayout(fromOci, `${folder}/from-oci-${compression}`);
+    for (const kind of kinds) {
+      const path = `${folder}/${kind}-${compression}.tar`;
+      await using source = kind === "docker-archive"
+        ? await openDockerArchiveSource({ kind, path, name: "app:v1" }, "podman")
+        : await openOciArchiveSource({ kind: "oci-archive", path }, "podman");
+      assert.equal(configDigest(await source.root()), content.config.digest);
+      await copyToLayout(source, `${folder}/from-${kind}-${compression}`);
+    }
   }
 });
 
