@@ -87,6 +87,16 @@ async function indexOrSpool(file: RandomFile, options: SpoolOptions): Promise<Ar
   }
 }
 
+/** Opens the files of a tar that is not compressed; closing them closes `file`, as a failure does. */
+export async function archiveFiles(file: RandomFile, options: SpoolOptions = {}): Promise<ArchiveFiles> {
+  try {
+    return new ArchiveFile(file, await indexTar(file, options.signal));
+  } catch (error) {
+    await file[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 class ArchiveFile implements ArchiveFiles {
   readonly name: string;
   readonly #file: RandomFile;

@@ -74,10 +74,13 @@ async function sendStream(
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
-  let left = body.sizeBytes;
+  let left = body.sizeBytes ?? Infinity;
   while (left > 0 && !isOver) {
     const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
-    if (piece.byteLength === 0) throw new Error(`the body ended ${left} bytes early`);
+    if (piece.byteLength === 0) {
+      if (body.sizeBytes === undefined) return void outgoing.end();
+      throw new Error(`the body ended ${left} bytes early`);
+    }
     left -= piece.byteLength;
     if (isOver) return;
     if (!outgoing.write(piece)) await drained(outgoing, over);

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { ImageStore } from "../bucket/image_store.ts";
+import type { TagWriter } from "../bucket/tag_writer.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import {
   isStoreText,
@@ -65,6 +66,42 @@ export async function openTarget(
     force: options.force ?? false,
     concurrentBlobs: session.concurrentBlobs,
   });
+}
+
+/** A tag of a bucket or folder, opened for being changed in place. */
+export interface BucketTag {
+  readonly name: string;
+  readonly store: ImageStore;
+  readonly source: ImageSource;
+  readonly target: ImageTarget;
+  readonly tag: TagWriter;
+}
+
+/** Opens a tag of a bucket or folder for being changed in place. Throws `usage` for other kinds of places. */
+export async function openBucketTag(
+  session: Session,
+  text: string,
+  options: OpenTargetOptions = {},
+): Promise<BucketTag> {
+  const reference = parseReference(text);
+  if (reference.kind === "registry" || reference.digest !== undefined) {
+    throw new ImageError("usage", `Cannot change "${text}": only a tag of a bucket or folder can be changed in place`);
+  }
+  const image = await bucketImage(session, reference, text, { access: "write", create: options.create ?? false });
+  const tag = image.tag ?? "";
+  const [{ BucketSource }, { BucketTarget }, { TagWriter }] = await Promise.all([
+    import("./bucket_source.ts"),
+    import("./bucket_target.ts"),
+    import("../bucket/tag_writer.ts"),
+  ]);
+  const force = options.force ?? false;
+  return {
+    name: text,
+    store: image.store,
+    source: new BucketSource(image),
+    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs: session.concurrentBlobs }),
+    tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force }),
+  };
 }
 
 /** Every tag of the source's repository with the reference of the same tag in the target's. Neither may name a tag. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SourceBlob } from "../../src/image/source_blob.ts";
 import type { ImageError } from "../../src/errors.ts";
 import type { RegistrySession } from "../../src/registry/session.ts";
 import {
@@ -135,7 +136,7 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
       const source = openRegistrySource(from, session, access);
       const { blobs, manifests } = partsOf(image);
       assert.equal((await target.findBlobs(blobs)).size, 0);
-      for (const blob of blobs) assert.equal(await target.linkBlob(blob, source), true);
+      for (const blob of blobs) assert.equal(await target.linkBlob(new SourceBlob(source, blob), source), "linked");
       assert.equal((await target.findBlobs(blobs)).size, blobs.length);
       for (const manifest of manifests) await target.writeManifest(manifest);
       await target.publish(image.root);
