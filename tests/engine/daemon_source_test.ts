@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { EngineClient } from "../../src/engine/engine_client.ts";
 import { isImageError } from "../../src/errors.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
-import type { Digest } from "../../src/oci/digest.ts";
+import { type Digest, digestOf } from "../../src/oci/digest.ts";
+import { readManifest } from "../../src/oci/manifest.ts";
 import { layerCompression } from "../../src/oci/media_types.ts";
 import { formatPlatform, parsePlatform } from "../../src/oci/platform.ts";
 import type { DaemonSourceOptions } from "../../src/transports/docker_daemon_content.ts";
@@ -201,6 +202,16 @@ daemonTest("DaemonSource leaves no temporary files", ALL, async (client) => {
   await Deno.remove(folder);
 });
 
+daemonTest("DaemonSource and DaemonTarget know layers that an image has twice", ALL, async (client) => {
+  const image = repeatedLayer(freshImage({ layersPerPlatform: 2 }));
+  const first = await pullInto(client, image, "s3lo-test/push:1");
+  const pushed = await pushFrom(client, "s3lo-test/push:1");
+  assert.equal(layersOf(pushed).length, 3);
+  assert.equal(layersOf(pushed)[0]!.digest, layersOf(pushed)[2]!.digest);
+  await client.removeImage("s3lo-test/push:1");
+  assert.equal((await pullInto(client, pushed, "s3lo-test/push:2")).imageId, first.imageId);
+});
+
 daemonTest("openDaemonSource() says what is not there", ALL, async (client) => {
   await assert.rejects(
     openDaemonSource(client, "s3lo-test/none:1"),
@@ -230,4 +241,18 @@ function without(image: TestImage, platform: string): TestImage {
   const blobs = new Map(image.blobs);
   blobs.delete(gone.descriptor.digest);
   return { ...image, blobs };
+}
+
+/** The image with its lowest layer once more on top. */
+function repeatedLayer(image: TestImage): TestImage {
+  const [base] = layersOf(image);
+  const config = JSON.parse(new TextDecoder().decode(image.blobs.get(configOf(image)!)));
+  config.rootfs.diff_ids.push(config.rootfs.diff_ids[0]);
+  config.history.push({ created_by: "once more" });
+  const configBytes = new TextEncoder().encode(JSON.stringify(config));
+  const manifest = JSON.parse(new TextDecoder().decode(image.root.bytes));
+  manifest.config = { ...manifest.config, digest: digestOf(configBytes), size: configBytes.byteLength };
+  manifest.layers.push({ ...base });
+  const root = readManifest(new TextEncoder().encode(JSON.stringify(manifest)), "manifest");
+  return { root, blobs: new Map([...image.blobs, [digestOf(configBytes), configBytes]]), platforms: new Map() };
 }
