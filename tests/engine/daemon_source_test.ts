@@ -7,6 +7,7 @@ import { readManifest } from "../../src/oci/manifest.ts";
 import { layerCompression } from "../../src/oci/media_types.ts";
 import { formatPlatform, parsePlatform } from "../../src/oci/platform.ts";
 import type { DaemonSourceOptions } from "../../src/transports/docker_daemon_content.ts";
+import { knownContent } from "../../src/transports/docker_daemon_known.ts";
 import { openDaemonSource } from "../../src/transports/docker_daemon_source.ts";
 import { connectDaemon, pullInto, removeNames } from "../support/daemon_api.ts";
 import { alpineImage, imagesBelow, readImage } from "../support/daemon_images.ts";
@@ -144,10 +145,7 @@ daemonTest("DaemonSource exports nothing for an image that the target has", ALL,
   const pushed = await pushFrom(client, "s3lo-test/push:1");
   const exports = countExports(client);
   await using source = await openDaemonSource(client, "s3lo-test/push:1", {
-    known: {
-      findManifest: (digest) => Promise.resolve(digest === pushed.root.descriptor.digest ? pushed.root : undefined),
-      findImage: (config) => Promise.resolve(config === configOf(pushed) ? pushed.root : undefined),
-    },
+    known: knownContent([{ manifest: pushed.root }]),
   });
   assert.equal((await source.root()).descriptor.digest, pushed.root.descriptor.digest);
   assert.equal(exports.count, 0);
@@ -158,13 +156,12 @@ daemonTest("DaemonSource does not compress layers that the target has", RAW, asy
   const first = freshImage({ seed: own, layersPerPlatform: 2 });
   const second = freshImage({ seed: own, layersPerPlatform: 3 });
   await pullInto(client, first, "s3lo-test/push:1");
-  const { diffIds } = await client.inspectImage("s3lo-test/push:1");
   const pushed = await pushFrom(client, "s3lo-test/push:1");
-  const stored = new Map(diffIds.map((diffId, position) => [diffId, layersOf(pushed)[position]!]));
+  const known = knownContent([{ manifest: pushed.root, config: pushed.blobs.get(configOf(pushed)!) }]);
   await pullInto(client, second, "s3lo-test/push:2");
   await using source = await openDaemonSource(client, "s3lo-test/push:2", {
     level: 19, // layers that were compressed again would come out different
-    known: { findLayer: (diffId) => Promise.resolve(stored.get(diffId)) },
+    known,
   });
   const root = await source.root();
   const layers = root.content.kind === "image" ? root.content.layers : [];
@@ -210,6 +207,17 @@ daemonTest("DaemonSource and DaemonTarget know layers that an image has twice", 
   assert.equal(layersOf(pushed)[0]!.digest, layersOf(pushed)[2]!.digest);
   await client.removeImage("s3lo-test/push:1");
   assert.equal((await pullInto(client, pushed, "s3lo-test/push:2")).imageId, first.imageId);
+});
+
+daemonTest("openDaemonSource() finds what podman has built under a short name", ["podman"], async (client) => {
+  const image = freshImage();
+  await pullInto(client, image, "localhost/s3lo-test/built:1");
+  try {
+    await using source = await openDaemonSource(client, "s3lo-test/built:1");
+    assert.equal(source.image.id, configOf(image));
+  } finally {
+    await removeNames(client, ["localhost/s3lo-test/built:1"]);
+  }
 });
 
 daemonTest("openDaemonSource() says what is not there", ALL, async (client) => {
