@@ -10,7 +10,7 @@ import { SERVICE_VARIABLES } from "../tests/support/services.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
 import { type ProgramName, PROGRAMS } from "./services/programs.ts";
-import { isFile } from "./services/run.ts";
+import { forward, isFile } from "./services/run.ts";
 import { denoJson, ROOT } from "./source_files.ts";
 
 /** Programs of the system that tests may call besides those of `PROGRAMS`. */
@@ -66,7 +66,7 @@ async function main(args: readonly string[]): Promise<number> {
       cwd: ROOT,
       env,
     }).spawn();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => child.kill(signal));
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => forward(signal, child));
     return (await child.status).code;
   } finally {
     await Deno.remove(work, { recursive: true });

@@ -12,7 +12,7 @@
 import { SERVICES } from "./services/all.ts";
 import { ensurePrograms } from "./services/ensure_programs.ts";
 import { CLIENTS, type ProgramName, PROGRAMS } from "./services/programs.ts";
-import { print, say } from "./services/run.ts";
+import { forward, print, say } from "./services/run.ts";
 import { Session } from "./services/session.ts";
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -55,7 +55,7 @@ async function main(request: Request): Promise<number> {
   const children: Deno.ChildProcess[] = [];
   for (const [signal, code] of Object.entries(SIGNALS) as [keyof typeof SIGNALS, number][]) {
     Deno.addSignalListener(signal, () => {
-      for (const child of children) child.kill(signal);
+      for (const child of children) forward(signal, child);
       stopped.resolve(code);
     });
   }

@@ -22,6 +22,15 @@ export async function capture(
   }
 }
 
+/** Sends a signal to a child, which may have ended in this moment. */
+export function forward(signal: Deno.Signal, child: Deno.ChildProcess): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** Whether a path is a file (or a link to one). */
 export async function isFile(path: string): Promise<boolean> {
   try {

@@ -1,5 +1,5 @@
 /** One server that runs in the background, with its output in a file. */
-import { tail } from "./run.ts";
+import { forward, tail } from "./run.ts";
 
 /** How a server is started. */
 export interface ServerCommand {
@@ -43,15 +43,9 @@ export class ServerProcess {
   /** Ends it and waits until it is gone. */
   async stop(graceMs = 10_000): Promise<void> {
     if (this.#ended) return;
-    this.#signal("SIGTERM");
-    const timer = setTimeout(() => this.#signal("SIGKILL"), graceMs);
+    forward("SIGTERM", this.#child);
+    const timer = setTimeout(() => forward("SIGKILL", this.#child), graceMs);
     await this.#child.status;
     clearTimeout(timer);
-  }
-
-  #signal(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch { /* it ended in this moment */ }
   }
 }

@@ -37,7 +37,8 @@ export class Session implements AsyncDisposable {
     const able = toStart.filter((service) => !service.privileged || this.#mayStart(service));
     const programs = await ensurePrograms([...new Set([...able.flatMap((service) => service.programs), ...CLIENTS])]);
     this.#variables[SERVICE_VARIABLES.programs] = programsFolder();
-    this.#folder = await Deno.makeTempDir({ prefix: "s3lo-services-" });
+    // A short name: a socket's path may have about 100 characters, podman's folder 50.
+    this.#folder = await Deno.makeTempDir({ prefix: "s3lo-" });
     for (const service of able) this.#started.push(this.#startOne(service, programs));
     await Promise.all(this.#started);
   }
@@ -63,7 +64,6 @@ export class Session implements AsyncDisposable {
     const absent = service.programs.filter((name) => !programs.has(name));
     if (absent.length > 0) return this.#miss(service, `${absent.join(", ")} not found`);
     try {
-      // Short names, because a socket's path may have about 100 characters only.
       const folder = `${this.#folder}/${service.name}`;
       await Deno.mkdir(folder);
       const site = new Site(folder, programs);

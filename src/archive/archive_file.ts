@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, type ByteRange, fileReader } from "../bytes/blob_reader.ts";
-import { decompressReader, SNIFF_BYTES, sniffCompression } from "../bytes/decompress.ts";
+import { rawTarReader } from "../bytes/decompress.ts";
+import { SNIFF_BYTES, sniffCompression } from "../bytes/sniff.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
 import { RandomFile } from "./random_file.ts";
 import { indexTar, type TarEntry } from "./tar_index.ts";
@@ -74,7 +75,7 @@ async function indexOrSpool(file: RandomFile, options: SpoolOptions): Promise<Ar
       });
     }
     if (compression !== "none") {
-      await using tar = decompressReader(file.reader(0, file.sizeBytes), compression, `archive "${file.name}"`);
+      await using tar = rawTarReader(file.reader(0, file.sizeBytes), compression, { what: `archive "${file.name}"` });
       current = await spool(tar, `archive "${file.name}"`, { ...options, name: file.name });
       await file[Symbol.asyncDispose]();
     }

@@ -1,52 +1,20 @@
 import { ImageError } from "../errors.ts";
-import { type BlobReader, type ByteRange, bytesReader } from "../bytes/blob_reader.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, blobPath, type Digest, digestOf } from "../oci/digest.ts";
 import { type Manifest, readManifest } from "../oci/manifest.ts";
 import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
-import { type ArchiveFiles, missingFile, rangeWithin, readSmallFile } from "./archive_files.ts";
+import { type ArchiveFiles, missingFile, readSmallFile } from "./archive_files.ts";
+import { type ArchivedImage, BuiltImage, LayoutImage, openLayoutImage } from "./archived_image.ts";
 import { chooseDockerImage, type DockerManifestEntry, readDockerManifest } from "./docker_manifest.ts";
 import { MAX_CONFIG_BYTES, readImageConfig } from "./image_config.ts";
 import { ORIGINAL_DIGEST } from "./image_names.ts";
 import { jsonBytes } from "./layout_writer.ts";
 import { type IntakeOptions, type StoredLayer, takeLayer } from "./layer_intake.ts";
-import { chooseEntry, indexAsRoot, readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
-
-/** One image out of an archive or layout, opened for reading. Closing it removes what was spooled, not the archive. */
-export interface ArchivedImage extends AsyncDisposable {
-  readonly root: Manifest;
-  /** Whether `root` is as the archive has it, and not built here from Docker's list of layers. */
-  readonly isOriginal: boolean;
-  /** A manifest that the index names. Throws `not-found`. */
-  manifest(child: Descriptor): Promise<Manifest>;
-  /** Opens a blob's bytes or a range of them. Throws `not-found`. */
-  openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
-  /** Whether a blob or manifest is there: `docker save` may leave out platforms that an index names. */
-  has(descriptor: Descriptor): Promise<boolean>;
-}
+import { chooseEntry, readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
 
 /** How many layers are made into blobs at once: reading, hashing and writing overlap. */
 const LAYERS_AT_ONCE = 2;
-
-/**
- * Opens the image of an OCI layout (folder or archive), every byte of it as it is.
- *
- * `wanted`: see {@linkcode chooseEntry}. Throws `not-found`, `usage`, `invalid-input`, `digest-mismatch`.
- */
-export async function openLayoutImage(files: ArchiveFiles, wanted: string | undefined): Promise<ArchivedImage> {
-  const index = await readLayoutIndex(files);
-  if (!index) {
-    const isDocker = await files.sizeOf("manifest.json") !== undefined;
-    throw new ImageError(
-      "invalid-input",
-      `Cannot read "${files.name}": it is no OCI image layout, "index.json" is missing`,
-      isDocker ? { hint: "Use docker-archive: for what docker save has written" } : {},
-    );
-  }
-  const entry = chooseEntry(index.entries, wanted, files.name);
-  return new LayoutImage(files, entry ? await readLayoutManifest(files, entry) : indexAsRoot(index, files.name));
-}
 
 /**
  * Opens an image of a docker archive: of `docker save` in any version, podman, skopeo, kaniko, bazel, crane, or our own.
@@ -172,82 +140,4 @@ function checkConfigName(file: string, digest: Digest, what: string): void {
   const claimed = /(?:^|[/:])([0-9a-f]{64})(?:\.json)?$/.exec(file)?.[1];
   if (claimed === undefined || digest.endsWith(claimed)) return;
   throw new ImageError("digest-mismatch", `Cannot use ${what}: its bytes have digest "${digest}"`);
-}
-
-class LayoutImage implements ArchivedImage {
-  readonly root: Manifest;
-  readonly isOriginal = true;
-  readonly #files: ArchiveFiles;
-
-  constructor(files: ArchiveFiles, root: Manifest) {
-    this.#files = files;
-    this.root = root;
-  }
-
-  manifest(child: Descriptor): Promise<Manifest> {
-    return readLayoutManifest(this.#files, child);
-  }
-
-  openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
-    return this.#files.open(blobPath(blob.digest), range);
-  }
-
-  async has(descriptor: Descriptor): Promise<boolean> {
-    return await this.#files.sizeOf(blobPath(descriptor.digest)) !== undefined;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-class BuiltImage implements ArchivedImage {
-  readonly root: Manifest;
-  readonly isOriginal = false;
-  readonly #name: string;
-  readonly #blobs: ReadonlyMap<Digest, StoredLayer>;
-  readonly #config: { readonly digest: Digest; readonly bytes: Uint8Array<ArrayBuffer> };
-
-  constructor(
-    name: string,
-    root: Manifest,
-    parts: {
-      readonly config: Uint8Array<ArrayBuffer>;
-      readonly digest: Digest;
-      readonly layers: ReadonlyMap<Digest, StoredLayer>;
-    },
-  ) {
-    this.#name = name;
-    this.root = root;
-    this.#config = { digest: parts.digest, bytes: parts.config };
-    this.#blobs = new Map([...parts.layers.values()].map((layer) => [layer.descriptor.digest, layer]));
-  }
-
-  manifest(child: Descriptor): Promise<Manifest> {
-    if (child.digest === this.root.descriptor.digest) return Promise.resolve(this.root);
-    return Promise.reject(this.#missing(child));
-  }
-
-  // deno-lint-ignore require-await
-  async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
-    if (blob.digest === this.#config.digest) {
-      const { start, length } = rangeWithin(range, this.#config.bytes.byteLength);
-      return bytesReader(this.#config.bytes.subarray(start, start + length));
-    }
-    const layer = this.#blobs.get(blob.digest);
-    if (!layer) throw this.#missing(blob);
-    return layer.open(range);
-  }
-
-  has({ digest }: Descriptor): Promise<boolean> {
-    return Promise.resolve(digest === this.#config.digest || this.#blobs.has(digest));
-  }
-
-  #missing({ digest }: Descriptor): ImageError {
-    return new ImageError("not-found", `Cannot read "${digest}" of "${this.#name}": it is not there`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const layer of this.#blobs.values()) await layer[Symbol.asyncDispose]();
-  }
 }

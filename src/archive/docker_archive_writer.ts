@@ -1,13 +1,13 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
-import { chunksOf, decompressReader } from "../bytes/decompress.ts";
+import { rawTarReader } from "../bytes/decompress.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../oci/digest.ts";
 import type { ImageManifest, Manifest } from "../oci/manifest.ts";
 import { isForeignLayer, layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 import { type ImageConfig, MAX_CONFIG_BYTES, readImageConfig } from "./image_config.ts";
-import { ORIGINAL_DIGEST, parseImageName } from "./image_names.ts";
-import { jsonBytes, LAYOUT_BYTES, layoutIndex } from "./layout_writer.ts";
+import { dockerLayoutName, ORIGINAL_DIGEST, parseImageName } from "./image_names.ts";
+import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
 import { TAR_SIZE } from "./layer_compression.ts";
 import { bytesMember, type TarMember, tarReader, tarSizeBytes } from "./tar_writer.ts";
 import { spool } from "./temporary_file.ts";
@@ -80,6 +80,27 @@ export async function dockerArchive(
   };
 }
 
+/**
+ * Checks that a root can be a docker archive, and the names for it; gives the content of the root.
+ *
+ * Throws `unsupported` and `invalid-reference`.
+ */
+export function checkDockerArchive(
+  [root]: readonly Manifest[],
+  names: readonly string[],
+): ImageManifest | undefined {
+  for (const name of names) parseImageName(name);
+  if (!root) return undefined;
+  if (root.content.kind !== "image") throw unsupported("it is no manifest of a single image");
+  for (const layer of root.content.layers) {
+    if (isForeignLayer(layer.mediaType)) throw unsupported(`layer "${layer.digest}" may not be distributed`);
+    if (layerCompression(layer.mediaType) === undefined) {
+      throw unsupported(`"${layer.mediaType}" is no layer of a container image`);
+    }
+  }
+  return root.content;
+}
+
 /** One layer on its way into the archive. */
 interface Layer {
   readonly stored: Descriptor;
@@ -96,17 +117,8 @@ class DockerArchiveWriter {
   readonly #options: DockerArchiveOptions;
 
   constructor(image: DockerArchiveImage, openBlob: OpenBlob, options: DockerArchiveOptions) {
-    const { content } = image.manifest;
-    if (content.kind !== "image") throw unsupported("it is no manifest of a single image");
-    for (const layer of content.layers) {
-      if (isForeignLayer(layer.mediaType)) throw unsupported(`layer "${layer.digest}" may not be distributed`);
-      if (layerCompression(layer.mediaType) === undefined) {
-        throw unsupported(`"${layer.mediaType}" is no layer of a container image`);
-      }
-    }
-    for (const name of image.names) parseImageName(name);
+    this.#content = checkDockerArchive([image.manifest], image.names)!;
     this.#image = image;
-    this.#content = content;
     this.#open = openBlob;
     this.#options = options;
   }
@@ -178,7 +190,7 @@ class DockerArchiveWriter {
       name: blobPath(written),
       sizeBytes,
       open: async () => {
-        const tar = decompressReader(await open(), "zstd", what);
+        const tar = rawTarReader(await open(), "zstd", { what });
         return verifiedReader(tar, { digest: written, size: sizeBytes }, `the tar of ${what}`);
       },
     });
@@ -190,9 +202,8 @@ class DockerArchiveWriter {
     const file = await spool(compressed, what, this.#options);
     try {
       const open = () => Promise.resolve(file.reader(0, file.sizeBytes));
-      let sizeBytes = 0;
-      await using tar = decompressReader(await open(), "zstd", what);
-      for await (const chunk of chunksOf(tar)) sizeBytes += chunk.byteLength;
+      await using tar = rawTarReader(await open(), "zstd", { what });
+      const sizeBytes = await countBytes(tar);
       return { ...member(sizeBytes, open), [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
     } catch (error) {
       await file[Symbol.asyncDispose]();
@@ -211,7 +222,8 @@ class DockerArchiveWriter {
     const names = this.#image.names.map((name) => parseImageName(name));
     const dockerManifest = [{
       Config: blobPath(this.#content.config.digest),
-      RepoTags: names.map((name) => name.familiar),
+      // Full names: podman puts short ones under "localhost/", Docker reads both alike.
+      RepoTags: names.map((name) => name.full),
       Layers: layers.map((layer) => blobPath(layer.written)),
     }];
     // A layout must be whole: with layers left out only Docker's own list remains, which may name what is not there.
@@ -232,7 +244,7 @@ class DockerArchiveWriter {
     const annotations = isKept ? {} : { [ORIGINAL_DIGEST]: manifest.descriptor.digest };
     return [
       bytesMember(blobPath(root.digest), bytes),
-      bytesMember("index.json", layoutIndex(root, names, annotations)),
+      bytesMember("index.json", layoutIndex(layoutEntries(root, names.map(dockerLayoutName), annotations))),
       bytesMember("oci-layout", LAYOUT_BYTES),
     ];
   }
@@ -251,6 +263,17 @@ class DockerArchiveWriter {
       layers: descriptors,
       ...(Object.keys(this.#content.annotations).length > 0 ? { annotations: this.#content.annotations } : {}),
     });
+  }
+}
+
+async function countBytes(reader: BlobReader): Promise<number> {
+  let count = 0;
+  let buffer = new Uint8Array(1 << 18);
+  while (true) {
+    const piece = await reader.read(buffer);
+    if (piece.byteLength === 0) return count;
+    count += piece.byteLength;
+    buffer = new Uint8Array(piece.buffer);
   }
 }
 

@@ -32,6 +32,35 @@ export function parseImageName(text: string): ImageName {
   return { full, familiar: full.replace(/^docker\.io\/(?:library\/)?/, ""), tag };
 }
 
+/** A name of an entry in an image layout. */
+export interface LayoutName {
+  /** The value of {@linkcode REF_NAME}. */
+  readonly ref: string;
+  /** The value of {@linkcode CONTAINERD_NAME}. */
+  readonly full?: string;
+}
+
+/**
+ * The name of a layout's entry as a user wrote it behind the path: it is kept as it is, as other tools look for it; where
+ * it is an image name and not only a tag, the full one stands beside it. Throws `invalid-reference` for an empty name.
+ */
+export function layoutName(text: string): LayoutName {
+  if (text === "" || /[\s\p{Cc}]/u.test(text)) {
+    throw new ImageError("invalid-reference", `Invalid name "${text.replaceAll(/\p{Cc}/gu, "?")}" in an image layout`);
+  }
+  try {
+    return /[/:]/.test(text) ? { ref: text, full: parseImageName(text).full } : { ref: text };
+  } catch {
+    return { ref: text };
+  }
+}
+
+/** The name of a layout's entry for an image name, as Docker and containerd write it: `v1` and the full name. */
+export function dockerLayoutName(text: string): LayoutName {
+  const { full, tag } = parseImageName(text);
+  return { ref: tag, full };
+}
+
 /** Whether two image names mean the same; texts that are no image names are compared as they are. */
 export function isSameName(left: string, right: string): boolean {
   return canonical(left) === canonical(right);

@@ -1,6 +1,6 @@
+import { pipeline, Readable, type Transform } from "node:stream";
 import { constants, createGzip, createZstdCompress, type ZstdOptions } from "node:zlib";
 import type { BlobReader } from "../bytes/blob_reader.ts";
-import { chunksOf, iterableReader, through } from "../bytes/decompress.ts";
 import { type LayerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 
 /** How raw layers are stored. */
@@ -60,4 +60,49 @@ function zstdOptions(sizeBytes: number, level: number): ZstdOptions & { readonly
     pledgedSrcSize: sizeBytes,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   };
+}
+
+/** The bytes of a reader in fresh chunks, to the end. Does not close the reader. */
+async function* chunksOf(reader: BlobReader, chunkBytes = CHUNK_BYTES): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  while (true) {
+    const chunk = await reader.read(new Uint8Array(chunkBytes));
+    if (chunk.byteLength === 0) return;
+    yield chunk;
+  }
+}
+
+/** A reader of the chunks that an iterable gives; `close` runs when the reader is closed, after the iterable was ended. */
+function iterableReader(
+  chunks: AsyncIterable<Uint8Array>,
+  close: () => PromiseLike<void> = () => Promise.resolve(),
+): BlobReader {
+  const iterator = chunks[Symbol.asyncIterator]();
+  let rest = new Uint8Array(0) as Uint8Array;
+  return {
+    async read(into) {
+      while (rest.byteLength === 0 && into.byteLength > 0) {
+        const next = await iterator.next();
+        if (next.done) return into.subarray(0, 0);
+        rest = next.value;
+      }
+      const count = Math.min(rest.byteLength, into.byteLength);
+      into.set(rest.subarray(0, count));
+      rest = rest.subarray(count);
+      return into.subarray(0, count);
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        await iterator.return?.();
+      } finally {
+        await close();
+      }
+    },
+  };
+}
+
+/** The chunks that come out of a transforming stream (of `node:zlib`) that is fed with `input`. */
+async function* through(transform: Transform, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  // The callback takes the error that also ends the iteration below.
+  pipeline(Readable.from(input, { highWaterMark: 1 }), transform, () => {});
+  for await (const chunk of transform) yield chunk as Uint8Array;
 }

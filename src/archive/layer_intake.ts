@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
-import { decompressReader, SNIFF_BYTES, sniffCompression } from "../bytes/decompress.ts";
+import { rawTarReader } from "../bytes/decompress.ts";
+import { SNIFF_BYTES, sniffCompression } from "../bytes/sniff.ts";
 import { fill } from "../bytes/blob_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
@@ -77,7 +78,7 @@ async function sniffFile(files: ArchiveFiles, file: string) {
 async function keepCompressed(intake: Intake, compression: "gzip" | "zstd"): Promise<StoredLayer> {
   const { files, file, sizeBytes, diffId, what, options } = intake;
   const hasher = new Hasher("sha256");
-  await using tar = decompressReader(hashed(await files.open(file), hasher), compression, what);
+  await using tar = rawTarReader(hashed(await files.open(file), hasher), compression, { what: what });
   const tarDigest = await digestOfReader(tar, algorithmOf(diffId), options.signal);
   checkDiffId(tarDigest.digest, diffId, what);
   const descriptor = {

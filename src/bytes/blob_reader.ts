@@ -87,16 +87,19 @@ export interface Filled {
 }
 
 /**
- * Reads until `into` is full or the stream ends. `into` must be a view of a whole buffer, which is lost when reading fails;
- * go on with the buffer of what is returned.
+ * Reads until `into` is full or the stream ends. `into` must begin its buffer, which is lost when reading fails; go on with
+ * the buffer of what is returned.
  */
 export async function fill(reader: BlobReader, into: Uint8Array<ArrayBuffer>): Promise<Filled> {
+  // A read may detach the buffer, and then the view says nothing any more.
+  const wantedBytes = into.byteLength;
   let { buffer } = into;
+  const bufferBytes = buffer.byteLength;
   let filled = 0;
-  while (filled < into.byteLength) {
-    const read = await reader.read(new Uint8Array(buffer, filled, into.byteLength - filled));
+  while (filled < wantedBytes) {
+    const read = await reader.read(new Uint8Array(buffer, filled, wantedBytes - filled));
     // At the end a reader may hand back an empty view of something else.
-    if (read.byteLength > 0 || read.buffer.byteLength === into.byteLength) buffer = read.buffer;
+    if (read.byteLength > 0 || read.buffer.byteLength === bufferBytes) buffer = read.buffer;
     if (read.byteLength === 0) return { bytes: new Uint8Array(buffer, 0, filled), ended: true };
     filled += read.byteLength;
   }

@@ -1,131 +1,163 @@
-import { pipeline, Readable, type Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { ImageError, isImageError, messageOf } from "../errors.ts";
+import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
+import { ImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "./blob_reader.ts";
-import { ZstdFrameScanner } from "./zstd_frames.ts";
+import { ZstdSplitter } from "./zstd_frames.ts";
 
-/** How bytes are compressed, as their first bytes say. The last two are told apart and not read. */
-export type SniffedCompression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
-
-/** How many bytes {@linkcode sniffCompression} looks at. */
-export const SNIFF_BYTES = 6;
-
-const CHUNK_BYTES = 256 * 1024;
-
-/** The compression of a stream that starts with these bytes (6 of them, fewer only where there are no more). */
-export function sniffCompression(start: Uint8Array): SniffedCompression {
-  const begins = (...magic: number[]) => magic.every((byte, index) => start[index] === byte);
-  if (begins(0x1f, 0x8b)) return "gzip";
-  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return "zstd";
-  // A zstd stream may begin with a frame of foreign data (RFC 8878, section 3.1.2).
-  if (start[0] !== undefined && (start[0] & 0xf0) === 0x50 && [0x2a, 0x4d, 0x18].every((b, i) => start[i + 1] === b)) {
-    return "zstd";
-  }
-  if (begins(0x42, 0x5a, 0x68)) return "bzip2";
-  return begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00) ? "xz" : "none";
+/** How a stream is unpacked. */
+export interface DecompressOptions {
+  /** Names the stream in errors, for example `layer "sha256:…"`. */
+  readonly what: string;
+  /** Most bytes that may come out; more throw `invalid-input`. Give it where the size is known: it stops bombs. */
+  readonly maxBytes?: number;
 }
 
+const INPUT_BYTES = 64 * 1024;
+
+/** What may wait unpacked between two reads: several blocks of zstd. */
+const ZSTD_OUTPUT_BYTES = 1024 * 1024;
+
+/** Deflate grows by 1,032 at most, so this much input leaves 16 MiB at worst. */
+const GZIP_STEP_BYTES = 16 * 1024;
+
+/** The size of the pieces that the runtime's decoders hand over; their default of 16 KiB costs a third of the speed. */
+const PIECE_BYTES = 128 * 1024;
+
 /**
- * The decompressed bytes of a gzip or zstd stream of any number of members or frames. Closing the reader closes `source`.
+ * A reader of the tar inside a layer's bytes, unpacked as the compression says. Closing it closes the reader underneath.
  *
- * `what` names the stream in errors. Throws `invalid-input` when it is broken or cut off.
+ * Memory stays bounded whatever the bytes do. Reading throws `invalid-input` when the bytes are not so compressed, end too
+ * early, or unpack to more than `maxBytes`. Nothing is hashed: the caller checks the diff id.
  */
-export function decompressReader(source: BlobReader, compression: "gzip" | "zstd", what: string): BlobReader {
-  const input = chunksOf(source);
-  const output = compression === "gzip"
-    ? through(createGunzip({ chunkSize: CHUNK_BYTES }), input)
-    : decompressFrames(input);
-  return iterableReader(named(output, what), () => source[Symbol.asyncDispose]());
-}
-
-/** The bytes of a reader in fresh chunks, to the end. Does not close the reader. */
-export async function* chunksOf(reader: BlobReader, chunkBytes = CHUNK_BYTES): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  while (true) {
-    const chunk = await reader.read(new Uint8Array(chunkBytes));
-    if (chunk.byteLength === 0) return;
-    yield chunk;
-  }
-}
-
-/** A reader of the chunks that an iterable gives; `close` runs when the reader is closed, after the iterable was ended. */
-export function iterableReader(
-  chunks: AsyncIterable<Uint8Array>,
-  close: () => PromiseLike<void> = () => Promise.resolve(),
+export function rawTarReader(
+  reader: BlobReader,
+  compression: "none" | "gzip" | "zstd",
+  options: DecompressOptions,
 ): BlobReader {
-  const iterator = chunks[Symbol.asyncIterator]();
-  let rest = new Uint8Array(0) as Uint8Array;
-  return {
-    async read(into) {
-      while (rest.byteLength === 0 && into.byteLength > 0) {
-        const next = await iterator.next();
-        if (next.done) return into.subarray(0, 0);
-        rest = next.value;
-      }
-      const count = Math.min(rest.byteLength, into.byteLength);
-      into.set(rest.subarray(0, count));
-      rest = rest.subarray(count);
-      return into.subarray(0, count);
-    },
-    async [Symbol.asyncDispose]() {
-      try {
-        await iterator.return?.();
-      } finally {
-        await close();
-      }
-    },
-  };
+  if (compression === "none") return reader;
+  return compression === "gzip" ? gunzipReader(reader, options) : zstdReader(reader, options);
 }
 
-/** The chunks that come out of a transforming stream (of `node:zlib`) that is fed with `input`. */
-export async function* through(transform: Transform, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  // The callback takes the error that also ends the iteration below.
-  pipeline(Readable.from(input, { highWaterMark: 1 }), transform, () => {});
-  for await (const chunk of transform) yield chunk as Uint8Array;
+/** A reader of what any sequence of zstd frames unpacks to; see {@linkcode rawTarReader}. Spec: RFC 8878. */
+export function zstdReader(reader: BlobReader, options: DecompressOptions): BlobReader {
+  const splitter = new ZstdSplitter({ what: options.what, maxOutputBytes: ZSTD_OUTPUT_BYTES });
+  return new Unpacker(reader, createZstdDecompress({ chunkSize: PIECE_BYTES }), options, {
+    *steps(bytes) {
+      for (const segment of splitter.split(bytes)) yield segment.bytes;
+    },
+    end: () => splitter.end(),
+  });
 }
 
-async function* named(chunks: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  try {
-    yield* chunks;
-  } catch (cause) {
-    if (isImageError(cause)) throw cause;
-    throw new ImageError("invalid-input", `Cannot decompress ${what}: ${messageOf(cause)}`, { cause });
+/** A reader of what one or more gzip members unpack to; see {@linkcode rawTarReader}. Spec: RFC 1952. */
+export function gunzipReader(reader: BlobReader, options: DecompressOptions): BlobReader {
+  return new Unpacker(reader, createGunzip({ chunkSize: PIECE_BYTES }), options, {
+    *steps(bytes) {
+      for (let at = 0; at < bytes.byteLength; at += GZIP_STEP_BYTES) yield bytes.subarray(at, at + GZIP_STEP_BYTES);
+    },
+    end: () => {},
+  });
+}
+
+/** How compressed input is cut so that one step unpacks to a bounded size. */
+interface Steps {
+  steps(bytes: Uint8Array<ArrayBuffer>): Iterable<Uint8Array<ArrayBuffer>>;
+  /** Throws where the input may not end here. */
+  end(): void;
+}
+
+/** Feeds a decoder of the runtime one step at a time and only when nothing unpacked is waiting. */
+class Unpacker implements BlobReader {
+  readonly #reader: BlobReader;
+  readonly #decoder: Gunzip | ZstdDecompress;
+  readonly #options: DecompressOptions;
+  readonly #cutter: Steps;
+  readonly #waiting: Uint8Array[] = [];
+  #input = new Uint8Array(INPUT_BYTES);
+  #steps: Iterator<Uint8Array<ArrayBuffer>> | undefined;
+  #ended = false;
+  #unpackedBytes = 0;
+  #failure: unknown;
+
+  constructor(reader: BlobReader, decoder: Gunzip | ZstdDecompress, options: DecompressOptions, cutter: Steps) {
+    this.#reader = reader;
+    this.#decoder = decoder;
+    this.#options = options;
+    this.#cutter = cutter;
+    decoder.on("data", (piece: Uint8Array) => {
+      this.#unpackedBytes += piece.byteLength;
+      this.#waiting.push(piece);
+    });
+    decoder.on("error", (error: unknown) => this.#failure ??= error);
   }
-}
 
-/**
- * Decompresses frame after frame. The runtime's zstd stream ends after the first frame, fails on a second one, and takes
- * a stream that was cut off for a whole one, so each frame gets a stream of its own and its end is found here.
- */
-async function* decompressFrames(input: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let rest: Uint8Array = new Uint8Array(0);
-  const next = async (): Promise<boolean> => {
-    while (rest.byteLength === 0) {
-      const item = await input.next();
-      if (item.done) return false;
-      rest = item.value;
+  async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    if (into.byteLength === 0) return into;
+    while (this.#waiting.length === 0 && !this.#ended) {
+      await this.#advance();
+      this.#check();
     }
-    return true;
-  };
-  while (await next()) {
-    const scanner = new ZstdFrameScanner();
-    const frame = async function* (): AsyncGenerator<Uint8Array> {
-      while (!scanner.isComplete) {
-        if (!await next()) throw new Error("unexpected end of the zstd stream");
-        const length = scanner.scan(rest);
-        const piece = rest.subarray(0, length);
-        rest = rest.subarray(length);
-        if (!scanner.isSkippable) yield piece;
-      }
-    };
-    // The kind of frame shows in its first bytes, which a skippable one keeps to itself.
-    const pieces = frame();
-    const first = await pieces.next();
-    if (first.done) continue;
-    yield* through(createZstdDecompress({ chunkSize: CHUNK_BYTES }), prepend(first.value, pieces));
+    let filled = 0;
+    while (filled < into.byteLength) {
+      const piece = this.#waiting[0];
+      if (!piece) break;
+      const count = Math.min(piece.byteLength, into.byteLength - filled);
+      into.set(count === piece.byteLength ? piece : piece.subarray(0, count), filled);
+      filled += count;
+      if (count === piece.byteLength) this.#waiting.shift();
+      else this.#waiting[0] = piece.subarray(count);
+    }
+    return into.subarray(0, filled);
   }
-}
 
-async function* prepend(first: Uint8Array, others: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield first;
-  yield* others;
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true;
+    this.#waiting.length = 0;
+    this.#decoder.destroy();
+    await this.#reader[Symbol.asyncDispose]();
+  }
+
+  /** Unpacks one more step of the input; at its end, what the decoder still holds. */
+  async #advance(): Promise<void> {
+    const step = this.#steps?.next();
+    if (step && !step.done) {
+      return await this.#settled((done) => this.#decoder.write(step.value, done));
+    }
+    const input = await this.#reader.read(this.#input);
+    if (input.byteLength > 0) {
+      // The decoder has taken in all of the step before, so the buffer is free again once its steps are through.
+      this.#input = new Uint8Array(
+        input.buffer.byteLength >= INPUT_BYTES ? input.buffer : new ArrayBuffer(INPUT_BYTES),
+      );
+      this.#steps = this.#cutter.steps(input)[Symbol.iterator]();
+      return;
+    }
+    this.#cutter.end();
+    await this.#settled((done) => {
+      this.#decoder.once("end", done);
+      this.#decoder.end();
+    });
+    this.#ended = true;
+  }
+
+  async #settled(start: (done: () => void) => void): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        this.#decoder.off("error", done);
+        resolve();
+      };
+      this.#decoder.once("error", done);
+      start(done);
+    });
+  }
+
+  #check(): void {
+    const { what, maxBytes } = this.#options;
+    if (this.#failure !== undefined) {
+      const cause = this.#failure;
+      throw new ImageError("invalid-input", `Cannot decompress ${what}: ${messageOf(cause)}`, { cause });
+    }
+    if (maxBytes !== undefined && this.#unpackedBytes > maxBytes) {
+      throw new ImageError("invalid-input", `Cannot decompress ${what}: it unpacks to more than ${maxBytes} bytes`);
+    }
+  }
 }

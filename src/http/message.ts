@@ -1,5 +1,6 @@
 import { ImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { connectionFailure, connectionHint } from "./connection_failure.ts";
 
 /** Largest error body read, in bytes; what comes after is thrown away. */
 export const MAX_ERROR_BODY_BYTES = 64 * 1024;
@@ -68,7 +69,10 @@ export function guardedReader(reader: BlobReader | undefined, request: HttpReque
 /** The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason. */
 export function connectionError(url: string, error: unknown): ImageError {
   const host = URL.canParse(url) ? new URL(url).host : "the server";
-  return new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, { cause: error });
+  return new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, {
+    hint: connectionHint(connectionFailure(error)),
+    cause: error,
+  });
 }
 
 /** The innermost reason of a connection failure, in words; the URL that the runtime puts in front is left out. */

@@ -1,69 +1,116 @@
 import * as http from "node:http";
 import * as https from "node:https";
+import * as tls from "node:tls";
 import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { readAll } from "../bytes/blob_reader.ts";
 import { describeUrl } from "./describe.ts";
 import { guardedReader, type HttpOptions, type HttpRequest, type HttpResponse, type StreamedBody } from "./message.ts";
+import { proxyAgent } from "./proxy_agent.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
 
-/** Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates. */
+/**
+ * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates.
+ *
+ * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards.
+ */
 export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<HttpResponse> {
-  const url = new URL(request.url);
   const { body } = request;
-  const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-  const common = {
-    method: request.method,
-    headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },
-    ...(request.signal ? { signal: request.signal } : {}),
-    ...(options.unixSocket === undefined ? {} : { socketPath: options.unixSocket }),
-  };
-  const outgoing = url.protocol === "https:"
-    ? https.request(url, {
-      ...common,
-      rejectUnauthorized: !options.insecure,
-      ...(options.caCertificates?.length ? { ca: [...options.caCertificates] } : {}),
-      ...options.clientCertificate,
-    })
-    : http.request(url, common);
+  const outgoing = open(request, options);
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   answered.catch(() => {});
+  // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
+  outgoing.on("error", () => {});
   try {
     if (body instanceof Uint8Array) outgoing.end(body);
-    else if (body) await Promise.race([sendStream(outgoing, body), answered]);
+    else if (body) await sendStream(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
-    return nodeResponse(incoming, request);
+    return nodeResponse(outgoing, incoming, request);
   } catch (error) {
     outgoing.destroy();
     throw error;
   }
 }
 
-/** Writes the body piece by piece; a body that fails or ends short destroys the request, so the server never sees it whole. */
-async function sendStream(outgoing: http.ClientRequest, body: StreamedBody): Promise<void> {
+function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
+  const url = new URL(request.url);
+  const { body } = request;
+  const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
+  const agent = options.unixSocket === undefined ? proxyAgent(url.protocol) : undefined;
+  const common = {
+    method: request.method,
+    headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },
+    agent: agent ?? false as const,
+    ...(request.signal ? { signal: request.signal } : {}),
+    ...(options.unixSocket === undefined ? {} : { socketPath: options.unixSocket }),
+  };
+  if (url.protocol !== "https:") return http.request(url, common);
+  // Node takes `ca` in place of the known authorities, not beside them.
+  const ca = options.caCertificates?.length
+    ? [...tls.getCACertificates("default"), ...options.caCertificates]
+    : undefined;
+  return https.request(url, {
+    ...common,
+    rejectUnauthorized: !options.insecure,
+    ...(ca ? { ca } : {}),
+    ...options.clientCertificate,
+  });
+}
+
+/**
+ * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the server
+ * never sees it whole.
+ */
+async function sendStream(
+  outgoing: http.ClientRequest,
+  body: StreamedBody,
+  answered: Promise<unknown>,
+): Promise<void> {
+  let isOver = false;
+  const over = answered.then(() => {}, () => {}).then(() => {
+    isOver = true;
+  });
   let left = body.sizeBytes ?? Infinity;
-  while (left > 0) {
+  while (left > 0 && !isOver) {
     const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
     if (piece.byteLength === 0) {
-      if (body.sizeBytes === undefined) break;
+      if (body.sizeBytes === undefined) return void outgoing.end();
       throw new Error(`the body ended ${left} bytes early`);
     }
     left -= piece.byteLength;
-    if (!outgoing.write(piece)) await once(outgoing, "drain");
+    if (isOver) return;
+    if (!outgoing.write(piece)) await drained(outgoing, over);
   }
-  outgoing.end();
+  if (left === 0) outgoing.end();
 }
 
-function nodeResponse(incoming: http.IncomingMessage, request: HttpRequest): HttpResponse {
+/** Waits until more may be written, the request failed, or its answer is there. */
+async function drained(outgoing: http.ClientRequest, over: Promise<void>): Promise<void> {
+  const waiting = new AbortController();
+  const drain = once(outgoing, "drain", { signal: waiting.signal }).catch(() => {});
+  await Promise.race([drain, over]);
+  waiting.abort();
+}
+
+function nodeResponse(
+  outgoing: http.ClientRequest,
+  incoming: http.IncomingMessage,
+  request: HttpRequest,
+): HttpResponse {
   const headers = new Headers();
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
     headers.append(incoming.rawHeaders[index] ?? "", incoming.rawHeaders[index + 1] ?? "");
   }
-  const reader = () => guardedReader(messageReader(incoming), request);
+  const close = () => {
+    incoming.destroy();
+    outgoing.destroy();
+    return Promise.resolve();
+  };
+  const reader = () => guardedReader(messageReader(incoming, close), request);
   return {
     status: incoming.statusCode ?? 0,
     headers,
@@ -72,15 +119,12 @@ function nodeResponse(incoming: http.IncomingMessage, request: HttpRequest): Htt
       await using body = reader();
       return await readAll(body, maxBytes, `the answer of ${describeUrl(request.url)}`);
     },
-    discard() {
-      incoming.destroy();
-      return Promise.resolve();
-    },
+    discard: close,
   };
 }
 
 /** A reader over node's readable stream; what a chunk holds beyond the asked bytes is kept for the next read. */
-function messageReader(incoming: http.IncomingMessage): BlobReader {
+function messageReader(incoming: http.IncomingMessage, close: () => Promise<void>): BlobReader {
   const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let rest = new Uint8Array(0) as Uint8Array;
   return {
@@ -95,9 +139,6 @@ function messageReader(incoming: http.IncomingMessage): BlobReader {
       rest = rest.subarray(count);
       return into.subarray(0, count);
     },
-    [Symbol.asyncDispose]() {
-      incoming.destroy();
-      return Promise.resolve();
-    },
+    [Symbol.asyncDispose]: close,
   };
 }

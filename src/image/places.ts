@@ -21,6 +21,22 @@ export interface ImageSource extends AsyncDisposable {
   openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
   /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>;
+  /** The signature records that a bucket keeps beside the tag; absent elsewhere. They are bound to their place. */
+  signatures?(): Promise<readonly SignatureRecord[]>;
+}
+
+/** A signature record beside a tag, as far as a reader without the key can tell. */
+export interface SignatureRecord {
+  /** The key as its signer named it. */
+  readonly key_ref: string;
+  /** The first 16 hex digits of the public key's SHA-256. */
+  readonly key_id: string;
+  /** When it was signed: RFC 3339. */
+  readonly signed_at: string;
+  /** The manifest that was signed. */
+  readonly digest: string;
+  /** Whether that is still what the tag means. */
+  readonly current: boolean;
 }
 
 /** The bytes of one blob, checked while they are read. */
@@ -44,26 +60,34 @@ export interface TargetLimits {
 }
 
 /**
+ * What became of a blob that the target was to take over by itself: done, found to be there already, or (false) not
+ * possible for this pair of places.
+ */
+export type LinkResult = "linked" | "present" | false;
+
+/**
  * A place that one image is written to, opened for one reference. Leaving its scope removes what was half-written.
  *
- * Order of calls: blobs in any order, then child manifests before their parents, then `publish` last.
+ * Order of calls: `plan`, `findBlobs`, blobs in any order, then child manifests before their parents, then `publish` last.
  */
 export interface ImageTarget extends AsyncDisposable {
   /** The reference as the user wrote it, without secrets. */
   readonly name: string;
   readonly limits: TargetLimits;
   /**
-   * Learns what is coming, before the first other call: all manifests, root first, depth first, and the blobs below them,
-   * each once. For targets whose bytes have an order (archives): the copier starts to write blobs in the order given here.
+   * Told once, before anything moves, what will be written: manifests from the root down (depth first, the root first) and
+   * the blobs in their order. Where order matters (archives) it follows this one. May refuse, with `conflict` when the tag
+   * is protected.
    */
-  plan?(manifests: readonly Manifest[], blobs: readonly Descriptor[]): void;
-  /** Which of these blobs the target holds already, whole: they need not be written. Asked once for all, to save requests. */
+  plan?(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void>;
+  /** Which of these blobs the target holds already, whole: they need not be written. Asked for all at once, to save requests. */
   findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>>;
   /**
-   * Takes a blob over from the source without its bytes passing through here (server-side copy, mount); false when that
-   * is not possible for this pair.
+   * Takes a blob over from the source without its bytes passing through here (server-side copy, mount).
+   *
+   * `content`: the blob, for a target that checks it first where that is cheap.
    */
-  linkBlob(blob: Descriptor, source: ImageSource): Promise<boolean>;
+  linkBlob(content: BlobContent, source: ImageSource): Promise<LinkResult>;
   /** Writes one blob; it is visible only after all of it was accepted. Writing one that is there is fine. */
   writeBlob(content: BlobContent): Promise<void>;
   /** Writes a manifest under its digest. */

@@ -38,35 +38,52 @@ export interface ObjectContent {
 /**
  * A flat space of keys and objects: an S3 bucket or a folder.
  *
- * Keys are relative, `/`-separated, never empty, without `.` and `..` parts. A write is atomic: readers see the old
- * object or the whole new one. Missing keys are `undefined` or `not-found`, as each method says; other failures are
- * `unauthorized`, `denied`, `not-found` (the bucket), `unavailable`.
+ * Keys are relative, `/`-separated, never empty, without `.` and `..` parts; others fail with `invalid-input`. A write is
+ * atomic: readers see the old object or the whole new one, and a write that fails leaves nothing behind. Missing keys are
+ * `undefined` or `not-found`, as each method says; other failures are `unauthorized`, `denied`, `not-found` (the bucket),
+ * `unsupported` (a full disk, something the server does not do), `unavailable`, `aborted`.
  */
 export interface ObjectStore {
   /** What people call it: `s3://bucket` or `local://folder`. */
   readonly name: string;
+  /** Whether the objects lie on this machine, so that reading one costs no request and no transfer. */
+  readonly isLocal: boolean;
   /** How many ranges of one object may be read at once with profit. */
   readonly parallelRanges: number;
-  /** Looks an object up; undefined when there is none. */
+  /** Looks an object up; undefined when there is none, or when the identity may not know whether there is one. */
   head(key: string): Promise<ObjectInfo | undefined>;
-  /** Reads a small object whole, `maxBytes` at most, with its etag; undefined when there is none. */
+  /**
+   * Reads a small object whole, with its etag; undefined when there is none. Throws `invalid-input` when it holds more
+   * than `maxBytes`, `denied` when the identity may not read it or may not know whether it exists.
+   */
   read(
     key: string,
     maxBytes: number,
   ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined>;
-  /** Opens an object's bytes, or a range. Throws `not-found`. */
+  /**
+   * Opens an object's bytes, or a range, which ends early where the object does. Throws `not-found`, and `invalid-input`
+   * for a range that starts behind the end. A reader that breaks fails with `unavailable`: open the rest as a range.
+   */
   open(key: string, range?: ByteRange): Promise<BlobReader>;
   /** Writes a small object. */
   write(key: string, bytes: Uint8Array<ArrayBuffer>, options?: WriteOptions): Promise<void>;
-  /** Writes an object of any size from a stream. */
+  /**
+   * Writes an object of any size from a stream. It becomes visible only after the reader said that it ended. Throws
+   * `digest-mismatch` when there are fewer or more bytes than `sizeBytes`.
+   */
   writeStream(key: string, content: ObjectContent, options?: WriteOptions): Promise<void>;
-  /** Lists the objects whose keys start with `prefix`, in order of keys (by code unit), page by page. */
+  /**
+   * Lists the objects whose keys start with `prefix`, in order of keys, page by page. The order is by code unit; S3's, by
+   * UTF-8 byte, is the same for all keys without characters beyond U+FFFF.
+   */
   list(prefix: string, options?: ListOptions): AsyncIterable<readonly ObjectInfo[]>;
   /** Removes objects; keys that are not there are fine. */
   remove(keys: readonly string[]): Promise<void>;
   /**
-   * Copies an object out of another store without its bytes passing through here; false when the two stores cannot. The
-   * new object is written as `options` say.
+   * Copies an object out of another store without its bytes passing through here; false when the two stores cannot, or
+   * not under this condition. The new object is written as `options` say and its time is now, so copying an object onto
+   * itself refreshes its time. The source's bytes are taken as they are: check them or their size before. Throws
+   * `not-found` when the source has no such object.
    */
   copyFrom(
     source: ObjectStore,

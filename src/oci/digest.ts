@@ -99,7 +99,12 @@ export class Hasher {
  * Spec: OCI image-spec v1.1.1, image-layout.md, "Blobs"; the same in every s3lo bucket.
  */
 export function blobPath(digest: Digest): string {
-  return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
+  return `${blobFolder(algorithmOf(digest))}${hexOf(digest)}`;
+}
+
+/** The folder of all blobs whose digests use an algorithm, with a slash at its end: what their paths begin with. */
+export function blobFolder(algorithm: DigestAlgorithm): string {
+  return `blobs/${algorithm}/`;
 }
 
 /** The first characters of a digest, enough for a person: `sha256:` and 12 hex digits. */

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
-import { type ArchivedImage, openDockerArchiveImage } from "../archive/docker_archive_reader.ts";
+import type { ArchivedImage } from "../archive/archived_image.ts";
+import { openDockerArchiveImage } from "../archive/docker_archive_reader.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { Descriptor } from "../oci/descriptor.ts";

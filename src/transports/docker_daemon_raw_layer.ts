@@ -1,7 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { TAR_SIZE } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
-import { decompressReader } from "../bytes/decompress.ts";
+import { rawTarReader } from "../bytes/decompress.ts";
 import type { BlobContent } from "../image/places.ts";
 
 /** A layer without its compression. */
@@ -20,7 +20,7 @@ const CHUNK_BYTES = 256 * 1024;
  * The reader throws `digest-mismatch` instead of handing out the last bytes of a layer that is longer than announced.
  */
 export async function openRawLayer(layer: BlobContent): Promise<RawLayer> {
-  const open = async () => decompressReader(await layer.open(), "zstd", `layer "${layer.blob.digest}"`);
+  const open = async () => rawTarReader(await layer.open(), "zstd", { what: `layer "${layer.blob.digest}"` });
   const sizeBytes = announcedSize(layer) ?? await lengthOf(await open());
   return { sizeBytes, content: notLonger(await open(), sizeBytes, layer) };
 }

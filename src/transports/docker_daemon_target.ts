@@ -1,11 +1,11 @@
 import { ImageError } from "../errors.ts";
-import { jsonBytes, LAYOUT_BYTES, layoutIndex } from "../archive/layout_writer.ts";
+import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "../archive/layout_writer.ts";
 import { type ImageName, parseImageName } from "../archive/image_names.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import { compareVersions } from "../engine/engine_info.ts";
-import type { BlobContent, ImageTarget, TargetLimits } from "../image/places.ts";
+import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, hexOf } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -82,7 +82,8 @@ export class DaemonTarget implements ImageTarget {
     return this.#imageId;
   }
 
-  plan(manifests: readonly Manifest[]): void {
+  // deno-lint-ignore require-await
+  async plan(manifests: readonly Manifest[]): Promise<void> {
     const [root] = manifests;
     const images = manifests.filter((manifest) => manifest.content.kind !== "index");
     this.#plan = root && { root, images };
@@ -97,7 +98,7 @@ export class DaemonTarget implements ImageTarget {
     return new Set(held);
   }
 
-  linkBlob(): Promise<boolean> {
+  linkBlob(): Promise<LinkResult> {
     return Promise.resolve(false);
   }
 
@@ -165,7 +166,10 @@ export class DaemonTarget implements ImageTarget {
         await this.#addBytes(blobPath(descriptor.digest), bytes);
       }
       await this.#addBytes("oci-layout", LAYOUT_BYTES);
-      await this.#addBytes("index.json", layoutIndex(root.descriptor, [this.#name.full]));
+      await this.#addBytes(
+        "index.json",
+        layoutIndex(layoutEntries(root.descriptor, [{ ref: this.#name.tag, full: this.#name.full }])),
+      );
     }
     // Podman falls back to it where it cannot read a manifest, for example one that mixes Docker's and OCI's media types.
     if (this.#client.info.store !== "containerd") await this.#addBytes("manifest.json", this.#archiveManifest(root));

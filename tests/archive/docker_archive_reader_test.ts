@@ -5,7 +5,7 @@ import { openDockerArchiveImage } from "../../src/archive/docker_archive_reader.
 import { dockerArchive } from "../../src/archive/docker_archive_writer.ts";
 import type { IntakeOptions } from "../../src/archive/layer_intake.ts";
 import { bytesReader } from "../../src/bytes/blob_reader.ts";
-import { decompressReader } from "../../src/bytes/decompress.ts";
+import { rawTarReader } from "../../src/bytes/decompress.ts";
 import { isImageError } from "../../src/errors.ts";
 import { blobPath, digestOf, hexOf } from "../../src/oci/digest.ts";
 import type { ImageManifest, Manifest } from "../../src/oci/manifest.ts";
@@ -95,7 +95,7 @@ Deno.test({
           const kind = layerCompression(layer.mediaType);
           assert.equal(kind, compression ?? "zstd");
           const stored = await image.openBlob(layer);
-          const tar = await contentOf(kind === "none" || !kind ? stored : decompressReader(stored, kind, "layer"));
+          const tar = await contentOf(rawTarReader(stored, kind ?? "none", { what: "layer" }));
           assert.deepEqual(tar, parts.layers[index]);
         }
         digests.add(image.root.descriptor.digest);

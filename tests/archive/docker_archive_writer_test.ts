@@ -64,7 +64,7 @@ Deno.test({
       assert.ok(content.kind === "image");
       assert.deepEqual(jsonOf(files, "manifest.json"), [{
         Config: blobPath(content.config.digest),
-        RepoTags: ["app:v1", "registry.example.com/team/app:v2"],
+        RepoTags: ["docker.io/library/app:v1", "registry.example.com/team/app:v2"],
         Layers: content.layers.map((layer) => blobPath(layer.digest)),
       }]);
       assert.deepEqual(jsonOf(files, "oci-layout"), { imageLayoutVersion: "1.0.0" });

@@ -1,6 +1,6 @@
 /** What the archive tests have in common: temporary folders, tars of any shape, running programs. */
 import assert from "node:assert/strict";
-import { type ArchivedImage } from "../../src/archive/docker_archive_reader.ts";
+import type { ArchivedImage } from "../../src/archive/archived_image.ts";
 import { type BlobReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { blobsOf } from "../../src/oci/manifest.ts";

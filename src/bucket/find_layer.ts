@@ -1,0 +1,147 @@
+import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import type { ObjectStore } from "../objects/object_store.ts";
+import { algorithmOf, blobPath } from "../oci/digest.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { layerCompression } from "../oci/media_types.ts";
+import { recipeKey } from "./chunk_keys.ts";
+import { openChunkedLayer, type OpenLayerOptions } from "./chunked_layer.ts";
+import { MAX_RECIPE_BYTES, parseRecipe, type ParseRecipeOptions, type Recipe } from "./recipe.ts";
+
+/** How a bucket holds a layer. */
+export type StoredLayer =
+  | { readonly kind: "whole"; readonly storedSizeBytes: number }
+  | {
+    readonly kind: "chunked";
+    readonly storedSizeBytes: number;
+    readonly rawSizeBytes: number;
+    readonly recipe: Recipe;
+  };
+
+/**
+ * Looks up how a bucket holds a layer (or another blob); undefined when it does not.
+ *
+ * The media type decides where to look first, so that one request is enough as a rule: whoever chunks a layer names it
+ * `tar+zstd`, so such a layer is looked up as a recipe, which has to be read anyway, and everything else (configs, gzip and
+ * plain layers, most of a bucket) as a whole blob. The other place is asked only when the first has nothing. Where both hold
+ * the layer either will do: what comes out is checked against the same digest.
+ *
+ * Throws `invalid-input` for a recipe that breaks a rule.
+ */
+export async function findLayer(
+  store: ObjectStore,
+  layer: Descriptor,
+  options: Omit<ParseRecipeOptions, "sizeBytes"> = {},
+): Promise<StoredLayer | undefined> {
+  return await firstOf<StoredLayer>(layer, {
+    whole: async () => {
+      const info = await store.head(blobPath(layer.digest));
+      return info && { kind: "whole", storedSizeBytes: info.sizeBytes };
+    },
+    chunked: async () => {
+      const recipe = await readRecipe(store, layer, options);
+      return recipe && { kind: "chunked", ...sizesOf(recipe), recipe };
+    },
+  });
+}
+
+/**
+ * Opens a layer (or another blob) as stored, whole or chunked, or a range of it; asks the store as sparingly as
+ * {@linkcode findLayer} and needs no look-up before.
+ *
+ * `recipes` keeps what was read of recipes between calls, for several ranges of one layer. Throws `not-found`.
+ */
+export async function openLayer(
+  store: ObjectStore,
+  layer: Descriptor,
+  options: OpenLayerOptions & {
+    readonly range?: ByteRange | undefined;
+    readonly recipes?: Map<string, Promise<Recipe | undefined>> | undefined;
+  } = {},
+): Promise<BlobReader> {
+  const found = await firstOf<BlobReader>(layer, {
+    whole: () => openWhole(store, layer, options.range),
+    chunked: async () => {
+      const reading = options.recipes?.get(layer.digest) ?? readRecipe(store, layer, options);
+      options.recipes?.set(layer.digest, reading);
+      const recipe = await reading.catch((error) => {
+        options.recipes?.delete(layer.digest);
+        throw error;
+      });
+      return recipe && openChunkedLayer(store, recipe, options);
+    },
+  });
+  if (found) return found;
+  throw new ImageError(
+    "not-found",
+    `Cannot read ${options.what ?? `blob "${layer.digest}"`}: "${store.name}" holds it neither whole nor in chunks`,
+  );
+}
+
+/** Reads and checks a layer's recipe; undefined when the bucket has none. Throws `invalid-input`. */
+export async function readRecipe(
+  store: ObjectStore,
+  layer: Descriptor,
+  options: Omit<ParseRecipeOptions, "sizeBytes"> = {},
+): Promise<Recipe | undefined> {
+  return (await readRecipeObject(store, layer, options))?.recipe;
+}
+
+/** A recipe with the bytes that it was read from. */
+export interface RecipeObject {
+  readonly recipe: Recipe;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Like {@linkcode readRecipe}, with the object's bytes. */
+export async function readRecipeObject(
+  store: ObjectStore,
+  layer: Descriptor,
+  options: Omit<ParseRecipeOptions, "sizeBytes"> = {},
+): Promise<RecipeObject | undefined> {
+  if (algorithmOf(layer.digest) !== "sha256") return undefined;
+  const object = await store.read(recipeKey(layer.digest), MAX_RECIPE_BYTES);
+  if (!object) return undefined;
+  const recipe = parseRecipe(object.bytes, layer.digest, { ...options, sizeBytes: layer.size });
+  return { recipe, bytes: object.bytes };
+}
+
+async function openWhole(
+  store: ObjectStore,
+  layer: Descriptor,
+  range: ByteRange | undefined,
+): Promise<BlobReader | undefined> {
+  try {
+    return await store.open(blobPath(layer.digest), range);
+  } catch (error) {
+    if (isImageError(error, "not-found")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Asks the likelier of the two places first. Without the permission to list, S3 answers "denied" for keys that are not
+ * there: the other place may still have the layer, and only if it does not is the refusal the answer.
+ */
+async function firstOf<T>(
+  layer: Descriptor,
+  places: { readonly whole: () => Promise<T | undefined>; readonly chunked: () => Promise<T | undefined> },
+): Promise<T | undefined> {
+  const { whole, chunked } = places;
+  let denied: unknown;
+  for (const look of layerCompression(layer.mediaType) === "zstd" ? [chunked, whole] : [whole, chunked]) {
+    try {
+      const found = await look();
+      if (found !== undefined) return found;
+    } catch (error) {
+      if (!isImageError(error, "denied")) throw error;
+      denied ??= error;
+    }
+  }
+  if (denied !== undefined) throw denied;
+  return undefined;
+}
+
+function sizesOf(recipe: Recipe): { readonly storedSizeBytes: number; readonly rawSizeBytes: number } {
+  return { storedSizeBytes: recipe.storedSizeBytes, rawSizeBytes: recipe.rawSizeBytes };
+}

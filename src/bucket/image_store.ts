@@ -1,0 +1,173 @@
+import { ImageError, isImageError } from "../errors.ts";
+import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { mapPool } from "../bytes/pool.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { blobPath, type Digest } from "../oci/digest.ts";
+import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
+import { MEDIA_TYPES } from "../oci/media_types.ts";
+import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
+import { openLayer } from "./find_layer.ts";
+import type { Recipe } from "./recipe.ts";
+import { checkBucketDigest, type ImageTag, parseTagKey, referrersTag, tagKey, TAGS_PREFIX } from "./keys.ts";
+
+/** How many tags are read at once when a digest is looked for. */
+const PARALLEL_TAGS = 16;
+
+/** A tag as it is now. */
+export interface StoredTag {
+  readonly manifest: Manifest;
+  /** For a conditional write; see {@linkcode WriteCondition}. */
+  readonly etag: string;
+}
+
+/** Images in a bucket: what lies where, over any object store. */
+export class ImageStore {
+  readonly objects: ObjectStore;
+  /** Recipes read so far: the ranges of one layer need the same one. */
+  readonly #recipes = new Map<string, Promise<Recipe | undefined>>();
+
+  /** An image store in the given objects. */
+  constructor(objects: ObjectStore) {
+    this.objects = objects;
+  }
+
+  /** What a tag means now; undefined when there is no such tag. Throws `invalid-input` when it is no manifest. */
+  async readTag(image: string, tag: string): Promise<StoredTag | undefined> {
+    const found = await this.objects.read(tagKey(image, tag), MAX_MANIFEST_BYTES);
+    if (!found) return undefined;
+    return { manifest: readManifest(found.bytes, `manifest of "${this.#nameOf(image, tag)}"`), etag: found.etag };
+  }
+
+  /**
+   * The manifest with a digest: the blob of that name, else the tag of the image whose bytes have it (a root lies at its
+   * tags only). Throws `not-found`.
+   */
+  async readDigest(image: string, digest: Digest): Promise<Manifest> {
+    const blob = await this.#readBlobManifest({ mediaType: "", digest, size: -1 });
+    if (blob) return blob;
+    const tags = await this.listTags(image);
+    const found = await mapPool(tags, PARALLEL_TAGS, async ({ tag }) => {
+      const stored = await this.readTag(image, tag).catch((error) => {
+        if (isImageError(error, "invalid-input")) return undefined;
+        throw error;
+      });
+      return stored?.manifest.descriptor.digest === digest ? [stored.manifest] : [];
+    });
+    const [manifest] = found.flat();
+    if (!manifest) {
+      throw new ImageError("not-found", `Cannot find "${digest}" in image "${image}" of "${this.objects.name}"`);
+    }
+    return manifest;
+  }
+
+  /** A manifest that another one names. Throws `not-found`, `digest-mismatch`. */
+  async readChild(child: Descriptor): Promise<Manifest> {
+    const manifest = await this.#readBlobManifest(child);
+    if (!manifest) throw new ImageError("not-found", `There is no blob "${child.digest}" in "${this.objects.name}"`);
+    return manifest;
+  }
+
+  /** Opens a blob's bytes as the manifest means them, stored whole or in chunks, or a range of them. Throws `not-found`. */
+  async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
+    checkBucketDigest(blob.digest);
+    return await openLayer(this.objects, blob, { range, recipes: this.#recipes });
+  }
+
+  /** Writes a manifest under its digest. */
+  async writeManifest(manifest: Manifest): Promise<void> {
+    await this.objects.write(blobPath(checkBucketDigest(manifest.descriptor.digest)), manifest.bytes);
+  }
+
+  /** Makes a tag mean this manifest, if the condition holds. Throws `conflict`. */
+  async writeTag(image: string, tag: string, manifest: Manifest, condition?: WriteCondition): Promise<void> {
+    await this.objects.write(tagKey(image, tag), manifest.bytes, condition ? { condition } : {});
+  }
+
+  /** All tags of an image, or of every image; sorted by image, then tag. Not those of images below it (`app` and `app/x`). */
+  async listTags(image: string): Promise<readonly ImageTag[]> {
+    const tags = await this.list(`${image}/`);
+    return tags.filter((each) => each.image === image);
+  }
+
+  /** All tags of all images whose names start with `prefix` (empty, or ending in `/`); sorted by image, then tag. */
+  async list(prefix: string): Promise<readonly ImageTag[]> {
+    const tags: ImageTag[] = [];
+    for await (const page of this.objects.list(TAGS_PREFIX + prefix)) {
+      for (const { key } of page) {
+        const tag = parseTagKey(key);
+        if (tag) tags.push(tag);
+      }
+    }
+    return tags.sort((left, right) => compare(left.image, right.image) || compare(left.tag, right.tag));
+  }
+
+  /** The manifests that refer to a subject. */
+  async referrers(image: string, subject: Digest): Promise<readonly Descriptor[]> {
+    const stored = await this.readTag(image, referrersTag(subject));
+    return stored?.manifest.content.kind === "index" ? stored.manifest.content.manifests : [];
+  }
+
+  /** Lists a manifest as a referrer of its subject, beside those that are listed already. */
+  async addReferrer(image: string, referrer: Manifest): Promise<void> {
+    const { subject, artifactType, annotations } = referrer.content;
+    if (!subject) return;
+    const { mediaType, digest, size } = referrer.descriptor;
+    const type = artifactType ?? (referrer.content.kind === "image" ? referrer.content.config.mediaType : undefined);
+    const entry = {
+      mediaType,
+      digest,
+      size,
+      ...(type ? { artifactType: type } : {}),
+      ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+    };
+    await this.#updateReferrers(
+      image,
+      subject.digest,
+      (entries) => entries.some((each) => each.digest === digest) ? undefined : [...entries, entry],
+    );
+  }
+
+  /** Rewrites a referrers index; somebody else's change in between is seen and built upon. */
+  async #updateReferrers(
+    image: string,
+    subject: Digest,
+    change: (entries: readonly Descriptor[]) => readonly unknown[] | undefined,
+  ): Promise<void> {
+    const tag = referrersTag(subject);
+    for (let tries = 1;; tries++) {
+      const stored = await this.readTag(image, tag);
+      const changed = change(stored?.manifest.content.kind === "index" ? stored.manifest.content.manifests : []);
+      if (!changed) return;
+      const document = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: changed };
+      const bytes = new TextEncoder().encode(JSON.stringify(document)) as Uint8Array<ArrayBuffer>;
+      try {
+        await this.writeTag(
+          image,
+          tag,
+          readManifest(bytes, "referrers index"),
+          stored ? { etag: stored.etag } : { absent: true },
+        );
+        return;
+      } catch (error) {
+        if (!isImageError(error, "conflict") || tries >= 10) throw error;
+      }
+    }
+  }
+
+  async #readBlobManifest(child: Descriptor): Promise<Manifest | undefined> {
+    const found = await this.objects.read(blobPath(checkBucketDigest(child.digest)), MAX_MANIFEST_BYTES);
+    if (!found) return undefined;
+    const what = `manifest "${child.digest}" of "${this.objects.name}"`;
+    return child.size < 0
+      ? readManifest(found.bytes, what, { digest: child.digest })
+      : readManifest(found.bytes, what, { expected: child });
+  }
+
+  #nameOf(image: string, tag: string): string {
+    return `${this.objects.name}${this.objects.name.startsWith("local://") ? "//" : "/"}${image}:${tag}`;
+  }
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,65 @@
+import { ImageError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+
+/** The bucket's own configuration. */
+export const SETTINGS_KEY = "s3lo.yaml";
+
+/** Prefix of every tag. */
+export const TAGS_PREFIX = "manifests/";
+
+const TAG_FILE = "/manifest.json";
+
+/** An image's name and one of its tags. */
+export interface ImageTag {
+  readonly image: string;
+  readonly tag: string;
+}
+
+/** The one object that is a tag: the manifest or index that it means. */
+export function tagKey(image: string, tag: string): string {
+  return `${TAGS_PREFIX}${image}/${tag}${TAG_FILE}`;
+}
+
+/** Prefix of the signature records of a tag. */
+export function signaturesPrefix(image: string, tag: string): string {
+  return `${TAGS_PREFIX}${image}/${tag}/signatures/`;
+}
+
+/**
+ * The image and tag that a key names; undefined for keys of anything else. The tag is the last part before
+ * `/manifest.json`, all before it is the image.
+ */
+export function parseTagKey(key: string): ImageTag | undefined {
+  if (!key.startsWith(TAGS_PREFIX) || !key.endsWith(TAG_FILE)) return undefined;
+  const path = key.slice(TAGS_PREFIX.length, -TAG_FILE.length);
+  const split = path.lastIndexOf("/");
+  return split <= 0 || split === path.length - 1
+    ? undefined
+    : { image: path.slice(0, split), tag: path.slice(split + 1) };
+}
+
+/**
+ * The tag under which the referrers of a manifest are listed: an index of all of them.
+ *
+ * A bucket holds them as a registry without the referrers API does, so that whatever follows tags (garbage collection,
+ * older readers) keeps them alive. Spec: OCI distribution-spec v1.1.1, "Referrers Tag Schema".
+ */
+export function referrersTag(subject: Digest): string {
+  return subject.replace(":", "-").slice(0, 128);
+}
+
+/** Whether a tag is no release but holds what refers to a digest: a referrers index, or cosign's `sha256-….sig`. */
+export function isDigestTag(tag: string): boolean {
+  return /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{64,128})(?:\.[a-z]+)?$/.test(tag);
+}
+
+/** Checks that a digest can name a blob of a bucket. Throws `unsupported`: the layout knows sha256 alone. */
+export function checkBucketDigest(digest: Digest): Digest {
+  if (!digest.startsWith("sha256:")) {
+    throw new ImageError(
+      "unsupported",
+      `Cannot store "${digest.slice(0, 30)}…": a bucket holds blobs named by sha256 only`,
+    );
+  }
+  return digest;
+}

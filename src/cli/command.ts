@@ -1,0 +1,56 @@
+/** One option of a command, in the words of its help. */
+export interface OptionSpec {
+  /** Long name, without dashes. */
+  readonly name: string;
+  /** One letter, without its dash. */
+  readonly short?: string;
+  /** What the value is called in the help; an option without one is a switch. */
+  readonly value?: string;
+  /** Whether it may be given several times. */
+  readonly multiple?: boolean;
+  readonly help: string;
+  /** The values that it takes, where they are few. */
+  readonly choices?: readonly string[];
+}
+
+/** The values of a command's options, by long name. */
+export interface OptionValues {
+  /** Whether a switch was given. */
+  flag(name: string): boolean;
+  /** The last value of an option; undefined when it was not given. */
+  value(name: string): string | undefined;
+  /** All values of an option, in order. */
+  values(name: string): readonly string[];
+}
+
+/** A command: what it is called, takes and does. */
+export interface CommandSpec {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Names of the arguments, as the usage line shows them: `SOURCE`, `[NAME]`, `REF...`. */
+  readonly operands: readonly string[];
+  readonly options: readonly OptionSpec[];
+  /** Paragraphs below the summary. */
+  readonly details?: string;
+  /** Commands to copy, and what each does. */
+  readonly examples: readonly (readonly [command: string, does: string])[];
+  /** Does it and gives the exit code. */
+  readonly run: (operands: readonly string[], options: OptionValues, io: CommandIo) => Promise<number>;
+}
+
+/** What a command may use of the outside. */
+export interface CommandIo {
+  /** Ends everything when the user stops the program. */
+  readonly signal: AbortSignal;
+  /** Writes a result to stdout. */
+  readonly out: (text: string | Uint8Array) => Promise<void>;
+  /** Writes a note to stderr, unless `--quiet`. */
+  readonly note: (text: string) => void;
+  /** Whether stderr is a terminal that shows live progress. */
+  readonly isLive: boolean;
+  /** Writes to stderr as it is; for live progress. */
+  readonly err: (text: string) => void;
+  /** Width of the terminal, in columns. */
+  readonly columns: () => number;
+}

@@ -1,0 +1,119 @@
+import { ImageError } from "../../errors.ts";
+import type { CopyOutcome, CopyReport } from "../../commands/copy.ts";
+import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
+import { PLATFORM_OPTION } from "../options.ts";
+import { Progress } from "../progress.ts";
+import { outputFormat, render } from "../render.ts";
+import { openSession } from "../open_session.ts";
+import { errorLines } from "../report_error.ts";
+import { count, formatDuration, formatSize } from "../text.ts";
+
+/** `s3lo copy`. */
+export const COPY: CommandSpec = {
+  name: "copy",
+  summary: "Copy an image from any registry or bucket to any other",
+  operands: ["SOURCE", "TARGET"],
+  details:
+    "All platforms come along and the index is kept byte for byte, attestations included. One --platform stores the " +
+    "single image of that platform; several store an index of just those. Blobs that the target has are not moved again, " +
+    "and between buckets of one endpoint nothing passes through this machine. The tag appears last: it is there and whole, " +
+    "or not there.",
+  options: [
+    PLATFORM_OPTION,
+    { name: "all-tags", short: "a", help: "Copy every tag of the source's repository; neither reference names a tag" },
+    { name: "include-referrers", help: "Copy signatures, SBOMs and whatever else refers to the image too" },
+    { name: "allow-nondistributable-artifacts", help: "Copy layers too that are marked as not to be distributed" },
+    { name: "dry-run", help: "Only say what would be copied" },
+    { name: "force", short: "f", help: "Replace a tag that is immutable" },
+    { name: "create", help: "Make a store in a local folder that already holds something else" },
+  ],
+  examples: [
+    ["s3lo copy alpine:3 s3://my-bucket/alpine:3", "All platforms from Docker Hub into a bucket"],
+    [
+      "s3lo copy --platform linux/amd64 ghcr.io/o/app:v1 s3://my-bucket/app:v1",
+      "One platform, stored as a single image",
+    ],
+    ["s3lo copy s3://my-bucket/app:v1 s3://other-bucket/app:v1", "Between buckets, server side"],
+    ["s3lo copy s3://my-bucket/app:v1 local:///media/disk/store//app:v1", "Onto a disk, to carry elsewhere"],
+    ["s3lo copy -a s3://my-bucket/app registry.example.com/team/app", "Every tag of an image"],
+  ],
+  async run([source = "", target = ""], options, io) {
+    const started = performance.now();
+    const { copyCommand } = await import("../../commands/copy.ts");
+    await using session = await openSession(options, io);
+    let outcome: CopyOutcome;
+    {
+      using progress = new Progress(io);
+      outcome = await copyCommand(session, source, target, {
+        platforms: options.values("platform"),
+        allTags: options.flag("all-tags"),
+        includeReferrers: options.flag("include-referrers"),
+        includeForeign: options.flag("allow-nondistributable-artifacts"),
+        dryRun: options.flag("dry-run"),
+        force: options.flag("force"),
+        create: options.flag("create"),
+        onEvent: progress.onEvent,
+        onImage: (from, to) => io.note(`Copying ${from} to ${to}`),
+      });
+    }
+    return await report(outcome, options, io, performance.now() - started);
+  },
+};
+
+async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo, elapsedMs: number): Promise<number> {
+  const format = outputFormat(options);
+  for (const image of outcome.images) notes(image, io);
+  if (format !== "text" || outcome.images.length > 0) {
+    const data = options.flag("all-tags")
+      ? {
+        images: outcome.images,
+        failures: outcome.failures.map(({ reference, error }) => ({ reference, error: error.message })),
+      }
+      : outcome.images[0];
+    await io.out(await render(format, data, () => outcome.images.map((image) => summary(image, elapsedMs)).join("")));
+  }
+  for (const { reference, error } of outcome.failures) io.err(errorLines(error, `${reference}: `));
+  if (outcome.failures.length > 0) {
+    throw new ImageError(
+      outcome.failures[0]!.error.code,
+      `${count(outcome.failures.length, "tag")} of ${
+        outcome.failures.length + outcome.images.length
+      } could not be copied`,
+    );
+  }
+  return 0;
+}
+
+function summary(image: CopyReport, elapsedMs: number): string {
+  const platforms = image.platforms > 1 ? `${count(image.platforms, "platform")}, ` : "";
+  const verb = image.dry_run ? "would be copied" : "copied";
+  const linked = image.blobs_linked > 0 ? `, ${formatSize(image.bytes_linked)} of it by the store itself` : "";
+  return [
+    `${image.reference}@${image.digest}`,
+    `${platforms}${count(image.blobs_copied, "blob")} ${verb} (${formatSize(image.bytes_copied)}${linked}), ` +
+    `${image.blobs_skipped} skipped as already there (${formatSize(image.bytes_skipped)})` +
+    (image.dry_run ? "" : `, ${formatDuration(elapsedMs)}`),
+    "",
+  ].join("\n");
+}
+
+/** Says what is not the same in the target as in the source. */
+function notes(image: CopyReport, io: CommandIo): void {
+  if (image.source_digest !== undefined) {
+    io.note(`Note: the digest changes, since platforms were chosen: ${image.source_digest} -> ${image.digest}`);
+  }
+  if (image.foreign_layers_skipped > 0) {
+    io.note(
+      `Note: ${
+        count(image.foreign_layers_skipped, "layer")
+      } that must not be distributed left out (--allow-nondistributable-artifacts copies them)`,
+    );
+  }
+  if (image.signatures_dropped > 0) {
+    io.note(
+      `Note: ${
+        count(image.signatures_dropped, "signature record")
+      } not copied: they hold for ${image.source} only; sign the copy again`,
+    );
+  }
+}

@@ -1,0 +1,107 @@
+import type { ConfigReport, InspectReport, LayerReport } from "../../commands/inspect.ts";
+import type { CommandSpec } from "../command.ts";
+import { openSession } from "../open_session.ts";
+import { outputFormat, render } from "../render.ts";
+import { count, formatMegabytes } from "../text.ts";
+
+/** `s3lo inspect`. */
+export const INSPECT: CommandSpec = {
+  name: "inspect",
+  summary: "Show the platforms, layers and sizes of an image",
+  operands: ["REF"],
+  options: [
+    { name: "platform", value: "OS/ARCH", help: "Show one platform in depth: config, history, layers" },
+    { name: "digests", help: "Show the digest of each platform and layer" },
+    { name: "raw", help: "Print the manifest's bytes as they are stored" },
+  ],
+  examples: [
+    ["s3lo inspect s3://my-bucket/app:v1", "The platforms of an image"],
+    ["s3lo inspect --platform linux/arm64 alpine:3", "One platform's config, labels, history and layers"],
+    ["s3lo inspect -o json s3://my-bucket/app:v1", "Everything, for a script"],
+    ["s3lo inspect --raw s3://my-bucket/app:v1 | sha256sum", "The bytes that the digest is made of"],
+  ],
+  async run([reference = ""], options, io) {
+    const { inspectCommand, rawManifest } = await import("../../commands/inspect.ts");
+    await using session = await openSession(options, io);
+    const chosen = { platform: options.value("platform") };
+    if (options.flag("raw")) {
+      await io.out(await rawManifest(session, reference, chosen));
+      return 0;
+    }
+    const report = await inspectCommand(session, reference, chosen);
+    await io.out(await render(outputFormat(options), report, () => inspectText(report, options.flag("digests"))));
+    return 0;
+  },
+};
+
+/** The report for people. */
+export function inspectText(report: InspectReport, digests: boolean): string {
+  const lines = [`Reference: ${report.reference}`, ...(digests ? [`Digest: ${report.digest}`] : [])];
+  lines.push(...(report.is_index ? indexLines(report, digests) : singleLines(report, digests)));
+  for (const signature of report.signatures ?? []) {
+    const state = signature.current ? "" : `, of ${signature.digest}, which the tag is no longer`;
+    lines.push(`Signature: ${signature.key_id} (${signature.key_ref}), signed ${signature.signed_at}${state}`);
+  }
+  for (const referrer of report.referrers ?? []) {
+    lines.push(`Referrer: ${referrer.artifact_type}  ${referrer.digest}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function indexLines(report: InspectReport, digests: boolean): string[] {
+  const entries = report.platforms ?? [];
+  const platforms = entries.filter((entry) => entry.platform !== "(attestation)");
+  const attestations = entries.length - platforms.length;
+  const width = Math.max(0, ...platforms.map((entry) => entry.platform.length));
+  return [
+    `Type: multi-arch image index (${platforms.length} platform(s))`,
+    ...platforms.flatMap((entry) => {
+      const state = entry.missing
+        ? "MISSING: the place has no such manifest"
+        : `Layers: ${entry.layers.length}  Size: ${formatMegabytes(entry.total_size)}`;
+      const line = `Platform: ${entry.platform.padEnd(width)}   ${state}`;
+      return digests ? [line, `  ${entry.digest}`, ...layerLines(entry.layers, true)] : [line];
+    }),
+    ...(attestations > 0 ? [`Attestations: ${attestations}`] : []),
+  ];
+}
+
+function singleLines(report: InspectReport, digests: boolean): string[] {
+  const layers = report.layers ?? [];
+  const type = report.artifact_type === undefined ? "single image" : `artifact (${report.artifact_type})`;
+  return [
+    `Type: ${type}`,
+    ...(report.platform ? [`Platform: ${report.platform}`] : []),
+    ...(report.created ? [`Created: ${report.created}`] : []),
+    `Layers: ${layers.length}`,
+    `Total: ${formatMegabytes(report.total_size ?? 0)}`,
+    ...layerLines(layers, digests),
+    ...(report.config ? configLines(report.config) : []),
+  ];
+}
+
+function layerLines(layers: readonly LayerReport[], whole: boolean): string[] {
+  return layers.map((layer, index) =>
+    `  [${index + 1}] ${whole ? layer.digest : `${layer.digest.slice(0, 19)}...`} (${formatMegabytes(layer.size)})`
+  );
+}
+
+function configLines(config: ConfigReport): string[] {
+  const list = (name: string, values: readonly string[]) => values.length === 0 ? [] : [`${name}: ${values.join(" ")}`];
+  const block = (name: string, values: readonly string[]) =>
+    values.length === 0 ? [] : [`${name}:`, ...values.map((value) => `  ${value}`)];
+  return [
+    ...list("Entrypoint", config.entrypoint),
+    ...list("Cmd", config.cmd),
+    ...list("User", config.user === "" ? [] : [config.user]),
+    ...list("WorkingDir", config.working_dir === "" ? [] : [config.working_dir]),
+    ...list("Ports", config.exposed_ports),
+    ...list("Volumes", config.volumes),
+    ...block("Env", config.env),
+    ...block("Labels", Object.entries(config.labels).map(([key, value]) => `${key}=${value}`)),
+    ...block(
+      `History (${count(config.history.length, "step")})`,
+      config.history.map((step) => step.created_by.replaceAll(/\s+/g, " ")),
+    ),
+  ];
+}

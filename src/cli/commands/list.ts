@@ -1,0 +1,32 @@
+import type { CommandSpec } from "../command.ts";
+import { openSession } from "../open_session.ts";
+import { outputFormat, render } from "../render.ts";
+import { count } from "../text.ts";
+
+/** `s3lo list`. */
+export const LIST: CommandSpec = {
+  name: "list",
+  summary: "List the images and tags of a bucket or a registry repository",
+  operands: ["LOCATION"],
+  details:
+    "LOCATION is s3://bucket[/prefix], local://folder[//prefix], a registry repository, or a registry's host where it " +
+    "has a catalog (localhost:5000).",
+  options: [{ name: "all", help: "Also tags that only hold what refers to another image (sha256-…)" }],
+  examples: [
+    ["s3lo list s3://my-bucket", "Every image and tag of a bucket"],
+    ["s3lo list s3://my-bucket/team", "Only images whose names start with team/"],
+    ["s3lo list ghcr.io/o/app", "The tags of a registry repository"],
+  ],
+  async run([location = ""], options, io) {
+    const { listCommand } = await import("../../commands/list.ts");
+    await using session = await openSession(options, io);
+    const { images, hiddenTags } = await listCommand(session, location, { all: options.flag("all") });
+    const lines = images.flatMap((image) => image.tags.map((tag) => `${image.name}:${tag}`));
+    await io.out(await render(outputFormat(options), images, () => lines.map((line) => `${line}\n`).join("")));
+    if (lines.length === 0) io.note("No images found.");
+    if (hiddenTags > 0) {
+      io.note(`${count(hiddenTags, "tag")} of signatures and other referrers not shown (--all shows them)`);
+    }
+    return 0;
+  },
+};

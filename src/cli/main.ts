@@ -1,0 +1,101 @@
+import { ImageError } from "../errors.ts";
+import type { CommandIo, OptionValues } from "./command.ts";
+import { commandHelp, programHelp } from "./help.ts";
+import { parseInvocation } from "./parse.ts";
+import { COMMANDS } from "./program.ts";
+import { errorLines, exitCodeOf } from "./report_error.ts";
+import { VERSION } from "./version.ts";
+
+/** Exit codes of a program that a signal ended. */
+const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Runs s3lo on a command line. Gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped by a signal. */
+export async function main(args: readonly string[]): Promise<number> {
+  const isDebug = args.includes("--debug");
+  using stop = new StopSignals();
+  try {
+    const { command, operands, options } = parseInvocation(args, COMMANDS);
+    if (options.flag("version")) {
+      await writeAll(Deno.stdout, `s3lo ${VERSION}\n`);
+      return 0;
+    }
+    if (!command || options.flag("help")) {
+      const isAsked = options.flag("help");
+      await writeAll(isAsked ? Deno.stdout : Deno.stderr, command ? commandHelp(command) : programHelp(COMMANDS));
+      return isAsked ? 0 : 2;
+    }
+    return await command.run(operands, options, io(options, stop.signal));
+  } catch (error) {
+    if (stop.code !== undefined) {
+      await writeAll(Deno.stderr, "Stopped; nothing half-written is visible\n");
+      return stop.code;
+    }
+    if (isBrokenPipe(error)) return 0;
+    await writeAll(Deno.stderr, errorLines(error, "", isDebug));
+    return exitCodeOf(error);
+  }
+}
+
+/** Turns the first SIGINT or SIGTERM into an abort, and the second into an exit at once. */
+class StopSignals implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #names = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
+  readonly #listeners = this.#names.map((name) => [name, () => this.#stop(SIGNAL_CODES[name])] as const);
+  /** The exit code of the signal that came; undefined before one does. */
+  code: number | undefined;
+
+  constructor() {
+    for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, listener] of this.#listeners) Deno.removeSignalListener(name, listener);
+  }
+
+  #stop(code: number): void {
+    if (this.code !== undefined) Deno.exit(code);
+    this.code = code;
+    this.#controller.abort(new ImageError("aborted", "Stopped"));
+  }
+}
+
+function io(options: OptionValues, signal: AbortSignal): CommandIo {
+  const isQuiet = options.flag("quiet");
+  const err = (text: string) => writeSync(text);
+  return {
+    signal,
+    out: (text) => writeAll(Deno.stdout, text),
+    note: (text) => isQuiet ? undefined : err(`${text}\n`),
+    err,
+    isLive: Deno.stderr.isTerminal() && !isQuiet && !options.flag("debug"),
+    columns: () => {
+      try {
+        return Deno.consoleSize().columns;
+      } catch {
+        return 80;
+      }
+    },
+  };
+}
+
+function writeSync(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.byteLength;) written += Deno.stderr.writeSync(bytes.subarray(written));
+}
+
+async function writeAll(
+  stream: { write(bytes: Uint8Array): Promise<number> },
+  text: string | Uint8Array,
+): Promise<void> {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  for (let written = 0; written < bytes.byteLength;) written += await stream.write(bytes.subarray(written));
+}
+
+/** Whether the reader of our output went away (`s3lo list … | head`), which is no failure. */
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe;
+}

@@ -1,0 +1,68 @@
+import { ImageError } from "../errors.ts";
+import type { Session } from "../transports/session.ts";
+import type { CommandIo, OptionValues } from "./command.ts";
+import { printable } from "./text.ts";
+
+/** Longest password or token that is read from stdin, in bytes. */
+const MAX_PASSWORD_BYTES = 64 * 1024;
+
+/** The session that the global options describe. */
+export async function openSession(options: OptionValues, io: CommandIo): Promise<Session> {
+  const { Session } = await import("../transports/session.ts");
+  const isDebug = options.flag("debug");
+  return new Session({
+    endpoint: endpoint(options.value("endpoint")),
+    region: options.value("region"),
+    profile: options.value("profile"),
+    caFiles: options.values("ca-cert"),
+    insecure: options.flag("insecure"),
+    plainHttp: options.flag("plain-http"),
+    credentials: await credentials(options),
+    concurrentBlobs: concurrency(options.value("concurrency")),
+    signal: io.signal,
+    log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
+  });
+}
+
+function endpoint(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.host === "") {
+    throw new ImageError("usage", `Invalid --endpoint "${text}": expected an http or https URL`);
+  }
+  return text;
+}
+
+function concurrency(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > 64) {
+    throw new ImageError("usage", `Invalid --concurrency "${text}": expected 1 to 64`);
+  }
+  return number;
+}
+
+async function credentials(options: OptionValues): Promise<{ username: string; password: string } | undefined> {
+  const username = options.value("username");
+  if (!options.flag("password-stdin")) {
+    if (username !== undefined) {
+      throw new ImageError("usage", "--username needs --password-stdin", { hint: "Or run: docker login" });
+    }
+    return undefined;
+  }
+  if (username === undefined) throw new ImageError("usage", "--password-stdin needs --username");
+  const password = (await readStdin()).replace(/\r?\n$/, "");
+  if (password === "") throw new ImageError("usage", "The password on stdin is empty");
+  return { username, password };
+}
+
+async function readStdin(): Promise<string> {
+  const buffer = new Uint8Array(MAX_PASSWORD_BYTES);
+  let length = 0;
+  while (length < buffer.byteLength) {
+    const count = await Deno.stdin.read(buffer.subarray(length));
+    if (count === null) return new TextDecoder().decode(buffer.subarray(0, length));
+    length += count;
+  }
+  throw new ImageError("usage", "The password on stdin is too long");
+}

@@ -1,0 +1,38 @@
+import type { OptionSpec } from "./command.ts";
+
+/** Options that every command takes. */
+export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  { name: "endpoint", value: "URL", help: "S3 endpoint of your own server (path-style); also AWS_ENDPOINT_URL" },
+  { name: "region", value: "REGION", help: "S3 region; by default from the environment, else asked of the bucket" },
+  { name: "profile", value: "NAME", help: "AWS profile; also AWS_PROFILE" },
+  {
+    name: "output",
+    short: "o",
+    value: "FORMAT",
+    choices: ["text", "json", "yaml"],
+    help: "Format of the result: text, json or yaml",
+  },
+  { name: "quiet", short: "q", help: "Only results and errors, no notes and no progress" },
+  { name: "debug", help: "Tell every request and retry on stderr, and the stack of an error" },
+  { name: "concurrency", value: "N", help: "Blobs in flight at once (default 6)" },
+  {
+    name: "ca-cert",
+    value: "FILE",
+    multiple: true,
+    help: "Trust these certificate authorities too (PEM); also SSL_CERT_FILE",
+  },
+  { name: "insecure", help: "Do not check TLS certificates" },
+  { name: "plain-http", help: "Speak http, not https, to registries" },
+  { name: "username", short: "u", value: "NAME", help: "User name for the registry; otherwise that of docker login" },
+  { name: "password-stdin", help: "Read the registry's password or token from stdin" },
+  { name: "help", short: "h", help: "Show help" },
+  { name: "version", help: "Show the version" },
+];
+
+/** Options that choose what is written. */
+export const PLATFORM_OPTION: OptionSpec = {
+  name: "platform",
+  value: "OS/ARCH",
+  multiple: true,
+  help: "Only these platforms, for example linux/arm64,linux/amd64 (default: all)",
+};

@@ -1,0 +1,141 @@
+import { parseArgs } from "node:util";
+import { ImageError, messageOf } from "../errors.ts";
+import type { CommandSpec, OptionSpec, OptionValues } from "./command.ts";
+import { GLOBAL_OPTIONS } from "./options.ts";
+
+/** A command line, understood. */
+export interface Invocation {
+  /** Undefined when no command was named. */
+  readonly command: CommandSpec | undefined;
+  readonly operands: readonly string[];
+  readonly options: OptionValues;
+}
+
+/**
+ * Understands a command line: global options may stand before and after the command's name.
+ *
+ * Throws `usage` for anything that is not as the help says, with the nearest name as a hint.
+ */
+export function parseInvocation(args: readonly string[], commands: readonly CommandSpec[]): Invocation {
+  const position = commandPosition(args);
+  const [first, second] = position < 0 ? [] : args.slice(position, position + 2);
+  // A command's name is one word, or two (`index create`).
+  const isGroup = commands.some((each) => each.name.startsWith(`${first} `));
+  const name = isGroup && second !== undefined && !second.startsWith("-") ? `${first} ${second}` : first;
+  const words = name?.split(" ").length ?? 0;
+  const command = commands.find((each) => each.name === name);
+  if (isGroup && !command && name === first) return groupHelp(args, first ?? "", commands);
+  if (name !== undefined && !command) {
+    throw new ImageError("usage", `Unknown command "${name}"`, {
+      hint: suggestion(name, commands.map((each) => each.name)) ?? "See: s3lo --help",
+    });
+  }
+  const specs = [...command?.options ?? [], ...GLOBAL_OPTIONS];
+  const { options, operands } = parseOptions(
+    args.filter((_, index) => index < position || index >= position + words),
+    specs,
+  );
+  checkChoices(options, specs);
+  const isHelp = options.flag("help") || options.flag("version");
+  if (command && !isHelp) checkOperands(command, operands);
+  return { command, operands, options };
+}
+
+/** A group's name alone is wrong usage, unless it asks for help. */
+function groupHelp(args: readonly string[], group: string, commands: readonly CommandSpec[]): Invocation {
+  const { options } = parseOptions(args.filter((arg) => arg !== group), GLOBAL_OPTIONS);
+  if (options.flag("help")) return { command: undefined, operands: [], options };
+  const names = commands.filter((each) => each.name.startsWith(`${group} `)).map((each) => each.name);
+  throw new ImageError("usage", `"${group}" needs a second word`, { hint: `Use one of: ${names.join(", ")}` });
+}
+
+/** Where the command's name stands: the first argument that is neither a global option nor its value; -1 without one. */
+function commandPosition(args: readonly string[]): number {
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!;
+    if (!arg.startsWith("-") || arg === "-") return index;
+    const spec = GLOBAL_OPTIONS.find((each) => arg === `--${each.name}` || arg === `-${each.short}`);
+    if (spec?.value !== undefined) index++;
+  }
+  return -1;
+}
+
+function parseOptions(
+  args: readonly string[],
+  specs: readonly OptionSpec[],
+): { options: OptionValues; operands: string[] } {
+  const byName = Object.fromEntries(specs.map((spec) => [spec.name, {
+    type: spec.value === undefined ? "boolean" as const : "string" as const,
+    multiple: true,
+    ...(spec.short ? { short: spec.short } : {}),
+  }]));
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...args], options: byName, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw optionError(error, specs);
+  }
+  const values = (name: string) => parsed.values[name] as (string | boolean)[] | undefined ?? [];
+  return {
+    operands: parsed.positionals,
+    options: {
+      flag: (name) => values(name).includes(true),
+      value: (name) => values(name).filter((value) => typeof value === "string").at(-1),
+      values: (name) => values(name).filter((value) => typeof value === "string"),
+    },
+  };
+}
+
+/** The parser's own message names the option in quotes; its advice about `--` is for programmers. */
+function optionError(error: unknown, specs: readonly OptionSpec[]): ImageError {
+  const text = messageOf(error);
+  const option = /'(-{1,2}[^' ]*)/.exec(text)?.[1] ?? "";
+  const code = (error as { code?: string }).code;
+  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
+    const hint = suggestion(option, specs.map((spec) => `--${spec.name}`)) ?? "See the options with --help";
+    return new ImageError("usage", `Unknown option "${option}"`, { hint });
+  }
+  const spec = specs.find((each) => option === `--${each.name}` || option === `-${each.short}`);
+  const why = spec?.value === undefined ? "takes no value" : `needs a value: ${spec.value}`;
+  return new ImageError("usage", `Option "${option}" ${why}`, { cause: error });
+}
+
+function checkChoices(options: OptionValues, specs: readonly OptionSpec[]): void {
+  for (const { name, choices } of specs) {
+    const wrong = choices && options.values(name).find((value) => !choices.includes(value));
+    if (wrong !== undefined) {
+      throw new ImageError("usage", `Unknown value "${wrong}" of --${name}: expected ${choices?.join(", ")}`);
+    }
+  }
+}
+
+function checkOperands(command: CommandSpec, operands: readonly string[]): void {
+  const needed = command.operands.filter((operand) => !operand.startsWith("["));
+  const isOpen = command.operands.some((operand) => operand.replace("]", "").endsWith("..."));
+  const missing = needed[operands.length];
+  const usage = `Usage: s3lo ${command.name} [options] ${command.operands.join(" ")}`;
+  if (missing !== undefined) throw new ImageError("usage", `Missing ${missing}`, { hint: usage });
+  if (!isOpen && operands.length > command.operands.length) {
+    throw new ImageError("usage", `Unexpected argument "${operands[command.operands.length]}"`, { hint: usage });
+  }
+}
+
+/** The name nearest to a mistyped one, as a question; undefined when none is near. */
+function suggestion(typed: string, names: readonly string[]): string | undefined {
+  const scored = names.map((name) => ({ name, distance: editDistance(typed, name) }));
+  const best = scored.toSorted((left, right) => left.distance - right.distance)[0];
+  return best && best.distance <= Math.max(2, typed.length / 3) ? `Did you mean ${best.name}?` : undefined;
+}
+
+function editDistance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= left.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= right.length; j++) {
+      const cost = left[i - 1] === right[j - 1] ? 0 : 1;
+      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + cost);
+    }
+    row = next;
+  }
+  return row[right.length]!;
+}

@@ -1,0 +1,8 @@
+import type { CommandSpec } from "./command.ts";
+import { COPY } from "./commands/copy.ts";
+import { INDEX_ADD, INDEX_CREATE, INDEX_REMOVE } from "./commands/index.ts";
+import { INSPECT } from "./commands/inspect.ts";
+import { LIST } from "./commands/list.ts";
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandSpec[] = [COPY, INSPECT, LIST, INDEX_CREATE, INDEX_ADD, INDEX_REMOVE];

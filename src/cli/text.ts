@@ -1,0 +1,36 @@
+/** Text as it may go to a terminal: control and formatting characters of the outside world made visible. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) => {
+    if (character === "\n" || character === "\t") return character;
+    return `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** A size for people, 1024-based with one decimal: `7.8 MB`. */
+export function formatSize(sizeBytes: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let value = sizeBytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A size in megabytes with two decimals, as `inspect` shows it: `7.80 MB`. */
+export function formatMegabytes(sizeBytes: number): string {
+  return `${(sizeBytes / 1024 / 1024).toFixed(2)} MB`;
+}
+
+/** A number with its noun: `1 blob`, `2 blobs`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** A span of time for people: `0.8 s`, `2 min 5 s`. */
+export function formatDuration(durationMs: number): string {
+  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(durationMs < 10_000 ? 1 : 0)} s`;
+  const minutes = Math.floor(durationMs / 60_000);
+  return `${minutes} min ${Math.floor(durationMs / 1000) % 60} s`;
+}

@@ -1,0 +1,153 @@
+import type { ImageError } from "../errors.ts";
+import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
+import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
+import type { ImageSource } from "../image/places.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { isRunnable } from "../oci/manifest.ts";
+import { parsePlatforms } from "../oci/platform.ts";
+import { openSource, openTarget, pairTags } from "../transports/open.ts";
+import type { Session } from "../transports/session.ts";
+import { attempt } from "./attempt.ts";
+
+/** How `copy` goes about it. */
+export interface CopyCommandOptions {
+  /** Platforms as the user wrote them; none means all. */
+  readonly platforms?: readonly string[];
+  /** Every tag of the source's repository, under the same name in the target's. */
+  readonly allTags?: boolean;
+  readonly includeReferrers?: boolean;
+  readonly includeForeign?: boolean;
+  readonly dryRun?: boolean;
+  /** Replace a protected tag. */
+  readonly force?: boolean;
+  /** Make a store in a folder that holds something else. */
+  readonly create?: boolean;
+  readonly onEvent?: ((event: CopyEvent) => void) | undefined;
+  /** Told of each image before its copy starts. */
+  readonly onImage?: ((source: string, target: string) => void) | undefined;
+}
+
+/** What `copy` did with one image; the JSON of docs/json.md. */
+export interface CopyReport {
+  readonly source: string;
+  readonly reference: string;
+  readonly digest: string;
+  readonly media_type: string;
+  /** The root that the source has, where the target got another one (a platform was chosen). */
+  readonly source_digest?: string;
+  /** Platform images copied, 1 for a single image; attestations are counted apart. */
+  readonly platforms: number;
+  readonly attestations: number;
+  readonly blobs_copied: number;
+  /** Those among `blobs_copied` that the store or registry moved by itself. */
+  readonly blobs_linked: number;
+  readonly blobs_skipped: number;
+  readonly bytes_copied: number;
+  readonly bytes_linked: number;
+  readonly bytes_skipped: number;
+  readonly referrers_copied: number;
+  readonly foreign_layers_skipped: number;
+  readonly signatures_dropped: number;
+  readonly dry_run: boolean;
+}
+
+/** The outcome of a copy of one or many images. */
+export interface CopyOutcome {
+  readonly images: readonly CopyReport[];
+  /** With `allTags`: the tags that failed, and why. */
+  readonly failures: readonly { readonly reference: string; readonly error: ImageError }[];
+}
+
+/** Copies an image, or every tag of a repository, from any place to any other. */
+export async function copyCommand(
+  session: Session,
+  source: string,
+  target: string,
+  options: CopyCommandOptions = {},
+): Promise<CopyOutcome> {
+  const platforms = parsePlatforms(options.platforms ?? []);
+  if (!options.allTags) return { images: [await copyOne(session, source, target, platforms, options)], failures: [] };
+  const pairs = await pairTags(session, source, target);
+  const images: CopyReport[] = [];
+  const failures: { reference: string; error: ImageError }[] = [];
+  for (const pair of pairs) {
+    const outcome = await attempt(() => copyOne(session, pair.source, pair.target, platforms, options));
+    if ("error" in outcome) failures.push({ reference: pair.target, error: outcome.error });
+    else images.push(outcome.value);
+  }
+  return { images, failures };
+}
+
+async function copyOne(
+  session: Session,
+  sourceText: string,
+  targetText: string,
+  platforms: ReturnType<typeof parsePlatforms>,
+  options: CopyCommandOptions,
+): Promise<CopyReport> {
+  await using source = await openSource(session, sourceText);
+  await using target = await openTarget(session, targetText, options);
+  options.onImage?.(source.name, target.name);
+  const root = await source.root();
+  const selection: Selection = platforms.length > 0
+    ? await selectPlatforms(source, root, platforms)
+    : { root, platforms: [], changed: false };
+  const result = await copyImage(source, target, {
+    root: selection.root,
+    includeReferrers: options.includeReferrers ?? false,
+    includeForeign: options.includeForeign ?? false,
+    dryRun: options.dryRun ?? false,
+    concurrentBlobs: session.concurrentBlobs,
+    signal: session.signal,
+    onEvent: options.onEvent,
+  });
+  return {
+    source: source.name,
+    reference: target.name,
+    ...(selection.changed ? { source_digest: root.descriptor.digest } : {}),
+    ...countPlatforms(result),
+    ...countBlobs(result),
+    signatures_dropped: await signatureCount(source),
+    dry_run: options.dryRun ?? false,
+  };
+}
+
+function countPlatforms(result: CopyResult): Pick<CopyReport, "digest" | "media_type" | "platforms" | "attestations"> {
+  const entries = result.manifests.flatMap(({ manifest: { content } }) =>
+    content.kind === "index" ? content.manifests : []
+  );
+  const isSingle = result.root.content.kind !== "index";
+  return {
+    digest: result.root.descriptor.digest,
+    media_type: result.root.descriptor.mediaType,
+    platforms: isSingle ? 1 : entries.filter(isRunnable).length,
+    attestations: entries.filter((entry) => entry.annotations?.["vnd.docker.reference.type"] !== undefined).length,
+  };
+}
+
+function countBlobs(
+  result: CopyResult,
+): Omit<
+  CopyReport,
+  "source" | "reference" | "digest" | "media_type" | "platforms" | "attestations" | "signatures_dropped" | "dry_run"
+> {
+  return {
+    blobs_copied: result.movedBlobs.length + result.linkedBlobs.length,
+    blobs_linked: result.linkedBlobs.length,
+    blobs_skipped: result.presentBlobs.length,
+    bytes_copied: sizeOf(result.movedBlobs) + sizeOf(result.linkedBlobs),
+    bytes_linked: sizeOf(result.linkedBlobs),
+    bytes_skipped: sizeOf(result.presentBlobs),
+    referrers_copied: result.referrers.length,
+    foreign_layers_skipped: result.foreignBlobs.length,
+  };
+}
+
+function sizeOf(blobs: readonly Descriptor[]): number {
+  return blobs.reduce((sum, blob) => sum + blob.size, 0);
+}
+
+/** How many signature records lie beside the source's tag: they are bound to its place and are worth nothing elsewhere. */
+async function signatureCount(source: ImageSource): Promise<number> {
+  return (await source.signatures?.())?.length ?? 0;
+}

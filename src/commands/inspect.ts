@@ -1,0 +1,253 @@
+import { isImageError } from "../errors.ts";
+import { mapPool } from "../bytes/pool.ts";
+import { entryLabels, readChild } from "../image/image_graph.ts";
+import type { ImageSource, SignatureRecord } from "../image/places.ts";
+import { listReferrers } from "../image/referrers.ts";
+import { readConfig, selectPlatforms } from "../image/select_platforms.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { isObject, type JsonObject } from "../oci/json.ts";
+import { attestedDigest, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
+import { manifestKind } from "../oci/media_types.ts";
+import { formatPlatform, parsePlatform, parsePlatformObject, type Platform } from "../oci/platform.ts";
+import { openSource } from "../transports/open.ts";
+import type { Session } from "../transports/session.ts";
+
+/** How many platforms are read at once. */
+const PARALLEL_PLATFORMS = 8;
+
+/** One layer; sizes are those of the stored, compressed bytes. */
+export interface LayerReport {
+  readonly digest: string;
+  readonly size: number;
+  readonly media_type: string;
+}
+
+/** One entry of an index. Members are in the JSON of docs/json.md. */
+export interface PlatformReport {
+  /** `linux/arm64/v8`, or `(attestation)`. */
+  readonly platform: string;
+  readonly digest: string;
+  readonly media_type: string;
+  readonly layers: readonly LayerReport[];
+  /** Sum of the layers' sizes. */
+  readonly total_size: number;
+  readonly os?: string;
+  readonly architecture?: string;
+  readonly variant?: string;
+  readonly os_version?: string;
+  /** When the image was built, as its config says. */
+  readonly created?: string;
+  /** For an attestation: the digest of the manifest that it speaks of. */
+  readonly attests_to?: string;
+  /** The place has no manifest of this digest. */
+  readonly missing?: true;
+}
+
+/** What a single image's config says; with `--platform` only. */
+export interface ConfigReport {
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  readonly env: readonly string[];
+  readonly working_dir: string;
+  readonly user: string;
+  readonly exposed_ports: readonly string[];
+  readonly volumes: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly history: readonly { readonly created: string; readonly created_by: string; readonly empty_layer: boolean }[];
+  readonly diff_ids: readonly string[];
+}
+
+/** What `inspect` tells of an image. */
+export interface InspectReport {
+  readonly reference: string;
+  readonly digest: string;
+  readonly media_type: string;
+  readonly is_index: boolean;
+  /** Of an index: one for each entry, in its order. */
+  readonly platforms?: readonly PlatformReport[];
+  /** Of a single image. */
+  readonly layers?: readonly LayerReport[];
+  readonly total_size?: number;
+  readonly platform?: string;
+  readonly created?: string;
+  readonly config_digest?: string;
+  readonly config?: ConfigReport;
+  readonly artifact_type?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly signatures?: readonly SignatureRecord[];
+  readonly referrers?: readonly { readonly digest: string; readonly artifact_type: string; readonly size: number }[];
+}
+
+/** Tells what an image is: its platforms, or with a platform chosen, that one in depth. */
+export async function inspectCommand(
+  session: Session,
+  reference: string,
+  options: { readonly platform?: string | undefined } = {},
+): Promise<InspectReport> {
+  await using source = await openSource(session, reference);
+  const original = await source.root();
+  const root = options.platform === undefined
+    ? original
+    : (await selectPlatforms(source, original, [parsePlatform(options.platform)])).root;
+  const [body, referrers, signatures] = await Promise.all([
+    root.content.kind === "index"
+      ? describeIndex(source, root)
+      : describeSingle(source, root, options.platform !== undefined),
+    listReferrers(source, [root.descriptor.digest]),
+    source.signatures?.() ?? [],
+  ]);
+  const { annotations, artifactType } = root.content;
+  return {
+    reference: source.name,
+    digest: root.descriptor.digest,
+    media_type: root.descriptor.mediaType,
+    is_index: root.content.kind === "index",
+    ...body,
+    ...(artifactType === undefined ? {} : { artifact_type: artifactType }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    ...(signatures.length === 0 ? {} : { signatures }),
+    ...(referrers.length === 0 ? {} : { referrers: referrers.map(referrerReport) }),
+  };
+}
+
+/** The manifest's bytes as they are stored; of a chosen platform where one is named. */
+export async function rawManifest(
+  session: Session,
+  reference: string,
+  options: { readonly platform?: string | undefined } = {},
+): Promise<Uint8Array> {
+  await using source = await openSource(session, reference);
+  const root = await source.root();
+  if (options.platform === undefined) return root.bytes;
+  return (await selectPlatforms(source, root, [parsePlatform(options.platform)])).root.bytes;
+}
+
+async function describeIndex(source: ImageSource, root: Manifest): Promise<Partial<InspectReport>> {
+  if (root.content.kind !== "index") return {};
+  const entries = root.content.manifests;
+  const labels = entryLabels(entries);
+  return {
+    platforms: await mapPool(
+      entries,
+      PARALLEL_PLATFORMS,
+      (entry) => describeEntry(source, entry, labels.get(entry.digest) ?? ""),
+    ),
+  };
+}
+
+async function describeEntry(source: ImageSource, entry: Descriptor, label: string): Promise<PlatformReport> {
+  const subject = attestedDigest(entry);
+  const common = {
+    platform: isAttestation(entry) ? "(attestation)" : label,
+    digest: entry.digest,
+    media_type: entry.mediaType,
+    ...(subject === undefined ? {} : { attests_to: subject }),
+  };
+  if (entry.mediaType !== "" && !manifestKind(entry.mediaType)) {
+    return { ...common, layers: [], total_size: entry.size };
+  }
+  try {
+    const { content } = await readChild(source, entry, label);
+    if (content.kind !== "image") return { ...common, layers: [], total_size: 0 };
+    const layers = content.layers.map(layerReport);
+    const config = isAttestation(entry) ? undefined : await configOf(source, content);
+    const platform = entry.platform ?? config?.platform;
+    return {
+      ...common,
+      platform: isAttestation(entry) ? common.platform : label || (platform ? formatPlatform(platform) : ""),
+      layers,
+      total_size: sumOf(layers),
+      ...(platform && !isAttestation(entry) ? platformMembers(platform) : {}),
+      ...(config?.created ? { created: config.created } : {}),
+    };
+  } catch (error) {
+    if (!isImageError(error, "not-found")) throw error;
+    return { ...common, layers: [], total_size: 0, missing: true };
+  }
+}
+
+async function describeSingle(source: ImageSource, root: Manifest, inDepth: boolean): Promise<Partial<InspectReport>> {
+  const { content } = root;
+  if (content.kind === "index") return {};
+  const layers = (content.kind === "image" ? content.layers : content.blobs).map(layerReport);
+  const config = content.kind === "image" ? await configOf(source, content) : undefined;
+  return {
+    layers,
+    total_size: sumOf(layers),
+    ...(config?.platform.os ? { platform: formatPlatform(config.platform) } : {}),
+    ...(config?.created ? { created: config.created } : {}),
+    ...(content.kind === "image" ? { config_digest: content.config.digest } : {}),
+    ...(inDepth && config ? { config: configReport(config.document) } : {}),
+  };
+}
+
+interface ReadConfig {
+  readonly document: JsonObject;
+  readonly platform: Platform;
+  readonly created: string;
+}
+
+/** The config of an image; undefined where it is no image config (artifacts) or is not there. */
+async function configOf(source: ImageSource, manifest: ImageManifest): Promise<ReadConfig | undefined> {
+  if (!/(?:container\.image|image\.config)\.v1\+json$/.test(manifest.config.mediaType)) return undefined;
+  try {
+    const document = await readConfig(source, manifest);
+    const created = document["created"];
+    return {
+      document,
+      platform: parsePlatformObject(document, `config of "${source.name}"`),
+      created: typeof created === "string" ? created : "",
+    };
+  } catch (error) {
+    if (!isImageError(error, "not-found")) throw error;
+    return undefined;
+  }
+}
+
+/** Takes from a config what it names in the right shape; the rest of a config is free-form and stays out. */
+function configReport(document: JsonObject): ConfigReport {
+  const config = isObject(document["config"]) ? document["config"] : {};
+  const rootfs = isObject(document["rootfs"]) ? document["rootfs"] : {};
+  const strings = (value: unknown) =>
+    Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+  const text = (value: unknown) => typeof value === "string" ? value : "";
+  const keys = (value: unknown) => isObject(value) ? Object.keys(value) : [];
+  const labels = isObject(config["Labels"]) ? config["Labels"] : {};
+  return {
+    entrypoint: strings(config["Entrypoint"]),
+    cmd: strings(config["Cmd"]),
+    env: strings(config["Env"]),
+    working_dir: text(config["WorkingDir"]),
+    user: text(config["User"]),
+    exposed_ports: keys(config["ExposedPorts"]),
+    volumes: keys(config["Volumes"]),
+    labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, text(value)])),
+    history: (Array.isArray(document["history"]) ? document["history"] : []).filter(isObject).map((step) => ({
+      created: text(step["created"]),
+      created_by: text(step["created_by"]),
+      empty_layer: step["empty_layer"] === true,
+    })),
+    diff_ids: strings(rootfs["diff_ids"]),
+  };
+}
+
+function layerReport(layer: Descriptor): LayerReport {
+  return { digest: layer.digest, size: layer.size, media_type: layer.mediaType };
+}
+
+function sumOf(layers: readonly LayerReport[]): number {
+  return layers.reduce((sum, layer) => sum + layer.size, 0);
+}
+
+function platformMembers(platform: Platform): Pick<PlatformReport, "os" | "architecture" | "variant" | "os_version"> {
+  return {
+    os: platform.os,
+    architecture: platform.architecture,
+    ...(platform.variant ? { variant: platform.variant } : {}),
+    ...(platform.osVersion ? { os_version: platform.osVersion } : {}),
+  };
+}
+
+function referrerReport(referrer: Descriptor): { digest: string; artifact_type: string; size: number } {
+  return { digest: referrer.digest, artifact_type: referrer.artifactType ?? referrer.mediaType, size: referrer.size };
+}

@@ -1,0 +1,79 @@
+import { ImageError, isImageError } from "../errors.ts";
+import { retrying, type RetryOptions, withRetryAfter } from "../bytes/retry.ts";
+import { connectionFailure } from "./connection_failure.ts";
+import { describeUrl } from "./describe.ts";
+import type { HttpRequest, HttpResponse } from "./message.ts";
+
+/** Whatever sends a request once: an `HttpClient`, or something around one that adds headers or follows redirects. */
+export interface HttpSender {
+  send(request: HttpRequest): Promise<HttpResponse>;
+}
+
+/**
+ * Sends a request that is safe to repeat until it is answered for good.
+ *
+ * Tried again: lost connections, 408, 429 and 5xx except those that say "never" (501, 505); `Retry-After` is obeyed up to
+ * `maxDelayMs`. Not tried again: a certificate that is not trusted, a host that does not speak TLS. The last try's answer
+ * is returned whatever its status, so that its body can be read. A streamed body is sent once: it cannot be repeated.
+ */
+export async function sendRetrying(
+  sender: HttpSender,
+  request: HttpRequest,
+  options: RetryOptions = {},
+): Promise<HttpResponse> {
+  const isStream = request.body !== undefined && !(request.body instanceof Uint8Array);
+  if (isStream) return await sender.send(request);
+  const { tries = 5 } = options;
+  const signal = options.signal ?? request.signal;
+  const outcome = await retrying<{ readonly response: HttpResponse } | { readonly failure: unknown }>(
+    async (attempt) => {
+      try {
+        const response = await sender.send(request);
+        if (attempt >= tries || !isRetriableStatus(response.status)) return { response };
+        await response.discard();
+        throw withRetryAfter(statusError(request, response), retryAfterMs(response.headers));
+      } catch (error) {
+        if (isPermanent(error)) return { failure: error };
+        throw error;
+      }
+    },
+    { ...options, tries, signal },
+  );
+  if ("failure" in outcome) throw outcome.failure;
+  return outcome.response;
+}
+
+/** Whether a status asks for another try. */
+export function isRetriableStatus(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+}
+
+/**
+ * The wait that `Retry-After` asks for, in milliseconds from now: seconds or a date. Undefined when it is missing or
+ * unreadable; never negative.
+ *
+ * Spec: RFC 9110, section 10.2.3.
+ */
+export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
+  const text = headers.get("retry-after")?.trim();
+  if (!text) return undefined;
+  if (/^\d+(?:\.\d+)?$/.test(text)) {
+    const seconds = Number(text);
+    // Docker Hub has been seen to send the moment as seconds since 1970.
+    return Math.max(0, seconds > 1e9 ? seconds * 1000 - now : seconds * 1000);
+  }
+  // A date starts with the day's name; the runtime would read other texts as dates too.
+  const date = /^[A-Z][a-z]+,? /.test(text) ? Date.parse(text) : NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+function isPermanent(error: unknown): boolean {
+  if (!isImageError(error, "unavailable")) return false;
+  const failure = connectionFailure(error.cause);
+  return failure === "certificate" || failure === "not-tls";
+}
+
+function statusError(request: HttpRequest, response: HttpResponse): ImageError {
+  const what = `${request.method} ${describeUrl(request.url)}`;
+  return new ImageError("unavailable", `Cannot get an answer to ${what}: the server answered ${response.status}`);
+}

@@ -1,0 +1,204 @@
+import { ImageError, messageOf } from "../errors.ts";
+import { mapPool } from "../bytes/pool.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts";
+import type { ImageSource, ImageTarget } from "./places.ts";
+import { referrerGraphs } from "./referrers.ts";
+import { MIN_RANGED_BYTES, SourceBlob } from "./source_blob.ts";
+
+/** What a copy tells while it runs. Events observe; nothing they do changes the copy. */
+export type CopyEvent =
+  /** All is known: what moves and what is there already. */
+  | { readonly kind: "planned"; readonly blobs: readonly Descriptor[]; readonly presentBlobs: readonly Descriptor[] }
+  | { readonly kind: "blob-started"; readonly blob: Descriptor; readonly role: GraphBlob["role"] }
+  | { readonly kind: "blob-bytes"; readonly blob: Descriptor; readonly count: number }
+  /** `linked`: the target took the blob over without its bytes passing through here; `present`: it had it, as it turned out. */
+  | {
+    readonly kind: "blob-done";
+    readonly blob: Descriptor;
+    readonly role: GraphBlob["role"];
+    readonly how: "moved" | "linked" | "present";
+  }
+  /** A download broke and goes on at `position`. */
+  | { readonly kind: "resumed"; readonly blob: Descriptor; readonly position: number; readonly reason: string }
+  | { readonly kind: "published"; readonly digest: Digest };
+
+/** How an image is copied. */
+export interface CopyOptions {
+  /** What to copy, where it is not the source's own root (a chosen platform, a filtered index). */
+  readonly root?: Manifest;
+  /** Whether signatures, SBOMs and whatever else refers to the image and its manifests come along. */
+  readonly includeReferrers?: boolean;
+  /** Whether layers that must not be distributed are copied all the same. */
+  readonly includeForeign?: boolean;
+  /** Only find out what would move. */
+  readonly dryRun?: boolean;
+  /** Blobs in flight at once; the target may allow fewer. Default 6. */
+  readonly concurrentBlobs?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: CopyEvent) => void) | undefined;
+}
+
+/** What a copy did, or with `dryRun` would do. */
+export interface CopyResult {
+  /** The root that the target's reference resolves to now. */
+  readonly root: Manifest;
+  /** All manifests of the image, the root first, referrers not among them. */
+  readonly manifests: readonly GraphManifest[];
+  /** Blobs whose bytes passed through here. */
+  readonly movedBlobs: readonly Descriptor[];
+  /** Blobs that the target took over by itself. */
+  readonly linkedBlobs: readonly Descriptor[];
+  /** Blobs that the target had already. */
+  readonly presentBlobs: readonly Descriptor[];
+  /** Layers left out because they must not be distributed. */
+  readonly foreignBlobs: readonly Descriptor[];
+  /** Manifests that refer to the image and came along. */
+  readonly referrers: readonly Descriptor[];
+}
+
+/** Ranges in flight at once, over all blobs: each holds one buffer. */
+const MAX_RANGES = 8;
+
+/** Blobs in flight at once where nobody says otherwise. */
+export const DEFAULT_CONCURRENT_BLOBS = 6;
+
+/**
+ * Copies one image: every blob that the target lacks, then the manifests from the leaves up, then, last, the root under the
+ * target's reference. Until that last write the reference is what it was before.
+ *
+ * The only mover of image bytes in s3lo. Throws what source and target throw, with the blob and its platform named, and
+ * `unsupported` when the target cannot hold an index.
+ */
+export async function copyImage(
+  source: ImageSource,
+  target: ImageTarget,
+  options: CopyOptions = {},
+): Promise<CopyResult> {
+  const root = options.root ?? await source.root();
+  const graph = await loadGraph(source, root, options);
+  if (root.content.kind === "index" && !target.limits.acceptsIndex) {
+    throw new ImageError(
+      "unsupported",
+      `Cannot write "${target.name}": it holds one platform and "${source.name}" is an index`,
+      {
+        hint: "Choose one with --platform",
+      },
+    );
+  }
+  const referrers = options.includeReferrers ? await referrerGraphs(source, graph, options) : [];
+  const graphs = [graph, ...referrers];
+  const manifests = graphs.flatMap((each) => each.manifests);
+  const blobs = [...new Map(graphs.flatMap((each) => each.blobs).map((each) => [each.blob.digest, each])).values()];
+  await target.plan?.(graph.manifests.map((each) => each.manifest), blobs.map((each) => each.blob));
+  const children = manifests.slice(1);
+  const present = await target.findBlobs([
+    ...blobs.map((each) => each.blob),
+    ...children.map((each) => each.manifest.descriptor),
+  ]);
+  const missing = blobs.filter((each) => !present.has(each.blob.digest));
+  const presentBlobs = blobs.filter((each) => present.has(each.blob.digest)).map((each) => each.blob);
+  options.onEvent?.({ kind: "planned", blobs: missing.map((each) => each.blob), presentBlobs });
+  const moved = options.dryRun
+    ? missing.map(({ blob }): MovedBlob => ({ blob, how: "moved" }))
+    : await moveBlobs(source, target, missing, options);
+  if (!options.dryRun) {
+    // One that refers to a subject is written even when it is there: the target may not know yet that it refers.
+    const unwritten = ({ manifest }: GraphManifest) =>
+      !present.has(manifest.descriptor.digest) || manifest.content.subject;
+    await writeManifests(target, children.filter(unwritten), options);
+    options.signal?.throwIfAborted();
+    await target.publish(root);
+    options.onEvent?.({ kind: "published", digest: root.descriptor.digest });
+  }
+  const byHow = (how: MovedBlob["how"]) => moved.filter((each) => each.how === how).map((each) => each.blob);
+  return {
+    root,
+    manifests: graph.manifests,
+    movedBlobs: byHow("moved"),
+    linkedBlobs: byHow("linked"),
+    presentBlobs: [...presentBlobs, ...byHow("present")],
+    foreignBlobs: graph.foreign,
+    referrers: referrers.map((each) => each.manifests[0]!.manifest.descriptor),
+  };
+}
+
+/** A blob and how it got to the target. */
+interface MovedBlob {
+  readonly blob: Descriptor;
+  readonly how: "moved" | "linked" | "present";
+}
+
+/** Brings every blob over. */
+async function moveBlobs(
+  source: ImageSource,
+  target: ImageTarget,
+  blobs: readonly GraphBlob[],
+  options: CopyOptions,
+): Promise<readonly MovedBlob[]> {
+  const limit = Math.min(options.concurrentBlobs ?? DEFAULT_CONCURRENT_BLOBS, target.limits.concurrentBlobs);
+  const parallelRanges = rangesPerBlob(blobs, limit, source);
+  return await mapPool(blobs, limit, async (each, signal) => {
+    const { blob, role } = each;
+    options.onEvent?.({ kind: "blob-started", blob, role });
+    try {
+      const content = new SourceBlob(source, blob, {
+        signal,
+        parallelRanges,
+        label: blobLabel(each, source),
+        onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),
+        onResume: (error, position) => options.onEvent?.({ kind: "resumed", blob, position, reason: messageOf(error) }),
+      });
+      const linked = await target.linkBlob(content, source);
+      if (!linked) await target.writeBlob(content);
+      options.onEvent?.({ kind: "blob-done", blob, role, how: linked || "moved" });
+      return { blob, how: linked || "moved" as const };
+    } catch (error) {
+      throw blobError(error, each, source, target);
+    }
+  }, options.signal);
+}
+
+/**
+ * How many ranges of one blob are read at once. Several blobs in flight keep the network busy by themselves; a few large
+ * ones need ranges for that. All ranges of a copy together stay within {@linkcode MAX_RANGES}.
+ */
+function rangesPerBlob(blobs: readonly GraphBlob[], limit: number, source: ImageSource): number {
+  const large = blobs.filter((each) => each.blob.size >= MIN_RANGED_BYTES).length;
+  return Math.max(1, Math.min(source.parallelRanges, Math.floor(MAX_RANGES / Math.max(1, Math.min(large, limit)))));
+}
+
+/** Writes manifests from the deepest level up, so that none is there before what it names. */
+async function writeManifests(
+  target: ImageTarget,
+  manifests: readonly GraphManifest[],
+  options: CopyOptions,
+): Promise<void> {
+  const levels = Map.groupBy(manifests, (each) => each.depth);
+  for (const depth of [...levels.keys()].sort((left, right) => right - left)) {
+    await mapPool(
+      levels.get(depth) ?? [],
+      target.limits.concurrentBlobs,
+      (each) => target.writeManifest(each.manifest),
+      options.signal,
+    );
+  }
+}
+
+function blobLabel({ blob, role, labels }: GraphBlob, source: ImageSource): string {
+  const platform = labels[0] ? ` of ${labels[0]}` : "";
+  return `${role} "${blob.digest}"${platform} in "${source.name}"`;
+}
+
+/** Names the blob and whom it belongs to, unless the error does so already. */
+function blobError(error: unknown, each: GraphBlob, source: ImageSource, target: ImageTarget): unknown {
+  if (!(error instanceof ImageError) || error.code === "aborted" || error.code === "digest-mismatch") return error;
+  const platform = each.labels[0] ? ` of ${each.labels[0]}` : "";
+  const what = `${each.role} "${each.blob.digest}"${platform}`;
+  return new ImageError(error.code, `Cannot copy ${what} from "${source.name}" to "${target.name}": ${error.message}`, {
+    hint: error.hint,
+    cause: error,
+  });
+}

@@ -1,0 +1,99 @@
+import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
+import { readAhead } from "../bytes/read_ahead.ts";
+import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
+import { algorithmOf, Hasher } from "../oci/digest.ts";
+import { ImageError } from "../errors.ts";
+import type { BlobContent, ImageSource } from "./places.ts";
+import { type ResumeOptions, resumingReader } from "./resuming_reader.ts";
+import { type Progress, verifiedReader } from "./verified_reader.ts";
+
+/** Bytes between two remembered states of the hash, so that a reader can start again without reading all from the start. */
+const SNAPSHOT_BYTES = 8 * 1024 * 1024;
+
+/** How many states are kept: the newest ones, and the start. */
+const MAX_SNAPSHOTS = 64;
+
+/** Length of one range, where several are read at once. */
+const RANGE_BYTES = 8 * 1024 * 1024;
+
+/** Blobs from this size on are read in several ranges at once, where the source can. */
+export const MIN_RANGED_BYTES = 4 * RANGE_BYTES;
+
+/** What to tell of a blob while it is read. */
+export interface SourceBlobOptions extends ResumeOptions {
+  /** Told of bytes as they are handed out. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+  /** How many ranges may be read at once. Default 1. */
+  readonly parallelRanges?: number;
+  /** What the blob is called in errors; by default its digest. */
+  readonly label?: string | undefined;
+}
+
+/** A blob of a source, read with every protection there is: resumed where it breaks, counted, hashed, held back at the end. */
+export class SourceBlob implements BlobContent {
+  readonly blob: Descriptor;
+  readonly #source: ImageSource;
+  readonly #options: SourceBlobOptions;
+  readonly #snapshots: Progress[];
+
+  /** Names the blob; nothing is opened yet. */
+  constructor(source: ImageSource, blob: Descriptor, options: SourceBlobOptions = {}) {
+    this.#source = source;
+    this.blob = blob;
+    this.#options = options;
+    this.#snapshots = [{ position: 0, hasher: new Hasher(algorithmOf(blob.digest)) }];
+  }
+
+  /** See {@linkcode BlobContent.open}. */
+  async open(offset = 0): Promise<BlobReader> {
+    const { blob } = this;
+    const what = this.#options.label ?? `blob "${blob.digest}" of "${this.#source.name}"`;
+    const from = this.#snapshots.findLast((snapshot) => snapshot.position <= offset) ?? this.#snapshots[0]!;
+    if (blob.size === 0 && from.hasher.digest() !== blob.digest) {
+      throw new ImageError("digest-mismatch", `Cannot use ${what}: a blob of no bytes cannot have this digest`);
+    }
+    const reader = verifiedReader(this.#openAt(from.position), blob, what, from, (progress, count) => {
+      this.#remember(progress);
+      if (progress.position > offset) this.#options.onBytes?.(Math.min(count, progress.position - offset));
+    });
+    await skip(reader, offset - from.position);
+    return reader;
+  }
+
+  #openAt(start: number): BlobReader {
+    const embedded = embeddedBytes(this.blob);
+    if (embedded) return bytesReader(embedded.subarray(start));
+    const { size } = this.blob;
+    const parallel = this.#options.parallelRanges ?? 1;
+    if (parallel > 1 && size - start >= MIN_RANGED_BYTES) {
+      return readAhead((range) => Promise.resolve(this.#resuming({ ...range, isWhole: false })), {
+        start,
+        sizeBytes: size,
+        partBytes: RANGE_BYTES,
+        parallel,
+      });
+    }
+    return this.#resuming({ start, length: size - start, isWhole: start === 0 });
+  }
+
+  #resuming(range: { start: number; length: number; isWhole: boolean }): BlobReader {
+    return resumingReader((part) => this.#source.openBlob(this.blob, part), range, this.#options);
+  }
+
+  #remember(progress: Progress): void {
+    const last = this.#snapshots.at(-1)!;
+    if (progress.position - last.position < SNAPSHOT_BYTES) return;
+    this.#snapshots.push({ position: progress.position, hasher: progress.hasher.copy() });
+    if (this.#snapshots.length > MAX_SNAPSHOTS) this.#snapshots.splice(1, 1);
+  }
+}
+
+async function skip(reader: BlobReader, count: number): Promise<void> {
+  let buffer = new Uint8Array(Math.min(count, 256 * 1024));
+  for (let left = count; left > 0;) {
+    const piece = await reader.read(buffer.subarray(0, Math.min(left, buffer.byteLength)));
+    if (piece.byteLength === 0) return;
+    left -= piece.byteLength;
+    buffer = new Uint8Array(piece.buffer);
+  }
+}

@@ -1,0 +1,106 @@
+import type { HttpResponse } from "../http/message.ts";
+import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
+import { retryAfterMs } from "../http/send_retrying.ts";
+import { isImageError } from "../errors.ts";
+
+/** What an S3 server said when it refused something; kept as the cause of the error that people see. */
+export class S3Answer {
+  /** The HTTP status. */
+  readonly status: number;
+  /** S3's error code, like `NoSuchKey`; for an answer without a body one made from the status. */
+  readonly code: string;
+  /** The server's words. */
+  readonly message: string;
+  /** The region the server names instead of the one that was used. */
+  readonly region: string | undefined;
+  /** How long the server asks to wait. */
+  readonly retryAfterMs: number | undefined;
+  /** The server's clock. */
+  readonly date: Date | undefined;
+
+  /** Puts an answer together from a status, a code and a text (from the body, where there was one), and headers. */
+  constructor(status: number, code: string | undefined, message: string, header: (name: string) => string | undefined) {
+    this.status = status;
+    this.code = code || codeOfStatus(status);
+    this.message = message.replaceAll(/\s+/g, " ").trim().slice(0, 300);
+    this.region = header("x-amz-bucket-region");
+    this.retryAfterMs = retryAfterMs(new Headers({ "retry-after": header("retry-after") ?? "" }));
+    const date = Date.parse(header("date") ?? "");
+    this.date = Number.isNaN(date) ? undefined : new Date(date);
+  }
+
+  /** The same answer with the region that its body names. */
+  withRegion(region: string | undefined): S3Answer {
+    const headers: Record<string, string | undefined> = {
+      "x-amz-bucket-region": this.region ?? region,
+      "retry-after": this.retryAfterMs === undefined ? undefined : String(this.retryAfterMs / 1000),
+      "date": this.date?.toUTCString(),
+    };
+    return new S3Answer(this.status, this.code, this.message, (name) => headers[name]);
+  }
+}
+
+/** The server's answer behind an error; undefined where there was none. */
+export function answerOf(error: unknown): S3Answer | undefined {
+  return isImageError(error) && error.cause instanceof S3Answer ? error.cause : undefined;
+}
+
+/** Reads a refusal off an HTTP answer, body included. */
+export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
+  // A body that cannot be read any more leaves the status, which says enough.
+  const bytes = await response.bytes(MAX_ERROR_BODY_BYTES).catch(() => new Uint8Array(0));
+  const body = new TextDecoder().decode(bytes);
+  const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1]);
+  const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
+  const answer = new S3Answer(
+    response.status,
+    element("Code"),
+    words,
+    (name) => response.headers.get(name) ?? undefined,
+  );
+  return answer.withRegion(element("Region"));
+}
+
+/** Reads a refusal off an error that the SDK threw; undefined when no server spoke. */
+export function sdkAnswer(error: unknown): S3Answer | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { name, message, $metadata, $response, Region, Code } = error as Error & {
+    readonly $metadata?: { readonly httpStatusCode?: number };
+    readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+    readonly Region?: unknown;
+    readonly Code?: unknown;
+  };
+  const status = $metadata?.httpStatusCode;
+  if (status === undefined) return undefined;
+  const given = typeof Code === "string" ? Code : name;
+  // What the SDK calls an answer without a body, or without a code in it.
+  const code = ["UnknownError", "Unknown", "Error", "", "NotFound", "403", "400", "301"].includes(given)
+    ? undefined
+    : given;
+  const answer = new S3Answer(status, code, message, (key) => $response?.headers?.[key]);
+  return answer.withRegion(typeof Region === "string" ? Region : undefined);
+}
+
+function codeOfStatus(status: number): string {
+  const codes: Readonly<Record<number, string>> = {
+    301: "PermanentRedirect",
+    307: "TemporaryRedirect",
+    400: "BadRequest",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    412: "PreconditionFailed",
+    416: "InvalidRange",
+    429: "TooManyRequests",
+    500: "InternalError",
+    501: "NotImplemented",
+    503: "ServiceUnavailable",
+  };
+  return codes[status] ?? `status ${status}`;
+}
+
+function unescapeXml(text: string | undefined): string | undefined {
+  const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text?.replaceAll(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => named[name] ?? "");
+}

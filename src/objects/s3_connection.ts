@@ -1,0 +1,269 @@
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { SignatureV4 } from "@smithy/signature-v4";
+import { retrying } from "../bytes/retry.ts";
+import { readAll } from "../bytes/blob_reader.ts";
+import { ImageError, isImageError, messageOf } from "../errors.ts";
+import type { HttpClient } from "../http/client.ts";
+import { connectionFailure } from "../http/connection_failure.ts";
+import type { HttpResponse } from "../http/message.ts";
+import { StallGuard } from "../http/stall_guard.ts";
+import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
+import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
+import { escapeUri } from "./s3_handler.ts";
+import { CALL_LIMIT_MS, READ_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
+
+/** The modules of the SDK, which are loaded only when a bucket is used. */
+export interface S3Modules {
+  readonly sdk: typeof import("@aws-sdk/client-s3");
+  readonly signing: typeof import("@smithy/signature-v4");
+}
+
+/** How to reach one bucket. */
+export interface S3ConnectionOptions {
+  readonly bucket: string;
+  /** A custom endpoint; undefined for AWS itself. */
+  readonly endpoint: string | undefined;
+  readonly region: string;
+  readonly profile: string | undefined;
+  readonly http: HttpClient;
+  readonly log: ((line: string) => void) | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Wait before the first retry. */
+  readonly retryDelayMs: number | undefined;
+}
+
+/** One request whose body or answer is an object's bytes. */
+export interface S3Request {
+  readonly method: "GET" | "PUT";
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array<ArrayBuffer>;
+}
+
+/** How one step is done. */
+export interface StepOptions {
+  /** Replaces the connection's signal, for what must be done even after that has fired. */
+  readonly signal?: AbortSignal | undefined;
+  /** Tries in all. Default 5. */
+  readonly tries?: number;
+  /** Told before every try, the first included. */
+  readonly onTry?: () => void;
+}
+
+/**
+ * A signed connection to one bucket: small calls go through the SDK's client, bytes straight over HTTP with the same
+ * credentials. A step that fails in passing is tried again; one that fails because the bucket is elsewhere, credentials
+ * have run out or the clock is off is repeated once with that mended.
+ */
+export class S3Connection {
+  readonly bucket: string;
+  readonly modules: S3Modules;
+  /** The custom endpoint; undefined for AWS itself. */
+  readonly endpoint: string | undefined;
+  readonly #options: S3ConnectionOptions;
+  readonly #client: S3Client;
+  #region: string;
+  #clockOffsetMs = 0;
+  #signer: SignatureV4 | undefined;
+
+  /** Takes over a client whose region is a function that gives this connection's `region`. */
+  constructor(
+    options: S3ConnectionOptions,
+    modules: S3Modules,
+    makeClient: (region: () => Promise<string>) => S3Client,
+  ) {
+    this.bucket = options.bucket;
+    this.endpoint = options.endpoint;
+    this.modules = modules;
+    this.#options = options;
+    this.#region = options.region;
+    this.#client = makeClient(() => Promise.resolve(this.#region));
+  }
+
+  /** `s3://bucket`. */
+  get name(): string {
+    return `s3://${this.bucket}`;
+  }
+
+  /** Stops everything when it fires. */
+  get signal(): AbortSignal | undefined {
+    return this.#options.signal;
+  }
+
+  /** The id of the access key in use; for comparing two connections. */
+  async accessKeyId(): Promise<string> {
+    return (await this.#client.config.credentials()).accessKeyId;
+  }
+
+  /** Writes a line to the debug log. */
+  log(line: string): void {
+    this.#options.log?.(line);
+  }
+
+  /** Makes a small call. `action` reads on from "Cannot". Throws as `refusalError()` and `otherError()` say. */
+  async call<T>(
+    action: string,
+    step: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>,
+    options: StepOptions = {},
+  ): Promise<T> {
+    const signal = options.signal ?? this.signal;
+    return await this.#repeating(action, options, () => step(this.#client, signal ? { abortSignal: signal } : {}));
+  }
+
+  /** Sends a request for bytes and gives the answer when it is a success; its body is not read yet. */
+  async send(action: string, request: S3Request, options: StepOptions = {}): Promise<HttpResponse> {
+    return await this.#repeating(action, options, async () => {
+      const { url, headers } = await this.#sign(request);
+      const guard = new StallGuard(new URL(url).host, options.signal ?? this.signal);
+      const { method, body } = request;
+      const limitMs = method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS;
+      const sent = await guard.watch(
+        limitMs,
+        () => this.#options.http.send({ method, url, headers, body, signal: guard.signal }),
+      );
+      const response = watched(sent, guard);
+      if (response.status >= 200 && response.status < 300) return response;
+      const answer = await readAnswer(response);
+      throw new ImageError("unavailable", answer.code, { cause: answer });
+    });
+  }
+
+  /** Lets the SDK's client go. */
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #repeating<T>(action: string, options: StepOptions, step: () => Promise<T>): Promise<T> {
+    const signal = options.signal ?? this.signal;
+    const outcome = await retrying<{ readonly value: T } | { readonly failure: ImageError }>(async () => {
+      const mended = new Set<string>();
+      while (true) {
+        try {
+          options.onTry?.();
+          return { value: await step() };
+        } catch (error) {
+          const known = await this.#describe(error, action, signal);
+          const answer = answerOf(known);
+          const mend = answer && await this.#mend(answer);
+          if (mend && !mended.has(mend)) mended.add(mend);
+          else if (isPermanent(error)) return { failure: known };
+          else throw known;
+        }
+      }
+    }, {
+      signal,
+      ...(options.tries === undefined ? {} : { tries: options.tries }),
+      ...(this.#options.retryDelayMs === undefined ? {} : { baseDelayMs: this.#options.retryDelayMs }),
+      onRetry: (error, delayMs) => this.log(`${messageOf(error)}; trying again in ${Math.round(delayMs)} ms`),
+    });
+    if ("failure" in outcome) throw outcome.failure;
+    return outcome.value;
+  }
+
+  /** Changes what made the step fail, if that is in our hands; says what it was. */
+  async #mend(answer: S3Answer): Promise<string | undefined> {
+    if (isWrongRegion(answer) && answer.region && answer.region !== this.#region) {
+      this.log(`Bucket "${this.bucket}" is in region ${answer.region}, not ${this.#region}`);
+      this.#region = answer.region;
+      this.#signer = undefined;
+      return "region";
+    }
+    if (isExpired(answer)) {
+      const refreshed = this.#client.config.credentials as (options: { forceRefresh: boolean }) => Promise<unknown>;
+      await refreshed({ forceRefresh: true }).catch(() => {});
+      return "credentials";
+    }
+    if (answer.code === "RequestTimeTooSkewed" && answer.date) {
+      this.#clockOffsetMs = answer.date.getTime() - Date.now();
+      return "clock";
+    }
+    return undefined;
+  }
+
+  async #describe(error: unknown, action: string, signal: AbortSignal | undefined): Promise<ImageError> {
+    if (signal?.aborted) return new ImageError("aborted", "Stopped", { cause: signal.reason });
+    const answer = answerOf(error) ?? sdkAnswer(error);
+    const { bucket, endpoint } = this;
+    const context = { bucket, action, endpoint, region: this.#region };
+    if (!answer) return otherError(error, { ...context, identity: "" }, this.#options.profile);
+    return refusalError(answer, { ...context, identity: await this.#identity() });
+  }
+
+  /** Who asks: the start of the access key's id and where the SDK found it; nothing that grants anything. */
+  async #identity(): Promise<string> {
+    try {
+      const found = await this.#client.config.credentials() as {
+        accessKeyId: string;
+        $source?: Record<string, string>;
+      };
+      const source = Object.keys(found.$source ?? {}).filter((name) => name.startsWith("CREDENTIALS_"))
+        .map((name) => name.slice("CREDENTIALS_".length).toLowerCase().replaceAll("_", " ")).join(", ");
+      return `access key ${found.accessKeyId.slice(0, 6)}…${source === "" ? "" : ` from ${source}`}`;
+    } catch {
+      return "no credentials";
+    }
+  }
+
+  async #sign(request: S3Request): Promise<{ readonly url: string; readonly headers: Record<string, string> }> {
+    const base = await this.#base();
+    const path = `${base.url.pathname.replace(/\/$/, "")}/${request.key.split("/").map(escapeUri).join("/")}`;
+    const query = request.query ?? {};
+    this.#signer ??= new this.modules.signing.SignatureV4({
+      service: base.service,
+      region: base.region,
+      credentials: this.#client.config.credentials,
+      sha256: this.#client.config.sha256,
+      uriEscapePath: false,
+      applyChecksum: false,
+    });
+    const signed = await this.#signer.sign({
+      method: request.method,
+      protocol: base.url.protocol,
+      hostname: base.url.hostname,
+      path,
+      query,
+      // Only what is set here gets signed: proxies and some servers rewrite others, like Accept-Encoding.
+      headers: { ...request.headers, host: base.url.host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD" },
+    }, { signingDate: new Date(Date.now() + this.#clockOffsetMs) });
+    const { host: _host, ...headers } = signed.headers;
+    const members = Object.entries(query).map(([name, value]) => `${escapeUri(name)}=${escapeUri(value)}`);
+    return { url: `${base.url.origin}${path}${members.length > 0 ? `?${members.join("&")}` : ""}`, headers };
+  }
+
+  /** The bucket's address, and what requests to it are signed for. */
+  async #base(): Promise<{ readonly url: URL; readonly region: string; readonly service: string }> {
+    const { config } = this.#client;
+    const { url, properties } = config.endpointProvider({
+      Bucket: this.bucket,
+      Region: this.#region,
+      ForcePathStyle: this.endpoint !== undefined,
+      UseFIPS: await config.useFipsEndpoint(),
+      UseDualStack: await config.useDualstackEndpoint(),
+      ...(this.endpoint === undefined ? {} : { Endpoint: this.endpoint }),
+    });
+    const schemes = properties?.authSchemes as readonly { signingRegion?: string; signingName?: string }[] | undefined;
+    return { url, region: schemes?.[0]?.signingRegion ?? this.#region, service: schemes?.[0]?.signingName ?? "s3" };
+  }
+}
+
+/** An answer whose body may not stand still. */
+function watched(response: HttpResponse, guard: StallGuard): HttpResponse {
+  const reader = () => guard.reader(response.reader(), READ_LIMIT_MS);
+  return {
+    status: response.status,
+    headers: response.headers,
+    reader,
+    async bytes(maxBytes) {
+      await using body = reader();
+      return await readAll(body, maxBytes, "the answer of the server");
+    },
+    discard: () => response.discard(),
+  };
+}
+
+/** A connection that trying again won't mend. */
+function isPermanent(error: unknown): boolean {
+  const failure = isImageError(error, "unavailable") ? connectionFailure(error.cause) : undefined;
+  return failure === "certificate" || failure === "not-tls";
+}

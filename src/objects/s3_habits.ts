@@ -1,0 +1,91 @@
+import { crc32 } from "node:zlib";
+import { createHash } from "node:crypto";
+import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
+import { answerOf, type S3Answer } from "./s3_answer.ts";
+
+/**
+ * How a server is given checksums: S3's own headers, none (some compatible servers refuse those), or the old Content-MD5
+ * (which some demand instead).
+ */
+export type ChecksumMode = "amz" | "none" | "md5";
+
+/** What one attempt sends that a server might not take. */
+export interface Habit {
+  readonly checksum: ChecksumMode;
+  readonly storageClass: string | undefined;
+}
+
+/** Learns, once per store, what a server does not take, and has the step repeated without it. */
+export class S3Habits {
+  #habit: Habit;
+  readonly #log: (line: string) => void;
+
+  /** Starts with checksums and the wanted storage class. */
+  constructor(storageClass: string | undefined, log: (line: string) => void) {
+    this.#habit = { checksum: "amz", storageClass };
+    this.#log = log;
+  }
+
+  /** Runs a step that follows the habit it is given, again with a better one for as long as that was the trouble. */
+  async adapting<T>(step: (habit: Habit) => Promise<T>): Promise<T> {
+    while (true) {
+      const habit = this.#habit;
+      try {
+        return await step(habit);
+      } catch (error) {
+        const answer = answerOf(error);
+        const better = answer && improved(habit, answer);
+        if (!better) throw error;
+        // Another step may have learned the same meanwhile, or more.
+        if (this.#habit === habit) {
+          this.#log(
+            `The server refused (${answer.code}); going on with checksums: ${better.checksum}, class: ${
+              better.storageClass ?? "default"
+            }`,
+          );
+          this.#habit = better;
+        }
+      }
+    }
+  }
+}
+
+/**
+ * What to try after a refusal; undefined when the refusal has another reason. Servers share no codes for this, so their
+ * words have to be read.
+ */
+function improved(habit: Habit, answer: S3Answer): Habit | undefined {
+  const { status, code, message } = answer;
+  if (status !== 400 && status !== 501) return undefined;
+  const aboutClass = code === "InvalidStorageClass" || /storage.?class/i.test(message);
+  const aboutChecksum = /checksum|content-md5|sdk-checksum/i.test(message) || code === "MissingContentMD5";
+  if (aboutChecksum && (code === "MissingContentMD5" || /requir|missing|must/i.test(message))) {
+    return habit.checksum === "md5" ? undefined : { ...habit, checksum: "md5" };
+  }
+  const broken = code === "BadDigest" || code.startsWith("XAmzContent");
+  if (habit.checksum === "amz" && !aboutClass && !broken && (aboutChecksum || status === 501)) {
+    return { ...habit, checksum: "none" };
+  }
+  if (habit.storageClass !== undefined && (aboutClass || status === 501)) return { ...habit, storageClass: undefined };
+  return undefined;
+}
+
+/**
+ * The headers with which a server checks the bytes of one request: the digest where it is a sha256 one (of exactly these
+ * bytes), else CRC32; or MD5.
+ */
+export function checksumHeaders(mode: ChecksumMode, bytes: Uint8Array, digest?: Digest): Record<string, string> {
+  if (mode === "none") return {};
+  if (mode === "md5") return { "content-md5": createHash("md5").update(bytes).digest("base64") };
+  if (digest && algorithmOf(digest) === "sha256") return { "x-amz-checksum-sha256": base64OfHex(hexOf(digest)) };
+  return { "x-amz-checksum-crc32": crc32Base64(bytes) };
+}
+
+/** The CRC32 of bytes as S3 writes it: four bytes, highest first, in base64. */
+export function crc32Base64(bytes: Uint8Array): string {
+  return base64OfHex((crc32(bytes) >>> 0).toString(16).padStart(8, "0"));
+}
+
+function base64OfHex(hex: string): string {
+  return Uint8Array.fromHex(hex).toBase64();
+}

@@ -1,0 +1,223 @@
+import { type BlobReader, fill } from "../bytes/blob_reader.ts";
+import { BufferPool } from "../bytes/buffers.ts";
+import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
+import { contentTypeOf } from "./keys.ts";
+import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
+import { answerOf } from "./s3_answer.ts";
+import { checksumHeaders, type Habit } from "./s3_habits.ts";
+import { isUnmetError, type S3Writer } from "./s3_writer.ts";
+
+/** S3's limit. */
+const MAX_PARTS = 10_000;
+
+/** How long giving up an upload may take when everything else has been told to stop. */
+const ABORT_TIMEOUT_MS = 20_000;
+
+/** Size of all parts but the last: at least `partBytes`, more where that would take too many parts; whole MiB. */
+export function partSize(sizeBytes: number, partBytes: number): number {
+  const mib = 1024 * 1024;
+  return sizeBytes <= partBytes * MAX_PARTS ? partBytes : Math.ceil(sizeBytes / MAX_PARTS / mib) * mib;
+}
+
+/** An upload in parts that was begun and is not visible yet. */
+export interface Upload {
+  readonly key: string;
+  readonly id: string;
+  readonly habit: Habit;
+}
+
+/** What an upload in parts is to become. */
+export interface UploadPlan {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly options: WriteOptions;
+  /** Whether the parts' bytes are sent, with checksums, rather than copied by the server. */
+  readonly sendsBytes: boolean;
+}
+
+/** Does an upload in parts: begins it, lets `send` send the parts, completes it; gives it up when anything fails. */
+export async function inParts(
+  writer: S3Writer,
+  plan: UploadPlan,
+  send: (upload: Upload) => Promise<readonly CompletedPart[]>,
+): Promise<void> {
+  await writer.habits.adapting(async (habit) => {
+    const upload = await begin(writer, plan, habit);
+    try {
+      await complete(writer, upload, await send(upload), plan);
+    } catch (error) {
+      await giveUp(writer, upload);
+      throw error;
+    }
+  });
+}
+
+/** Writes a stream of any size in equal parts, several in flight, each from a pooled buffer that it can be resent from. */
+export async function uploadStream(
+  writer: S3Writer,
+  key: string,
+  content: ObjectContent,
+  options: WriteOptions,
+): Promise<void> {
+  const bytesPerPart = partSize(content.sizeBytes, writer.settings.partBytes);
+  const buffers = bytesPerPart === writer.buffers.sizeBytes ? writer.buffers : largerBuffers(writer, bytesPerPart);
+  const plan = { key, sizeBytes: content.sizeBytes, options, sendsBytes: true };
+  await inParts(writer, plan, async (upload) => {
+    await using reader = await content.open();
+    return await sendParts(writer, upload, reader, content.sizeBytes, buffers);
+  });
+}
+
+/** For objects beyond 10,000 ordinary parts: as much memory as the shared buffers, in fewer and larger ones. */
+function largerBuffers(writer: S3Writer, bytesPerPart: number): BufferPool {
+  const { partsInMemory, partBytes } = writer.settings;
+  return new BufferPool(Math.max(2, Math.floor(partsInMemory * partBytes / bytesPerPart)), bytesPerPart);
+}
+
+async function sendParts(
+  writer: S3Writer,
+  upload: Upload,
+  reader: BlobReader,
+  sizeBytes: number,
+  buffers: BufferPool,
+): Promise<CompletedPart[]> {
+  const stopped = new AbortController();
+  const signal = writer.connection.signal
+    ? AbortSignal.any([writer.connection.signal, stopped.signal])
+    : stopped.signal;
+  const parts: CompletedPart[] = [];
+  const sending = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+  const fail = (error: unknown) => {
+    failures.push(error);
+    stopped.abort(error);
+  };
+  for (let number = 1, left = sizeBytes; left > 0 && failures.length === 0; number++) {
+    let held = await buffers.take();
+    const wanted = Math.min(left, buffers.sizeBytes);
+    try {
+      if (failures.length > 0) throw failures[0];
+      const { bytes } = await fill(reader, new Uint8Array(held.buffer, 0, wanted));
+      if (bytes.buffer.byteLength > 0) held = bytes;
+      if (bytes.byteLength < wanted) throw writer.wrongSize(upload.key, sizeBytes);
+      left -= wanted;
+      if (left === 0) await writer.expectEnd(upload.key, reader, sizeBytes);
+      const task = sendPart(writer, upload, number, bytes, signal)
+        .then((part) => void (parts[number - 1] = part), fail)
+        .finally(() => {
+          buffers.give(bytes);
+          sending.delete(task);
+        });
+      sending.add(task);
+    } catch (error) {
+      buffers.give(held);
+      fail(error);
+    }
+  }
+  await Promise.all(sending);
+  if (failures.length > 0) throw failures[0];
+  return parts;
+}
+
+async function sendPart(
+  writer: S3Writer,
+  upload: Upload,
+  number: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+): Promise<CompletedPart> {
+  const headers = checksumHeaders(upload.habit.checksum, bytes);
+  const response = await writer.connection.send(writer.action(upload.key), {
+    method: "PUT",
+    key: upload.key,
+    query: { partNumber: String(number), uploadId: upload.id },
+    headers,
+    body: bytes,
+  }, { signal });
+  const etag = response.headers.get("etag") ?? "";
+  await response.discard();
+  const checksum = headers["x-amz-checksum-crc32"];
+  return { PartNumber: number, ETag: etag, ...(checksum === undefined ? {} : { ChecksumCRC32: checksum }) };
+}
+
+async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<Upload> {
+  const { key, options, sendsBytes } = plan;
+  const { connection } = writer;
+  const storageClass = writer.storageClass(options, habit);
+  const { sseKmsKeyId } = writer.settings;
+  const command = new connection.modules.sdk.CreateMultipartUploadCommand({
+    Bucket: connection.bucket,
+    Key: key,
+    ContentType: options.contentType ?? contentTypeOf(key),
+    ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
+    ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+    ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
+  });
+  const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http));
+  return { key, id: begun.UploadId ?? "", habit };
+}
+
+async function complete(
+  writer: S3Writer,
+  upload: Upload,
+  parts: readonly CompletedPart[],
+  plan: UploadPlan,
+): Promise<void> {
+  const { connection } = writer;
+  const { sizeBytes, options: { condition } } = plan;
+  const command = new connection.modules.sdk.CompleteMultipartUploadCommand({
+    Bucket: connection.bucket,
+    Key: upload.key,
+    UploadId: upload.id,
+    MultipartUpload: { Parts: [...parts] },
+    ...conditionMembers(condition),
+  });
+  let tries = 0;
+  try {
+    await connection.call(writer.action(upload.key), (client, http) => client.send(command, http), {
+      onTry: () => tries++,
+    });
+  } catch (error) {
+    if (condition && isUnmetError(error)) throw writer.conflict(upload.key, error);
+    // An earlier try may have been carried out although its answer got lost; then the upload is gone and the object there.
+    const lost = tries > 1 && !condition && answerOf(error)?.code === "NoSuchUpload";
+    if (!lost || !await isThere(writer, upload.key, sizeBytes)) throw error;
+  }
+}
+
+/** A condition as the SDK's commands take it. */
+export function conditionMembers(condition: WriteCondition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
+  if (!condition) return {};
+  return "absent" in condition ? { IfNoneMatch: "*" } : { IfMatch: condition.etag };
+}
+
+async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promise<boolean> {
+  const { connection } = writer;
+  const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
+  const found = await connection.call(writer.action(key), (client, http) => client.send(command, http));
+  return found.ContentLength === sizeBytes;
+}
+
+/** Frees the parts on the server, also when the user has stopped everything; a failure is noted and no more. */
+async function giveUp(writer: S3Writer, upload: Upload): Promise<void> {
+  const { connection } = writer;
+  const command = new connection.modules.sdk.AbortMultipartUploadCommand({
+    Bucket: connection.bucket,
+    Key: upload.key,
+    UploadId: upload.id,
+  });
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), ABORT_TIMEOUT_MS);
+  try {
+    await connection.call(`give up writing "${upload.key}"`, (client, http) => client.send(command, http), {
+      signal: timeout.signal,
+      tries: 3,
+    });
+  } catch (error) {
+    if (answerOf(error)?.code !== "NoSuchUpload") {
+      connection.log(`The upload of "${upload.key}" was left behind: ${error}`);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}

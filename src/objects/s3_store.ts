@@ -1,0 +1,194 @@
+import { type BlobReader, type ByteRange, bytesReader } from "../bytes/blob_reader.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import { digestOf } from "../oci/digest.ts";
+import { checkKey } from "./keys.ts";
+import type { ListOptions, ObjectContent, ObjectInfo, ObjectStore, WriteOptions } from "./object_store.ts";
+import { answerOf } from "./s3_answer.ts";
+import type { S3Connection } from "./s3_connection.ts";
+import { copyObject } from "./s3_copy.ts";
+import { listObjects } from "./s3_list.ts";
+import { uploadStream } from "./s3_multipart.ts";
+import { S3Remover } from "./s3_remove.ts";
+import { S3Writer, type S3WriteSettings } from "./s3_writer.ts";
+
+/** How a bucket's store works, beyond its connection. */
+export interface S3StoreSettings extends S3WriteSettings {
+  /** Largest object copied in one request. */
+  readonly copyLimitBytes: number;
+  /** Size of the parts in which larger ones are copied. */
+  readonly copyPartBytes: number;
+}
+
+/** A bucket of S3, or of a server that speaks its language, as an object store. Opened by `openS3Store()`. */
+export class S3Store implements ObjectStore, AsyncDisposable {
+  readonly isLocal = false;
+  readonly parallelRanges = 4;
+  readonly #connection: S3Connection;
+  readonly #settings: S3StoreSettings;
+  readonly #writer: S3Writer;
+  readonly #remover: S3Remover;
+
+  /** Takes the connection over. */
+  constructor(connection: S3Connection, settings: S3StoreSettings) {
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#writer = new S3Writer(connection, settings);
+    this.#remover = new S3Remover(connection);
+  }
+
+  get name(): string {
+    return this.#connection.name;
+  }
+
+  async head(key: string): Promise<ObjectInfo | undefined> {
+    checkKey(key);
+    const connection = this.#connection;
+    const action = `look up "${key}" in "${connection.name}"`;
+    const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
+    try {
+      const found = await connection.call(action, (client, http) => client.send(command, http));
+      return {
+        key,
+        sizeBytes: found.ContentLength ?? 0,
+        modifiedAt: found.LastModified ?? new Date(0),
+        etag: found.ETag ?? "",
+        ...(found.StorageClass === undefined ? {} : { storageClass: found.StorageClass }),
+      };
+    } catch (error) {
+      const status = answerOf(error)?.status;
+      if (status === 404) return undefined;
+      // Answers to HEAD carry no code: a denial may be a missing object as well as wrong keys.
+      if (status === 403 || status === 400) return await this.#probe(key, action, { range: "bytes=0-0" });
+      throw error;
+    }
+  }
+
+  async read(
+    key: string,
+    maxBytes: number,
+  ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined> {
+    checkKey(key);
+    try {
+      const response = await this.#connection.send(this.#reading(key), { method: "GET", key });
+      return { bytes: await response.bytes(maxBytes), etag: response.headers.get("etag") ?? "" };
+    } catch (error) {
+      if (isMissingKey(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async open(key: string, range?: ByteRange): Promise<BlobReader> {
+    checkKey(key);
+    if (range?.length === 0) return bytesReader(new Uint8Array(0));
+    const wanted = rangeHeader(range);
+    try {
+      const response = await this.#connection.send(this.#reading(key), {
+        method: "GET",
+        key,
+        headers: wanted === undefined ? {} : { range: wanted },
+      });
+      if (wanted !== undefined && !startsAt(response.status, response.headers, range?.start ?? 0)) {
+        await response.discard();
+        throw new ImageError("unsupported", `Cannot ${this.#reading(key)}: the server does not honour ranges`);
+      }
+      return response.reader();
+    } catch (error) {
+      if (answerOf(error)?.status !== 416) throw error;
+      throw new ImageError("invalid-input", `Cannot ${this.#reading(key)}: it ends before byte ${range?.start ?? 0}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async write(key: string, bytes: Uint8Array<ArrayBuffer>, options: WriteOptions = {}): Promise<void> {
+    checkKey(key);
+    await this.#writer.put(key, bytes, digestOf(bytes), options);
+  }
+
+  async writeStream(key: string, content: ObjectContent, options: WriteOptions = {}): Promise<void> {
+    checkKey(key);
+    if (content.sizeBytes <= this.#settings.partBytes) await this.#writer.putStream(key, content, options);
+    else await uploadStream(this.#writer, key, content, options);
+  }
+
+  list(prefix: string, options: ListOptions = {}): AsyncIterable<readonly ObjectInfo[]> {
+    return listObjects(this.#connection, prefix, options);
+  }
+
+  async remove(keys: readonly string[]): Promise<void> {
+    keys.forEach(checkKey);
+    await this.#remover.remove(keys);
+  }
+
+  async copyFrom(
+    source: ObjectStore,
+    sourceKey: string,
+    key: string,
+    sizeBytes: number,
+    options: WriteOptions = {},
+  ): Promise<boolean> {
+    checkKey(key);
+    checkKey(sourceKey);
+    if (!(source instanceof S3Store) || !await this.#sharesServer(source)) return false;
+    const from = { connection: source.#connection, key: sourceKey, sizeBytes };
+    const limits = { limitBytes: this.#settings.copyLimitBytes, partBytes: this.#settings.copyPartBytes };
+    return await copyObject(this.#writer, from, key, options, limits);
+  }
+
+  /** Lets idle resources go. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.close();
+    return Promise.resolve();
+  }
+
+  async #sharesServer(other: S3Store): Promise<boolean> {
+    if (this.#connection.endpoint !== other.#connection.endpoint) return false;
+    try {
+      return await this.#connection.accessKeyId() === await other.#connection.accessKeyId();
+    } catch {
+      return false; // carrying the bytes will say what is wrong with the credentials
+    }
+  }
+
+  /** Finds out by GET what an answer to HEAD left open; an object that may not be read counts as absent. */
+  async #probe(key: string, action: string, headers: Record<string, string>): Promise<ObjectInfo | undefined> {
+    try {
+      const response = await this.#connection.send(action, { method: "GET", key, headers });
+      await response.discard();
+      const told = (name: string) => response.headers.get(name) ?? undefined;
+      const storageClass = told("x-amz-storage-class");
+      return {
+        key,
+        sizeBytes: Number(told("content-range")?.split("/")[1] ?? told("content-length") ?? 0),
+        modifiedAt: new Date(told("last-modified") ?? 0),
+        etag: told("etag") ?? "",
+        ...(storageClass === undefined ? {} : { storageClass }),
+      };
+    } catch (error) {
+      if (isMissingKey(error) || isImageError(error, "denied")) return undefined;
+      // An empty object has no first byte.
+      if (answerOf(error)?.status === 416 && headers.range) return await this.#probe(key, action, {});
+      throw error;
+    }
+  }
+
+  #reading(key: string): string {
+    return `read "${key}" from "${this.name}"`;
+  }
+}
+
+function isMissingKey(error: unknown): boolean {
+  const answer = answerOf(error);
+  return answer?.status === 404 && answer.code !== "NoSuchBucket";
+}
+
+function rangeHeader(range: ByteRange | undefined): string | undefined {
+  if (!range || (range.start === 0 && range.length === undefined)) return undefined;
+  return `bytes=${range.start}-${range.length === undefined ? "" : range.start + range.length - 1}`;
+}
+
+/** Whether an answer to a range request really begins where it should. */
+function startsAt(status: number, headers: Headers, start: number): boolean {
+  const given = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "")?.[1];
+  return status === 206 && (given === undefined || Number(given) === start);
+}

@@ -1,0 +1,147 @@
+import { type BlobReader, fill } from "../bytes/blob_reader.ts";
+import { BufferPool } from "../bytes/buffers.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import { contentTypeOf } from "./keys.ts";
+import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
+import { answerOf } from "./s3_answer.ts";
+import type { S3Connection } from "./s3_connection.ts";
+import { isUnmet } from "./s3_errors.ts";
+import { checksumHeaders, type Habit, S3Habits } from "./s3_habits.ts";
+
+/** How objects are written to a bucket. */
+export interface S3WriteSettings {
+  /** Storage class for blobs. */
+  readonly storageClass: string | undefined;
+  /** KMS key for everything written. */
+  readonly sseKmsKeyId: string | undefined;
+  /** Size of a part; what is no larger goes in one request. */
+  readonly partBytes: number;
+  /** How many parts of all uploads together are in memory. */
+  readonly partsInMemory: number;
+}
+
+/** Writes objects in one request each, and holds what all writes of a store share: buffers, habits, headers. */
+export class S3Writer {
+  readonly connection: S3Connection;
+  readonly settings: S3WriteSettings;
+  readonly habits: S3Habits;
+  readonly buffers: BufferPool;
+
+  /** A writer to the connection's bucket. */
+  constructor(connection: S3Connection, settings: S3WriteSettings) {
+    this.connection = connection;
+    this.settings = settings;
+    this.habits = new S3Habits(settings.storageClass, (line) => connection.log(line));
+    this.buffers = new BufferPool(settings.partsInMemory, settings.partBytes);
+  }
+
+  /** Writes bytes in memory. Throws `conflict` when the condition does not hold. */
+  async put(
+    key: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    digest: Digest | undefined,
+    options: WriteOptions,
+  ): Promise<void> {
+    let tries = 0;
+    try {
+      await this.habits.adapting(async (habit) => {
+        const headers = {
+          ...this.#headers(key, options, habit),
+          ...conditionHeaders(options.condition),
+          ...checksumHeaders(habit.checksum, bytes, digest),
+        };
+        const request = { method: "PUT", key, headers, body: bytes } as const;
+        const response = await this.connection.send(this.action(key), request, { onTry: () => tries++ });
+        await response.discard();
+      });
+    } catch (error) {
+      if (!options.condition || !isUnmetError(error)) throw error;
+      // An earlier try may have been carried out although its answer got lost.
+      if (tries > 1 && await this.#holds(key, bytes)) return;
+      throw this.conflict(key, error);
+    }
+  }
+
+  /** Writes a stream that fits into one buffer. */
+  async putStream(key: string, content: ObjectContent, options: WriteOptions): Promise<void> {
+    let held = await this.buffers.take();
+    try {
+      await using reader = await content.open();
+      const { bytes } = await fill(reader, new Uint8Array(held.buffer, 0, content.sizeBytes));
+      if (bytes.buffer.byteLength > 0) held = bytes;
+      if (bytes.byteLength < content.sizeBytes) throw this.wrongSize(key, content.sizeBytes);
+      await this.expectEnd(key, reader, content.sizeBytes);
+      await this.put(key, bytes, content.digest, options);
+    } finally {
+      this.buffers.give(held);
+    }
+  }
+
+  /** Makes sure that a reader has ended, which is also its word that the bytes were right. */
+  async expectEnd(key: string, reader: BlobReader, sizeBytes: number): Promise<void> {
+    const rest = await reader.read(new Uint8Array(1));
+    if (rest.byteLength > 0) throw this.wrongSize(key, sizeBytes);
+  }
+
+  /** What errors call a write: reads on from "Cannot". */
+  action(key: string): string {
+    return `write "${key}" to "${this.connection.name}"`;
+  }
+
+  /** The storage class that an object gets; undefined for the bucket's default. */
+  storageClass(options: WriteOptions, habit: Habit): string | undefined {
+    return options.isBlob ? habit.storageClass : undefined;
+  }
+
+  /** The error for a write whose condition did not hold. */
+  conflict(key: string, cause: unknown): ImageError {
+    return new ImageError("conflict", `Cannot ${this.action(key)}: somebody else wrote it meanwhile`, { cause });
+  }
+
+  /** The error for a stream of the wrong length. */
+  wrongSize(key: string, sizeBytes: number): ImageError {
+    return new ImageError(
+      "digest-mismatch",
+      `Cannot ${this.action(key)}: there are not the ${sizeBytes} bytes announced`,
+    );
+  }
+
+  async #holds(key: string, bytes: Uint8Array): Promise<boolean> {
+    try {
+      const response = await this.connection.send(`read "${key}" from "${this.connection.name}"`, {
+        method: "GET",
+        key,
+      });
+      const found = await response.bytes(bytes.byteLength);
+      return found.byteLength === bytes.byteLength && found.every((byte, index) => byte === bytes[index]);
+    } catch (error) {
+      if (isImageError(error, "invalid-input") || isImageError(error, "not-found")) return false;
+      throw error;
+    }
+  }
+
+  #headers(key: string, options: WriteOptions, habit: Habit): Record<string, string> {
+    const storageClass = this.storageClass(options, habit);
+    const { sseKmsKeyId } = this.settings;
+    return {
+      "content-type": options.contentType ?? contentTypeOf(key),
+      ...(storageClass === undefined ? {} : { "x-amz-storage-class": storageClass }),
+      ...(sseKmsKeyId === undefined ? {} : {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": sseKmsKeyId,
+      }),
+    };
+  }
+}
+
+/** Whether an error says that a conditional write's condition did not hold. */
+export function isUnmetError(error: unknown): boolean {
+  const answer = answerOf(error);
+  return answer !== undefined && isUnmet(answer);
+}
+
+function conditionHeaders(condition: WriteCondition | undefined): Record<string, string> {
+  if (!condition) return {};
+  return "absent" in condition ? { "if-none-match": "*" } : { "if-match": condition.etag };
+}

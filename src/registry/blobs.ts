@@ -1,0 +1,99 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { bytesReader } from "../bytes/blob_reader.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { HttpResponse } from "../http/message.ts";
+import { exactReader } from "./exact_reader.ts";
+import type { Repository } from "./repository.ts";
+
+/**
+ * Opens a blob's bytes, or a range of them.
+ *
+ * The reader gives exactly the bytes asked for, or fails with `unavailable` when the connection ends early. A registry that
+ * does not do ranges is read from the start and skipped forward. Every call starts at the registry's own URL: where an
+ * earlier one was redirected to may have expired.
+ *
+ * Throws `not-found`, `digest-mismatch` when the registry gives another size, `unauthorized`, `denied`, `unavailable`.
+ * Spec: OCI distribution-spec v1.1.1, "Pulling blobs"; RFC 9110, section 14.
+ */
+export async function openBlob(repository: Repository, blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
+  const start = range?.start ?? 0;
+  const length = Math.min(range?.length ?? Infinity, blob.size - start);
+  if (range && length <= 0) return bytesReader(new Uint8Array(0));
+  const isWhole = start === 0 && length === blob.size;
+  const response = await get(repository, blob, isWhole ? undefined : `bytes=${start}-${start + length - 1}`);
+  if (response.status === 206) {
+    await checkContentRange(repository, blob, response, start);
+    return exactReader(response.reader(), { length, what: what(repository, blob) });
+  }
+  if (response.status !== 200) throw await refusal(repository, blob, response);
+  await checkLength(repository, blob, response);
+  return exactReader(response.reader(), { skip: start, length, what: what(repository, blob) });
+}
+
+/**
+ * Whether the registry holds a blob of this size.
+ *
+ * A refusal counts as "no": some registries let nobody ask without the right to list, and the write that follows then says
+ * what is wrong. Throws `unauthorized`, `unavailable`.
+ */
+export async function hasBlob(repository: Repository, blob: Descriptor): Promise<boolean> {
+  const response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}` });
+  await response.discard();
+  if (response.status === 200) {
+    const length = response.headers.get("content-length");
+    return length === null || Number(length) === blob.size;
+  }
+  const isTrouble = response.status === 401 || response.status === 429 || response.status >= 500;
+  if (isTrouble) throw await repository.failure(response, `Cannot look for ${what(repository, blob)}`);
+  return false;
+}
+
+/** Asks for the blob; a range that is refused (416) is left out and everything asked for instead. */
+async function get(repository: Repository, blob: Descriptor, range: string | undefined): Promise<HttpResponse> {
+  const url = `blobs/${blob.digest}`;
+  const response = await repository.send({ method: "GET", url, headers: range === undefined ? {} : { range } });
+  if (response.status !== 416 || range === undefined) return response;
+  await response.discard();
+  return await repository.send({ method: "GET", url });
+}
+
+async function checkContentRange(
+  repository: Repository,
+  blob: Descriptor,
+  response: HttpResponse,
+  start: number,
+): Promise<void> {
+  const text = response.headers.get("content-range") ?? "";
+  const match = /^bytes\s+(\d+)-(\d+)\/(\d+|\*)$/i.exec(text.trim());
+  const isRight = match !== null && Number(match[1]) === start && (match[3] === "*" || Number(match[3]) === blob.size);
+  if (isRight) return;
+  await response.discard();
+  throw new ImageError(
+    "invalid-input",
+    `Cannot read ${what(repository, blob)}: the registry gave range "${text.slice(0, 60)}", not one from ${start}`,
+  );
+}
+
+async function checkLength(repository: Repository, blob: Descriptor, response: HttpResponse): Promise<void> {
+  const length = response.headers.get("content-length");
+  // An encoded body's length says nothing of the blob.
+  if (length === null || response.headers.has("content-encoding") || Number(length) === blob.size) return;
+  await response.discard();
+  throw new ImageError(
+    "digest-mismatch",
+    `Cannot read ${what(repository, blob)}: the registry gives ${Number(length)} bytes, not ${blob.size}`,
+  );
+}
+
+async function refusal(repository: Repository, blob: Descriptor, response: HttpResponse): Promise<ImageError> {
+  const error = await repository.failure(response, `Cannot read ${what(repository, blob)}`);
+  if (response.status !== 404) return error;
+  return new ImageError("not-found", `Cannot find ${what(repository, blob)}: the registry has no such blob`, {
+    cause: error,
+  });
+}
+
+function what(repository: Repository, blob: Descriptor): string {
+  return `blob "${blob.digest}" of "${repository.label}"`;
+}

@@ -1,0 +1,168 @@
+import { ImageError, isImageError } from "../errors.ts";
+import type { RetryOptions } from "../bytes/retry.ts";
+import { connectionFailure } from "../http/connection_failure.ts";
+import type { HttpRequest, HttpResponse, StreamedBody } from "../http/message.ts";
+import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
+import { type Access, Authenticator } from "./authenticator.ts";
+import type { CredentialFinder } from "./find_credentials.ts";
+import { apiHost, isLoopback, resolveUrl } from "./endpoint.ts";
+import { registryError } from "./registry_error.ts";
+
+/** How one registry is reached. */
+export interface ConnectionOptions {
+  readonly sender: HttpSender;
+  readonly finder: CredentialFinder;
+  /** Whether the user asked for connections without TLS. */
+  readonly plainHttp?: boolean;
+  readonly retry?: RetryOptions;
+}
+
+/** One request to a registry. */
+export interface RegistryRequest {
+  readonly method: string;
+  /** A path under the registry's root (`/v2/…`), or a whole URL that the registry gave. */
+  readonly url: string;
+  readonly access: Access;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bytes, or a function that opens a stream: called again when the request has to be sent again. */
+  readonly body?: Uint8Array<ArrayBuffer> | (() => Promise<StreamedBody>) | undefined;
+  /** Whether it may be sent again after a failure. Default true; a stream never is, except after a refused token. */
+  readonly isRepeatable?: boolean;
+}
+
+/** Most redirects followed in a row. */
+const MAX_REDIRECTS = 10;
+
+/** Talks to one registry: finds its scheme, proves who one is, follows redirects, tries again. */
+export class RegistryConnection {
+  /** The registry as references name it. */
+  readonly registry: string;
+  readonly retry: RetryOptions;
+  readonly #sender: HttpSender;
+  readonly #plainHttp: boolean;
+  readonly #authenticator: Authenticator;
+  #origin: Promise<string> | undefined;
+
+  /** Sends nothing before the first request. */
+  constructor(registry: string, options: ConnectionOptions) {
+    this.registry = registry;
+    this.retry = options.retry ?? {};
+    this.#sender = options.sender;
+    this.#plainHttp = options.plainHttp ?? false;
+    const { sender, finder } = options;
+    this.#authenticator = new Authenticator({
+      registry,
+      finder,
+      sender,
+      allowPlainHttp: this.#plainHttp,
+      retry: this.retry,
+    });
+  }
+
+  /** `https://host` or `http://host`. Throws `unavailable` when the registry does not answer. */
+  async origin(): Promise<string> {
+    const known = this.#origin ??= this.#findOrigin();
+    // A failure is not kept: the next request tries again.
+    known.catch(() => this.#origin === known && (this.#origin = undefined));
+    return await known;
+  }
+
+  /**
+   * Sends a request and gives the answer, whatever its status; redirects of GET and HEAD are followed, without the
+   * authorization where they leave the registry.
+   */
+  async send(request: RegistryRequest): Promise<HttpResponse> {
+    const url = new URL(request.url, await this.origin()).href;
+    const isOnce = request.isRepeatable === false || typeof request.body === "function";
+    const attempt: HttpSender = { send: () => this.#sendAuthorized({ ...request, url }) };
+    const { signal } = this.retry;
+    if (isOnce) return await attempt.send({ method: request.method, url });
+    return await sendRetrying(attempt, { method: request.method, url, signal }, this.retry);
+  }
+
+  /** The error for an answer that is not what was hoped for. `action` starts its message. */
+  async failure(response: HttpResponse, access: Access, action: string): Promise<ImageError> {
+    const hasCredentials = await this.#authenticator.hasCredentials(access.repository);
+    return await registryError(response, { registry: this.registry, action, hasCredentials });
+  }
+
+  /** Sends once with the authorization at hand, and once more with a new one when that was refused. */
+  async #sendAuthorized(request: RegistryRequest): Promise<HttpResponse> {
+    const origin = await this.origin();
+    const isOwn = new URL(request.url).origin === origin;
+    const authorization = isOwn ? await this.#authenticator.authorization(request.access) : undefined;
+    const response = await this.#follow(request, origin, authorization);
+    if (response.status !== 401 || !isOwn || !this.#authenticator.learn(response.headers)) return response;
+    const renewed = await this.#authenticator.authorization(request.access, authorization);
+    if (renewed === undefined || renewed === authorization) return response;
+    await response.discard();
+    return await this.#follow(request, origin, renewed);
+  }
+
+  /** Follows redirects by hand; each hop is judged anew, so the authorization never reaches another origin. */
+  async #follow(request: RegistryRequest, origin: string, authorization?: string): Promise<HttpResponse> {
+    let url = request.url;
+    for (let hops = 0;; hops++) {
+      const response = await this.#sendOne(request, url, new URL(url).origin === origin ? authorization : undefined);
+      const next = redirectTarget(request.method, response, url);
+      if (next === undefined) return response;
+      await response.discard();
+      if (hops >= MAX_REDIRECTS) {
+        throw new ImageError("invalid-input", `Cannot follow "${this.registry}": more than ${MAX_REDIRECTS} redirects`);
+      }
+      url = next;
+    }
+  }
+
+  async #sendOne(request: RegistryRequest, url: string, authorization: string | undefined): Promise<HttpResponse> {
+    const body = typeof request.body === "function" ? await request.body() : request.body;
+    const message: HttpRequest = {
+      method: request.method,
+      url,
+      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+      body,
+      signal: this.retry.signal,
+    };
+    try {
+      return await this.#sender.send(message);
+    } finally {
+      if (body && !(body instanceof Uint8Array)) await body.content[Symbol.asyncDispose]();
+    }
+  }
+
+  /**
+   * Asks the registry's root which scheme it speaks and what it wants for authorization. Plain HTTP is tried only where
+   * the user asked for it, or on this machine when https does not answer.
+   */
+  async #findOrigin(): Promise<string> {
+    const host = apiHost(this.registry);
+    if (this.#plainHttp) return await this.#ping(`http://${host}`, this.retry);
+    if (!isLoopback(host)) return await this.#ping(`https://${host}`, this.retry);
+    try {
+      return await this.#ping(`https://${host}`, { ...this.retry, tries: 1 });
+    } catch (error) {
+      // A certificate that is not trusted is an answer: the registry speaks TLS, and going around it would hide that.
+      if (!isImageError(error, "unavailable") || connectionFailure(error.cause) === "certificate") throw error;
+      return await this.#ping(`http://${host}`, this.retry);
+    }
+  }
+
+  async #ping(origin: string, retry: RetryOptions): Promise<string> {
+    const response = await sendRetrying(this.#sender, { method: "GET", url: `${origin}/v2/`, signal: retry.signal }, {
+      ...retry,
+    });
+    if (response.status === 401) this.#authenticator.learn(response.headers);
+    await response.discard();
+    return new URL(origin).origin;
+  }
+}
+
+/** Where a redirect goes; undefined when the answer is none that is followed. */
+function redirectTarget(method: string, response: HttpResponse, asked: string): string | undefined {
+  const isRead = method === "GET" || method === "HEAD";
+  const isRedirect = isRead
+    ? [301, 302, 303, 307, 308].includes(response.status)
+    : [307, 308].includes(response.status);
+  const location = isRedirect ? response.headers.get("location") : null;
+  return location === null ? undefined : resolveUrl(location, asked);
+}

@@ -1,0 +1,105 @@
+import { isImageError } from "../errors.ts";
+import { algorithmOf, type Digest, digestOf, hexOf } from "../oci/digest.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type JsonObject, parseJsonObject } from "../oci/json.ts";
+import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
+import { bareMediaType, MEDIA_TYPES } from "../oci/media_types.ts";
+import { nextPage } from "./listing.ts";
+import { nextLink } from "./link.ts";
+import { findManifest, putManifest } from "./manifests.ts";
+import type { Repository } from "./repository.ts";
+
+/** Answers that say "there is no referrers API here". */
+const NO_API = new Set([400, 404, 405, 406, 501]);
+
+/**
+ * The manifests that refer to a subject, from the referrers API, else from the tag that stands in for it.
+ *
+ * A registry that knows neither the subject nor any referrer gives none. Throws `unauthorized`, `denied`, `unavailable`,
+ * `invalid-input`. Spec: OCI distribution-spec v1.1.1, "Listing Referrers", "Unavailable Referrers API".
+ */
+export async function listReferrers(repository: Repository, subject: Digest): Promise<readonly Descriptor[]> {
+  const found = await askApi(repository, subject);
+  return found ?? (await readFallback(repository, subject))?.entries ?? [];
+}
+
+/**
+ * Adds a manifest to the list that a tag keeps for its subject, for registries that keep none themselves. Adding one that is
+ * listed already changes nothing.
+ *
+ * Two writers at once can lose an entry: the specification knows no remedy. Spec: OCI distribution-spec v1.1.1, "Pushing
+ * Manifests with Subject".
+ */
+export async function addToFallback(repository: Repository, referrer: Manifest): Promise<void> {
+  const subject = referrer.content.subject;
+  if (!subject) return;
+  const current = await readFallback(repository, subject.digest);
+  if (current?.entries.some(({ digest }) => digest === referrer.descriptor.digest)) return;
+  // What others wrote is kept as it is, members that nobody here knows included.
+  const document = current?.document ?? { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex };
+  const listed = Array.isArray(document["manifests"]) ? document["manifests"] : [];
+  const index = { ...document, manifests: [...listed, referrerEntry(referrer)] };
+  const bytes = new TextEncoder().encode(JSON.stringify(index));
+  const tag = fallbackTag(subject.digest);
+  await putManifest(repository, tag, readManifest(bytes, `manifest "${tag}" of "${repository.label}"`));
+}
+
+/** The tag that lists the referrers of a subject: `sha256-<hex>`, cut as the specification wants it. */
+export function fallbackTag(subject: Digest): string {
+  return `${algorithmOf(subject)}-${hexOf(subject).slice(0, 64)}`;
+}
+
+async function askApi(repository: Repository, subject: Digest): Promise<readonly Descriptor[] | undefined> {
+  const entries: Descriptor[] = [];
+  const seen = new Set<string>();
+  let url = `${await repository.connection.origin()}/v2/${repository.name}/referrers/${subject}`;
+  while (!seen.has(url)) {
+    seen.add(url);
+    const response = await repository.send({ method: "GET", url, headers: { accept: MEDIA_TYPES.ociIndex } });
+    const mediaType = bareMediaType(response.headers.get("content-type") ?? "");
+    // A page for people, or a redirect to one, is no answer of this API.
+    if (NO_API.has(response.status) || (response.status === 200 && mediaType !== MEDIA_TYPES.ociIndex)) {
+      await response.discard();
+      return entries.length > 0 ? entries : undefined;
+    }
+    const what = `the referrers of "${subject}" in "${repository.label}"`;
+    if (response.status !== 200) throw await repository.failure(response, `Cannot list ${what}`);
+    const link = nextLink(response.headers.get("link"));
+    const { content } = readManifest(await response.bytes(MAX_MANIFEST_BYTES), what, { mediaType });
+    if (content.kind === "index") entries.push(...content.manifests);
+    if (link === undefined) break;
+    url = nextPage(link, url, repository.connection.registry);
+  }
+  return entries;
+}
+
+/** The index under the fallback tag; undefined when there is none. */
+async function readFallback(
+  repository: Repository,
+  subject: Digest,
+): Promise<{ readonly entries: readonly Descriptor[]; readonly document: JsonObject } | undefined> {
+  let manifest: Manifest | undefined;
+  try {
+    manifest = await findManifest(repository, fallbackTag(subject));
+  } catch (error) {
+    // A tag of that name that holds anything else is none of ours.
+    if (isImageError(error, "unsupported") || isImageError(error, "not-found")) return undefined;
+    throw error;
+  }
+  // GitLab takes the tag for the digest that it is made of and gives the subject itself.
+  if (!manifest || manifest.content.kind !== "index") return undefined;
+  if (digestOf(manifest.bytes, algorithmOf(subject)) === subject) return undefined;
+  const document = parseJsonObject(manifest.bytes, `manifest "${fallbackTag(subject)}" of "${repository.label}"`);
+  return { entries: manifest.content.manifests, document };
+}
+
+function referrerEntry({ descriptor, content }: Manifest): Descriptor {
+  const artifactType = content.artifactType ?? (content.kind === "image" ? content.config.mediaType : undefined);
+  return {
+    mediaType: content.mediaType,
+    digest: descriptor.digest,
+    size: descriptor.size,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(Object.keys(content.annotations).length > 0 ? { annotations: content.annotations } : {}),
+  };
+}

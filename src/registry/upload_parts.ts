@@ -1,0 +1,92 @@
+import { ImageError } from "../errors.ts";
+import { bytesReader, fill } from "../bytes/blob_reader.ts";
+import { retrying } from "../bytes/retry.ts";
+import type { Repository } from "./repository.ts";
+import type { UploadContent } from "./upload_content.ts";
+import { completeUpload, nextSession, readUploadOffset, type UploadSession } from "./upload_session.ts";
+
+/** Size of a part, where the registry does not ask for larger ones. */
+export const PART_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Sends a blob's bytes from `offset` on in parts, each from memory, and completes the upload.
+ *
+ * A part whose connection broke is sent again from where the registry says it stopped. Throws `conflict` when the registry
+ * has lost the upload, so that it has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in chunks".
+ */
+export async function uploadInParts(
+  repository: Repository,
+  begun: UploadSession,
+  content: UploadContent,
+  offset: number,
+): Promise<void> {
+  let session = begun;
+  let position = offset;
+  const partBytes = Math.max(PART_BYTES, session.minPartBytes);
+  if (position < content.sizeBytes) {
+    await using reader = await content.open(position);
+    let buffer = new ArrayBuffer(Math.min(partBytes, content.sizeBytes - position));
+    while (position < content.sizeBytes) {
+      const wanted = Math.min(partBytes, content.sizeBytes - position);
+      const { bytes, ended } = await fill(reader, new Uint8Array(buffer, 0, wanted));
+      if (ended) {
+        const missing = wanted - bytes.byteLength;
+        throw new ImageError(
+          "digest-mismatch",
+          `Cannot write blob "${content.digest}": it ends ${missing} bytes early`,
+        );
+      }
+      session = await sendPart(repository, session, bytes, position);
+      position += bytes.byteLength;
+      buffer = bytes.buffer;
+    }
+  }
+  await completeUpload(repository, session, content.digest);
+}
+
+/** Sends one part and gives the session to go on with. */
+async function sendPart(
+  repository: Repository,
+  begun: UploadSession,
+  part: Uint8Array<ArrayBuffer>,
+  position: number,
+): Promise<UploadSession> {
+  let session = begun;
+  let sent = 0;
+  return await retrying(async (attempt) => {
+    if (attempt > 1) {
+      const state = await readUploadOffset(repository, session);
+      if (!state || state.offset < position || state.offset > position + part.byteLength) throw lost(repository);
+      sent = state.offset - position;
+      session = state.session;
+    }
+    if (sent === part.byteLength) return session;
+    const rest = part.subarray(sent);
+    const start = position + sent;
+    const response = await repository.send({
+      method: "PATCH",
+      url: session.url,
+      access: repository.push,
+      headers: {
+        "content-type": "application/octet-stream",
+        "content-range": `${start}-${start + rest.byteLength - 1}`,
+      },
+      // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part that
+      // arrives twice spoils the upload.
+      body: () => Promise.resolve({ sizeBytes: rest.byteLength, content: bytesReader(rest) }),
+    });
+    // Some answer 201 or 204 instead of 202, and a `Range` that lags behind: the status alone counts.
+    if (response.status < 200 || response.status > 299) {
+      const error = await repository.failure(response, `Cannot write blobs to "${repository.label}"`);
+      if (response.status === 404 || response.status === 410) throw lost(repository, error);
+      throw response.status === 416 ? new ImageError("unavailable", error.message, { cause: error }) : error;
+    }
+    await response.discard();
+    return await nextSession(repository, response, session) ?? session;
+  }, repository.connection.retry);
+}
+
+function lost(repository: Repository, cause?: ImageError): ImageError {
+  const message = `Cannot go on with an upload to "${repository.label}": the registry has lost it`;
+  return new ImageError("conflict", message, { cause });
+}

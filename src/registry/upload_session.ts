@@ -1,0 +1,116 @@
+import { ImageError } from "../errors.ts";
+import type { HttpResponse } from "../http/message.ts";
+import type { Digest } from "../oci/digest.ts";
+import { resolveUrl, withQuery } from "./endpoint.ts";
+import type { Repository } from "./repository.ts";
+
+/** Largest part that a registry may insist on: parts are held in memory. */
+const MAX_PART_BYTES = 64 * 1024 * 1024;
+
+/** An upload that a registry has begun to take. */
+export interface UploadSession {
+  /** Where the next request goes; registries change it with every answer. */
+  readonly url: string;
+  /** Smallest part that the registry takes, except for the last (`OCI-Chunk-Min-Length`); 0 where it does not care. */
+  readonly minPartBytes: number;
+}
+
+/** What became of the wish to take over a blob from another repository. */
+export type MountOutcome = { readonly mounted: true } | { readonly mounted: false; readonly session?: UploadSession };
+
+/** Begins an upload. Throws `unauthorized`, `denied`, `not-found`, `unavailable`. */
+export async function startUpload(repository: Repository): Promise<UploadSession> {
+  const response = await repository.send({ method: "POST", url: "blobs/uploads/", access: repository.push });
+  if (response.status !== 202 && response.status !== 201) {
+    throw await repository.failure(response, `Cannot write blobs to "${repository.label}"`);
+  }
+  await response.discard();
+  const session = await nextSession(repository, response);
+  if (session) return session;
+  throw new ImageError(
+    "invalid-input",
+    `Cannot write blobs to "${repository.label}": the registry names no place to upload to`,
+  );
+}
+
+/**
+ * Asks a registry to take over a blob from another repository of its own. A refusal of any kind is "no": the upload that
+ * follows says what is wrong. When the registry began an upload instead, that one is handed over.
+ *
+ * Spec: OCI distribution-spec v1.1.1, "Mounting a blob from another repository".
+ */
+export async function mountBlob(repository: Repository, digest: Digest, from: string): Promise<MountOutcome> {
+  const url = withQuery(withQuery("blobs/uploads/", "mount", digest), "from", from);
+  const access = { ...repository.push, scopes: [...repository.push.scopes, `repository:${from}:pull`] };
+  const response = await repository.send({ method: "POST", url, access });
+  await response.discard();
+  if (response.status === 201) return { mounted: true };
+  const session = response.status === 202 ? await nextSession(repository, response) : undefined;
+  return { mounted: false, ...(session ? { session } : {}) };
+}
+
+/** The session as an answer leaves it: its `Location` counts from now on. Undefined when it has none that is usable. */
+export async function nextSession(
+  repository: Repository,
+  response: HttpResponse,
+  current?: UploadSession,
+): Promise<UploadSession | undefined> {
+  const location = response.headers.get("location");
+  const base = current?.url ?? `${await repository.connection.origin()}/v2/${repository.name}/blobs/uploads/`;
+  const url = location === null ? current?.url : resolveUrl(location, base);
+  if (url === undefined) return undefined;
+  const minimum = Number(response.headers.get("oci-chunk-min-length") ?? current?.minPartBytes ?? 0);
+  return { url, minPartBytes: Number.isSafeInteger(minimum) ? Math.min(Math.max(minimum, 0), MAX_PART_BYTES) : 0 };
+}
+
+/** How many bytes of an upload the registry holds, and where to go on; undefined when it knows nothing of it. */
+export async function readUploadOffset(
+  repository: Repository,
+  session: UploadSession,
+): Promise<{ readonly offset: number; readonly session: UploadSession } | undefined> {
+  const response = await repository.send({ method: "GET", url: session.url, access: repository.push });
+  await response.discard();
+  if (response.status !== 204 && response.status !== 200 && response.status !== 202) return undefined;
+  const end = /^(?:bytes=)?0-(\d+)$/.exec(response.headers.get("range")?.trim() ?? "")?.[1];
+  const next = await nextSession(repository, response, session);
+  if (end === undefined || !next) return undefined;
+  // "0-0" is what registries say of an upload that holds nothing yet.
+  return { offset: end === "0" ? 0 : Number(end) + 1, session: next };
+}
+
+/** Ends an upload by naming the digest of what was sent. Throws what the registry has against it. */
+export async function completeUpload(
+  repository: Repository,
+  session: UploadSession,
+  digest: Digest,
+  bytes = new Uint8Array(0),
+): Promise<void> {
+  const response = await repository.send({
+    method: "PUT",
+    url: withQuery(session.url, "digest", digest),
+    access: repository.push,
+    headers: { "content-type": "application/octet-stream" },
+    body: bytes,
+    isRepeatable: false,
+  });
+  await expectWritten(repository, response, digest);
+}
+
+/** Throws unless the answer says that the blob was taken. */
+export async function expectWritten(repository: Repository, response: HttpResponse, digest: Digest): Promise<void> {
+  if (response.status < 200 || response.status > 299) {
+    throw await repository.failure(response, `Cannot write blob "${digest}" to "${repository.label}"`);
+  }
+  await response.discard();
+}
+
+/** Tells the registry to forget an upload. Never throws: one that stays is removed by the registry in time. */
+export async function cancelUpload(repository: Repository, session: UploadSession): Promise<void> {
+  try {
+    const { url } = session;
+    const response = await repository.send({ method: "DELETE", url, access: repository.push, isRepeatable: false });
+    await response.discard();
+  } catch {
+    // Nothing depends on it.
+  }
+}

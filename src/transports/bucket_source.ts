@@ -1,0 +1,120 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import type { ImageStore } from "../bucket/image_store.ts";
+import { LegacyImage } from "../bucket/legacy_v1.ts";
+import { readSignatures } from "../bucket/signatures.ts";
+import type { ImageSource, SignatureRecord } from "../image/places.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+
+/** Which image of a bucket a place is. */
+export interface BucketImage {
+  readonly store: ImageStore;
+  readonly image: string;
+  readonly tag: string | undefined;
+  readonly digest: Digest | undefined;
+  /** The reference as the user wrote it. */
+  readonly name: string;
+}
+
+/** Reads one image of a bucket. */
+export class BucketSource implements ImageSource {
+  readonly name: string;
+  readonly parallelRanges: number;
+  readonly image: BucketImage;
+  /** The image in the layout of the first version, where it lies in that one. */
+  #legacy: LegacyImage | undefined;
+  #root: Digest | undefined;
+
+  /** A source for one image; nothing is read yet. */
+  constructor(image: BucketImage) {
+    this.image = image;
+    this.name = image.name;
+    this.parallelRanges = image.store.objects.parallelRanges;
+  }
+
+  /** See {@linkcode ImageSource.root}. */
+  async root(): Promise<Manifest> {
+    const root = await this.#readRoot();
+    this.#root = root.descriptor.digest;
+    return root;
+  }
+
+  async #readRoot(): Promise<Manifest> {
+    const { store, image, tag, digest } = this.image;
+    if (tag === undefined) {
+      if (digest === undefined) {
+        throw new ImageError("invalid-reference", `Invalid reference "${this.name}": it names no tag`);
+      }
+      return await store.readDigest(image, digest);
+    }
+    const stored = await store.readTag(image, tag);
+    if (!stored) {
+      this.#legacy = await LegacyImage.open(store.objects, { image, tag, digest });
+      if (!this.#legacy) throw await this.#notFound(tag);
+      return this.#legacy.root;
+    }
+    if (digest !== undefined && stored.manifest.descriptor.digest !== digest) {
+      throw new ImageError(
+        "digest-mismatch",
+        `Cannot use "${this.name}": the tag is "${stored.manifest.descriptor.digest}" now`,
+      );
+    }
+    return stored.manifest;
+  }
+
+  /** See {@linkcode ImageSource.manifest}. */
+  async manifest(child: Descriptor): Promise<Manifest> {
+    return await this.#legacy?.manifest(child) ?? await this.image.store.readChild(child);
+  }
+
+  /** See {@linkcode ImageSource.openBlob}. */
+  async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
+    return await (this.#legacy ?? this.image.store).openBlob(blob, range);
+  }
+
+  /** See {@linkcode ImageSource.referrers}. */
+  async referrers(subject: Digest): Promise<readonly Descriptor[]> {
+    return await this.image.store.referrers(this.image.image, subject);
+  }
+
+  /** See {@linkcode ImageSource.signatures}. */
+  async signatures(): Promise<readonly SignatureRecord[]> {
+    const { store, image, tag } = this.image;
+    if (tag === undefined || this.#legacy) return [];
+    const records = await readSignatures(store.objects, image, tag);
+    return records.map((each) => ({
+      key_ref: each.keyRef,
+      key_id: each.keyId,
+      signed_at: each.signedAt,
+      digest: each.digest,
+      current: each.digest === this.#root,
+    }));
+  }
+
+  /** Whether the blobs lie where every image of the store has them, so that they can be copied object by object. */
+  get isShared(): boolean {
+    return this.#legacy === undefined;
+  }
+
+  /** Nothing is held open. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #notFound(tag: string): Promise<ImageError> {
+    const { store, image } = this.image;
+    const others = await store.listTags(image).catch(() => []);
+    const shown = others.slice(0, 8).map((each) => each.tag).join(", ");
+    return new ImageError(
+      "not-found",
+      `Cannot find "${this.name}": there is no tag "${tag}" of image "${image}" in "${store.objects.name}"`,
+      {
+        hint: others.length > 0
+          ? `Use one of its tags: ${shown}${others.length > 8 ? ", …" : ""}`
+          : `List what is there with: s3lo list ${store.objects.name}`,
+      },
+    );
+  }
+}

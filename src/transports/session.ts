@@ -1,0 +1,135 @@
+import { ImageStore } from "../bucket/image_store.ts";
+import { HttpClient } from "../http/client.ts";
+import { readCaCertificates } from "../http/ca_certificates.ts";
+import type { HttpOptions } from "../http/message.ts";
+import { DEFAULT_CONCURRENT_BLOBS } from "../image/copy_image.ts";
+import type { ObjectStore } from "../objects/object_store.ts";
+import type { RegistryAccess, RegistrySession } from "../registry/session.ts";
+
+/** What holds for everything that one run opens. */
+export interface SessionOptions {
+  /** S3 endpoint; undefined for AWS itself or what the environment says. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly storageClass?: string | undefined;
+  readonly sseKmsKeyId?: string | undefined;
+  /** PEM files of further certificate authorities. */
+  readonly caFiles?: readonly string[];
+  /** Whether TLS certificates go unchecked. */
+  readonly insecure?: boolean;
+  /** Whether registries are spoken to by http. */
+  readonly plainHttp?: boolean;
+  /** For registries; otherwise those of `docker login`. */
+  readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+  readonly concurrentBlobs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of every request, with nothing secret in it. */
+  readonly log?: ((line: string) => void) | undefined;
+}
+
+/** What one run shares between all references: connections, tokens, opened stores. Dispose it at the end. */
+export class Session implements AsyncDisposable {
+  readonly options: SessionOptions;
+  readonly #stores = new Map<string, Promise<ObjectStore & AsyncDisposable>>();
+  #http: Promise<HttpOptions> | undefined;
+  #client: Promise<HttpClient> | undefined;
+  #registry: Promise<RegistrySession> | undefined;
+
+  /** Opens nothing yet. */
+  constructor(options: SessionOptions = {}) {
+    this.options = options;
+  }
+
+  /** Blobs in flight at once. */
+  get concurrentBlobs(): number {
+    return this.options.concurrentBlobs ?? DEFAULT_CONCURRENT_BLOBS;
+  }
+
+  /** Stops everything that runs. */
+  get signal(): AbortSignal | undefined {
+    return this.options.signal;
+  }
+
+  /** What registries of this run are spoken to with. */
+  get registryAccess(): RegistryAccess {
+    const { credentials } = this.options;
+    return credentials ? { credentials: { kind: "password", ...credentials } } : {};
+  }
+
+  /** The connections to registries. */
+  async registry(): Promise<RegistrySession> {
+    return await (this.#registry ??= this.#openRegistry());
+  }
+
+  /** The images in an S3 bucket. */
+  async bucket(bucket: string): Promise<ImageStore> {
+    return new ImageStore(await this.#store(`s3://${bucket}`, () => this.#openBucket(bucket)));
+  }
+
+  /** The images in a folder. Throws `not-found` when it is no store to read, `conflict` when it holds something else. */
+  async folder(
+    folder: string,
+    options: { readonly access: "read" | "write"; readonly create?: boolean },
+  ): Promise<ImageStore> {
+    const open = async () => {
+      const { openLocalStore } = await import("../objects/open_local_store.ts");
+      return await openLocalStore({ folder, ...options, signal: this.signal });
+    };
+    return new ImageStore(await this.#store(`${options.access} ${folder}`, open));
+  }
+
+  /** Closes every store and connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = await Promise.allSettled([...this.#stores.values()]);
+    await Promise.all(
+      opened.map(async (store) => store.status === "fulfilled" && await store.value[Symbol.asyncDispose]()),
+    );
+    const closable = await Promise.allSettled([this.#registry, this.#client]);
+    for (const each of closable) if (each.status === "fulfilled") each.value?.[Symbol.dispose]();
+  }
+
+  /** A store that is opened once; a failed opening is forgotten. */
+  async #store(key: string, open: () => Promise<ObjectStore & AsyncDisposable>): Promise<ObjectStore> {
+    const opening = this.#stores.get(key) ?? open();
+    this.#stores.set(key, opening);
+    try {
+      return await opening;
+    } catch (error) {
+      this.#stores.delete(key);
+      throw error;
+    }
+  }
+
+  async #openBucket(bucket: string): Promise<ObjectStore & AsyncDisposable> {
+    const { openS3Store } = await import("../objects/open_s3_store.ts");
+    const { endpoint, region, profile, storageClass, sseKmsKeyId, log } = this.options;
+    this.#client ??= this.#httpOptions().then((options) => new HttpClient(options));
+    const http = await this.#client;
+    return await openS3Store({
+      bucket,
+      endpoint,
+      region,
+      profile,
+      storageClass,
+      sseKmsKeyId,
+      http,
+      log,
+      signal: this.signal,
+    });
+  }
+
+  async #openRegistry(): Promise<RegistrySession> {
+    const { RegistrySession } = await import("../registry/session.ts");
+    return new RegistrySession({
+      http: await this.#httpOptions(),
+      retry: { signal: this.signal },
+      plainHttp: this.options.plainHttp ?? false,
+    });
+  }
+
+  #httpOptions(): Promise<HttpOptions> {
+    const { caFiles = [], insecure = false, log } = this.options;
+    return this.#http ??= readCaCertificates(caFiles).then((caCertificates) => ({ caCertificates, insecure, log }));
+  }
+}

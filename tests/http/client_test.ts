@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
+import { ImageError } from "../../src/errors.ts";
+import { readCaCertificates } from "../../src/http/ca_certificates.ts";
+import { HttpClient } from "../../src/http/client.ts";
+import type { HttpResponse, StreamedBody } from "../../src/http/message.ts";
+import { canMakeCertificates, makeCertificate } from "../support/certificates.ts";
+import { serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
+
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1", "localhost"], env: true, sys: true };
+
+function streamOf(bytes: Uint8Array): StreamedBody {
+  return { sizeBytes: bytes.byteLength, content: bytesReader(bytes) };
+}
+
+async function textOf(response: HttpResponse): Promise<string> {
+  return new TextDecoder().decode(await response.bytes(1024));
+}
+
+Deno.test("HttpClient.send() sends a streamed body with its length, byte for byte", { permissions }, async () => {
+  await using server = serveScript(() => new Response("taken", { status: 201 }));
+  using client = new HttpClient();
+  const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+  const body = new Uint8Array(1_500_000);
+  for (let at = 0; at < body.byteLength; at += bytes.byteLength) body.set(bytes, at);
+  const response = await client.send({ method: "PUT", url: `${server.origin}/up`, body: streamOf(body) });
+  assert.equal(response.status, 201);
+  assert.equal(await textOf(response), "taken");
+  assert.equal(server.requests[0]?.headers.get("content-length"), "1500000");
+  assert.equal(server.requests[0]?.headers.get("transfer-encoding"), null);
+  assert.deepEqual(server.requests[0]?.body, body);
+});
+
+Deno.test("HttpClient.send() never lets the server see the whole of a body that fails", { permissions }, async () => {
+  let received = 0;
+  await using server = serveRaw(async (_, connection) => {
+    const buffer = new Uint8Array(64 * 1024);
+    for (let count = await connection.read(buffer); count !== null; count = await connection.read(buffer)) {
+      received += count;
+    }
+  });
+  using client = new HttpClient();
+  const whole = bytesReader(new Uint8Array(600_000));
+  const failure = new ImageError("digest-mismatch", "Cannot read it: it is wrong");
+  let handedOut = 0;
+  const content = {
+    async read(into: Uint8Array<ArrayBuffer>) {
+      if (handedOut >= 500_000) throw failure;
+      const piece = await whole.read(into);
+      handedOut += piece.byteLength;
+      return piece;
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const request = { method: "PUT", url: `http://${server.host}/up`, body: { sizeBytes: 600_000, content } };
+  await assert.rejects(client.send(request), (error) => error === failure);
+  await server[Symbol.asyncDispose]();
+  assert.ok(received < 600_000, `${received} bytes arrived`);
+});
+
+Deno.test("HttpClient.send() fails when a streamed body ends short of its length", { permissions }, async () => {
+  await using server = serveRaw(async (_, connection) => {
+    const buffer = new Uint8Array(64 * 1024);
+    while (await connection.read(buffer) !== null) { /* waits for what never comes */ }
+  });
+  using client = new HttpClient();
+  const body = { sizeBytes: 100, content: bytesReader(new Uint8Array(60)) };
+  await assert.rejects(client.send({ method: "PUT", url: `http://${server.host}/up`, body }), { code: "unavailable" });
+});
+
+Deno.test(
+  "HttpClient.send() stops a body that is answered early and reads no more of it",
+  { permissions },
+  async () => {
+    await using server = serveRaw(async (_, connection) => {
+      await writeText(connection, "HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig");
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    });
+    using client = new HttpClient();
+    let reads = 0;
+    const content = {
+      read(into: Uint8Array<ArrayBuffer>) {
+        reads++;
+        return Promise.resolve(into);
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const body = { sizeBytes: 1e12, content };
+    const response = await client.send({ method: "PUT", url: `http://${server.host}/up`, body });
+    assert.equal(response.status, 413);
+    assert.equal(await textOf(response), "big");
+    const readsThen = reads;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(reads, readsThen);
+  },
+);
+
+for (const insecure of [false, true]) {
+  const way = insecure ? "node's client" : "fetch";
+  Deno.test(`a body that ends short of Content-Length fails as unavailable (${way})`, { permissions }, async () => {
+    await using server = serveRaw((_, connection) =>
+      writeText(connection, "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nonly this")
+    );
+    using client = new HttpClient({ insecure });
+    const response = await client.send({ method: "GET", url: `http://${server.host}/` });
+    await using reader = response.reader();
+    await assert.rejects(readAll(reader, 100, "the body"), { code: "unavailable" });
+  });
+}
+
+Deno.test("HttpClient.send() says aborted when the signal stops it", { permissions }, async () => {
+  await using server = serveRaw(() => new Promise((resolve) => setTimeout(resolve, 500)));
+  using client = new HttpClient();
+  for (const body of [undefined, streamOf(new Uint8Array(10))]) {
+    const signal = AbortSignal.timeout(50);
+    const sent = client.send({ method: "PUT", url: `http://${server.host}/`, signal, body });
+    await assert.rejects(sent, { code: "aborted" });
+  }
+});
+
+Deno.test(
+  "HttpClient.send() names the host when nothing listens, and logs no query secrets",
+  { permissions },
+  async () => {
+    const lines: string[] = [];
+    using client = new HttpClient({ log: (line) => lines.push(line) });
+    const url = "http://127.0.0.1:1/x?X-Amz-Signature=secret&digest=sha256:ab";
+    await assert.rejects(client.send({ method: "GET", url }), (error: ImageError) => {
+      assert.equal(error.code, "unavailable");
+      assert.match(error.message, /^Cannot reach "127\.0\.0\.1:1": /);
+      assert.doesNotMatch(error.message, /secret/);
+      return true;
+    });
+    assert.equal(lines.length, 1);
+    assert.doesNotMatch(lines.join(), /secret/);
+  },
+);
+
+Deno.test({
+  name: "HttpClient trusts an own CA, on both of its ways, and nobody else",
+  ignore: !canMakeCertificates,
+  fn: async () => {
+    const certificate = await makeCertificate();
+    await using server = serveScript(({ body }) => new Response(`${body.byteLength}`), { tls: certificate });
+    const url = `${server.origin}/`;
+    using trusting = new HttpClient({ caCertificates: [certificate.ca] });
+    using careless = new HttpClient({ insecure: true });
+    for (const client of [trusting, careless]) {
+      assert.equal(await textOf(await client.send({ method: "GET", url })), "0");
+      assert.equal(await textOf(await client.send({ method: "PUT", url, body: streamOf(new Uint8Array(9)) })), "9");
+    }
+    using strict = new HttpClient();
+    for (const body of [undefined, streamOf(new Uint8Array(9))]) {
+      await assert.rejects(strict.send({ method: "PUT", url, body }), (error: ImageError) => {
+        assert.equal(error.code, "unavailable");
+        assert.match(error.hint ?? "", /--ca-cert/);
+        return true;
+      });
+    }
+  },
+});
+
+Deno.test("HttpClient hints at --plain-http when the server does not speak TLS", { permissions }, async () => {
+  await using server = serveScript(() => new Response("plain"));
+  for (const insecure of [false, true]) {
+    using client = new HttpClient({ insecure });
+    await assert.rejects(client.send({ method: "GET", url: `https://${server.host}/` }), (error: ImageError) => {
+      assert.match(error.hint ?? "", /--plain-http/, error.message);
+      return true;
+    });
+  }
+});
+
+Deno.test("HttpClient sends everything to a Unix socket", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "s3lo-http-" });
+  const path = `${folder}/http.sock`;
+  const server = Deno.serve({ path, onListen: () => {} }, async (request) => {
+    return new Response(`${new URL(request.url).pathname} ${(await request.arrayBuffer()).byteLength}`);
+  });
+  try {
+    using client = new HttpClient({ unixSocket: path });
+    assert.equal(await textOf(await client.send({ method: "GET", url: "http://engine/a" })), "/a 0");
+    const body = streamOf(new Uint8Array(7));
+    assert.equal(await textOf(await client.send({ method: "PUT", url: "http://engine/b", body })), "/b 7");
+  } finally {
+    await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("readCaCertificates() reads the given files and SSL_CERT_FILE, and names a file that is none", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "s3lo-ca-" });
+  try {
+    const pem = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`;
+    await Deno.writeTextFile(`${folder}/a.pem`, pem("a"));
+    await Deno.writeTextFile(`${folder}/b.pem`, pem("b"));
+    await Deno.writeTextFile(`${folder}/empty.pem`, "nothing");
+    assert.deepEqual(await readCaCertificates([], () => undefined), []);
+    assert.deepEqual(
+      await readCaCertificates([`${folder}/a.pem`], (name) => name === "SSL_CERT_FILE" ? `${folder}/b.pem` : undefined),
+      [pem("a"), pem("b")],
+    );
+    for (const name of ["empty.pem", "missing.pem"]) {
+      await assert.rejects(readCaCertificates([`${folder}/${name}`], () => undefined), (error: ImageError) => {
+        assert.equal(error.code, "usage");
+        assert.ok(error.message.includes(name));
+        return true;
+      });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { canMakeCertificates, makeCertificate } from "../support/certificates.ts";
+import { type RawServer, serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
+
+const SCRIPT = fileURLToPath(import.meta.resolve("./proxy_client.ts"));
+
+/** What the child is to send; see proxy_client.ts. */
+interface Wish {
+  readonly url: string;
+  readonly ca?: string;
+  readonly insecure?: boolean;
+  readonly streamed?: boolean;
+}
+
+async function sendInChild(wish: Wish, env: Record<string, string>): Promise<string> {
+  const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-env", "--allow-net", "--allow-sys", SCRIPT, JSON.stringify(wish)],
+    env: { ...env, HTTP_PROXY: "", HTTPS_PROXY: "", NO_PROXY: "", ...env },
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+/** A proxy for `CONNECT` that leads everything to one port, and answers plain requests itself. */
+function serveProxy(port: number): RawServer {
+  return serveRaw(async (head, connection) => {
+    if (!head.startsWith("CONNECT ")) {
+      return await writeText(connection, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nproxy");
+    }
+    using upstream = await Deno.connect({ hostname: "127.0.0.1", port });
+    await writeText(connection, "HTTP/1.1 200 Connection established\r\n\r\n");
+    const pipe = async (from: Deno.Conn, to: Deno.Conn) => {
+      const buffer = new Uint8Array(16 * 1024);
+      for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
+        for (let done = 0; done < count;) done += await to.write(buffer.subarray(done, count));
+      }
+    };
+    await Promise.race([pipe(connection, upstream), pipe(upstream, connection)]).catch(() => {});
+  });
+}
+
+for (const streamed of [false, true]) {
+  const way = streamed ? "a streamed upload" : "fetch";
+  Deno.test(`${way} goes through HTTP_PROXY with its password, and around it where NO_PROXY says so`, async () => {
+    await using server = serveScript(() => new Response("direct"));
+    await using proxy = serveProxy(0);
+    const env = { HTTP_PROXY: `http://user:pass@${proxy.host}` };
+    assert.equal(await sendInChild({ url: "http://registry.test/v2/", streamed }, env), "200 proxy");
+    const [head = ""] = proxy.heads;
+    assert.match(head, streamed ? /^PUT http:\/\/registry\.test\/v2\/ / : /^GET http:\/\/registry\.test\/v2\/ /);
+    assert.match(head, /^proxy-authorization: Basic dXNlcjpwYXNz$/im);
+    assert.equal(
+      await sendInChild({ url: `${server.origin}/`, streamed }, { ...env, NO_PROXY: "other.test,127.0.0.1" }),
+      "200 direct",
+    );
+    assert.equal(proxy.heads.length, 1);
+  });
+
+  for (const insecure of [false, true]) {
+    Deno.test({
+      name: `${way} tunnels through HTTPS_PROXY${insecure ? " with certificates unchecked" : ""}`,
+      ignore: !canMakeCertificates,
+      fn: async () => {
+        const certificate = await makeCertificate();
+        await using server = serveScript(({ body }) => new Response(`${body.byteLength} bytes`), { tls: certificate });
+        await using proxy = serveProxy(Number(new URL(server.origin).port));
+        const ca = insecure ? {} : { ca: certificate.ca };
+        const wish = { url: "https://localhost:7443/x", streamed, insecure, ...ca };
+        const outcome = await sendInChild(wish, { HTTPS_PROXY: `http://${proxy.host}` });
+        assert.equal(outcome, streamed ? "200 5000 bytes" : "200 0 bytes");
+        assert.match(proxy.heads[0] ?? "", /^CONNECT localhost:7443 HTTP\/1\.1/);
+      },
+    });
+  }
+}
+
+Deno.test("a streamed upload through HTTPS_PROXY still refuses a certificate that is not trusted", {
+  ignore: !canMakeCertificates,
+}, async () => {
+  await using server = serveScript(() => new Response("never"), { tls: await makeCertificate() });
+  await using proxy = serveProxy(Number(new URL(server.origin).port));
+  const outcome = await sendInChild({ url: "https://localhost:7443/x", streamed: true }, {
+    HTTPS_PROXY: `http://${proxy.host}`,
+  });
+  assert.match(outcome, /^Cannot reach "localhost:7443": /);
+  assert.deepEqual(server.requests, []);
+});

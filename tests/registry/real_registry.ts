@@ -1,0 +1,69 @@
+/** Starts the real registry program with settings of a test's own. */
+import { programPath } from "../support/services.ts";
+
+/** A running registry. */
+export interface RealRegistry extends AsyncDisposable {
+  /** `127.0.0.1:port`. */
+  readonly host: string;
+}
+
+/** The names under which the program of a release is installed: the current one, or Debian's older one. */
+export const CURRENT_REGISTRY = "registry";
+export const OLD_REGISTRY = "docker-registry";
+
+/** Starts a registry whose files lie in a fresh folder; `auth` is the `auth:` part of its settings, in YAML. */
+export async function startRegistry(options: { program?: string; auth?: string } = {}): Promise<RealRegistry> {
+  const program = programPath(options.program ?? CURRENT_REGISTRY);
+  if (!program) throw new Error("the registry program is not installed");
+  const folder = await Deno.makeTempDir({ prefix: "s3lo-registry-" });
+  const port = freePort();
+  const host = `127.0.0.1:${port}`;
+  const settings = [
+    "version: 0.1",
+    "log: {level: error, accesslog: {disabled: true}}",
+    `storage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}`,
+    `http: {addr: "${host}", secret: throw-away}`,
+    ...options.auth ? [options.auth] : [],
+  ].join("\n");
+  await Deno.writeTextFile(`${folder}/config.yml`, settings);
+  const process = new Deno.Command(program, {
+    args: ["serve", `${folder}/config.yml`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    env: { OTEL_TRACES_EXPORTER: "none" },
+  }).spawn();
+  const stop = async () => {
+    try {
+      process.kill("SIGKILL");
+    } catch { /* ended by itself */ }
+    await process.status;
+    await Deno.remove(folder, { recursive: true });
+  };
+  try {
+    await answers(`http://${host}/v2/`);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { host, [Symbol.asyncDispose]: stop };
+}
+
+/** A loopback port that nothing listens on right now. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+async function answers(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    try {
+      const response = await fetch(url);
+      await response.body?.cancel();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error(`no answer from ${url}`);
+}

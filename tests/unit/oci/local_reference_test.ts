@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { isImageError } from "../../../src/errors.ts";
+import {
+  formatReference,
+  isStoreText,
+  type LocalReference,
+  parseReference,
+  parseStoreLocation,
+} from "../../../src/oci/reference.ts";
+
+const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
+
+function readings(text: string): string[] {
+  const reference = parseReference(text) as LocalReference;
+  assert.equal(reference.kind, "local", text);
+  return reference.readings.map(({ folder, image }) => `${folder} | ${image}`);
+}
+
+Deno.test("parseReference() reads a local path with the deepest store first", { permissions: "none" }, () => {
+  assert.deepEqual(readings("local://./store/img:tag"), ["./store | img", ". | store/img"]);
+  assert.deepEqual(readings("local://../store/app:v1"), ["../store | app", ".. | store/app"]);
+  assert.deepEqual(readings("local:///srv/app:v1"), ["/srv | app", "/ | srv/app"]);
+  assert.deepEqual(readings("local://store/app"), ["store | app"]);
+  assert.deepEqual(readings("local:///srv/store/team/app:v1"), [
+    "/srv/store/team | app",
+    "/srv/store | team/app",
+    "/srv | store/team/app",
+    "/ | srv/store/team/app",
+  ]);
+  // A part that is no image name ends the readings: it can only belong to the folder.
+  assert.deepEqual(readings("local:///srv/My Store/team/app"), [
+    "/srv/My Store/team | app",
+    "/srv/My Store | team/app",
+  ]);
+  assert.deepEqual(readings("local://a/../b/app"), ["a/../b | app", "a/.. | b/app"]);
+});
+
+Deno.test("parseReference() lets // decide between store and image", { permissions: "none" }, () => {
+  const cases: Record<string, string> = {
+    "local:///srv/store//team/app:v1": "/srv/store | team/app",
+    "local://./store//app": "./store | app",
+    "local://.//app": ". | app",
+    "local://..//app": ".. | app",
+    "local://///app": "/ | app",
+    "local://C:/data/store//team/app:v1": "C:/data/store | team/app",
+    "local:///home/me@work/store//app:v1": "/home/me@work/store | app",
+    "local:///Volumes/My Disk/Store//app:v1": "/Volumes/My Disk/Store | app",
+    [`local:///srv//app:v1@${DIGEST}`]: "/srv | app",
+  };
+  for (const [text, expected] of Object.entries(cases)) {
+    assert.deepEqual(readings(text), [expected], text);
+    assert.equal((parseReference(text) as LocalReference).explicit, true);
+  }
+  const pinned = parseReference(`local:///home/me@work/store//app:v1@${DIGEST}`);
+  assert.equal(pinned.tag, "v1");
+  assert.equal(pinned.digest, DIGEST);
+  assert.equal(formatReference(pinned), `local:///home/me@work/store//app:v1@${DIGEST}`);
+});
+
+Deno.test("parseReference() refuses local paths that name no image", { permissions: "none" }, () => {
+  const cases: [text: string, message: RegExp][] = [
+    ["local://", /folder is missing/],
+    ["local://:v1", /folder is missing/],
+    ["local://app", /no folder before the image/],
+    ["local://app:v1", /no folder before the image/],
+    ["local:///", /image name is missing/],
+    ["local://./store/", /image name is missing/],
+    ["local://./store//", /image name is missing/],
+    ["local:////app", /folder before \/\/ is missing/],
+    ["local://store//../app", /its name holds "\.\."/],
+    ["local://store/..", /its name holds "\.\."/],
+    ["local://store//a//b", /part of its name is empty/],
+    ["local://store//App", /upper-case/],
+    ["local://store/App", /upper-case/],
+    ["local://store//my app", /white space/],
+    ["local://store/my app", /white space/],
+    ["local://sto\nre//app", /control character/],
+    ["local://sto\u001bre/app", /control character/],
+    ["local://store//app:", /tag is empty/],
+    ["local://store//app@sha256:12", /64 lower-case hex/],
+  ];
+  for (const [text, message] of cases) {
+    assert.throws(() => parseReference(text), (error) => {
+      assert.ok(isImageError(error, "invalid-reference"), text);
+      assert.match(error.message, message, text);
+      return true;
+    });
+  }
+});
+
+Deno.test("parseStoreLocation() reads stores and prefixes that end in /", { permissions: "none" }, () => {
+  const local = (path: string, prefix: string, explicit: boolean) => ({ kind: "local", path, prefix, explicit });
+  const s3 = (bucket: string, prefix: string) => ({ kind: "s3", bucket, prefix });
+  const cases: [text: string, expected: unknown][] = [
+    ["s3://bucket", s3("bucket", "")],
+    ["s3://bucket/", s3("bucket", "")],
+    ["s3://bucket/team", s3("bucket", "team/")],
+    ["s3://bucket/team/sub/", s3("bucket", "team/sub/")],
+    ["local://./store", local("./store", "", false)],
+    ["local://./store/", local("./store", "", false)],
+    ["local:///", local("/", "", false)],
+    ["local:///srv/store", local("/srv/store", "", false)],
+    ["local:///srv/store//", local("/srv/store", "", true)],
+    ["local://///team", local("/", "team/", true)],
+    ["local:///srv/store//team", local("/srv/store", "team/", true)],
+    ["local:///srv/My Store//team/", local("/srv/My Store", "team/", true)],
+  ];
+  for (const [text, expected] of cases) assert.deepEqual(parseStoreLocation(text), expected, text);
+});
+
+Deno.test("parseStoreLocation() refuses what names no store", { permissions: "none" }, () => {
+  const cases: [text: string, message: RegExp][] = [
+    ["", /expected s3:\/\/bucket/],
+    ["alpine", /expected s3:\/\/bucket/],
+    ["s3://", /bucket is missing/],
+    ["s3:///x", /bucket is missing/],
+    ["s3://bucket//x", /part of its name is empty/],
+    ["s3://bucket/../x", /its name holds "\.\."/],
+    ["s3://bucket/Team", /upper-case/],
+    ["s3://bucket/app:v1", /"app:v1" is not a valid part/],
+    ["local://", /folder is missing/],
+    ["local:////x", /folder before \/\/ is missing/],
+    ["local://./store//..", /its name holds "\.\."/],
+    ["local://./sto\u0000re", /control character/],
+    ["gs://bucket", /unknown scheme/],
+    ["https://bucket", /unknown scheme/],
+  ];
+  for (const [text, message] of cases) {
+    assert.throws(() => parseStoreLocation(text), (error) => {
+      assert.ok(isImageError(error, "invalid-reference"), text);
+      assert.match(error.message, message, text);
+      return true;
+    });
+  }
+});
+
+Deno.test("isStoreText() tells stores from registries", { permissions: "none" }, () => {
+  assert.deepEqual(["s3://b", "local://x/y", "alpine", "docker://alpine", "s3"].map(isStoreText), [
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+});
