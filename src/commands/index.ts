@@ -13,7 +13,8 @@ import type { ImageSource } from "../image/places.ts";
 import { configPlatform, selectPlatforms } from "../image/select_platforms.ts";
 import { isAttestation, isRunnable, type Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform, selectPlatform } from "../oci/platform.ts";
-import { type BucketTag, openBucketTag, openSource } from "../transports/open.ts";
+import { openSource } from "../transports/open.ts";
+import { type BucketTag, openBucketTag } from "../transports/open_bucket.ts";
 import type { Session } from "../transports/session.ts";
 
 /** How often an index is built anew because somebody else changed it meanwhile. */
