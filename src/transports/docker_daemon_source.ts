@@ -50,6 +50,11 @@ export class DaemonSource implements ImageSource {
     this.missingPlatforms = missing;
   }
 
+  /** Whether the root is as the daemon has it, and not built here around a config; known once the root was read. */
+  get isOriginal(): boolean {
+    return this.#content.isOriginal;
+  }
+
   root(): Promise<Manifest> {
     return this.#content.root();
   }

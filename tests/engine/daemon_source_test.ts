@@ -7,10 +7,10 @@ import { readManifest } from "../../src/oci/manifest.ts";
 import { layerCompression } from "../../src/oci/media_types.ts";
 import { formatPlatform, parsePlatform } from "../../src/oci/platform.ts";
 import type { DaemonSourceOptions } from "../../src/transports/docker_daemon_content.ts";
-import { knownContent } from "../../src/transports/docker_daemon_known.ts";
 import { openDaemonSource } from "../../src/transports/docker_daemon_source.ts";
 import { connectDaemon, pullInto, removeNames } from "../support/daemon_api.ts";
 import { alpineImage, imagesBelow, readImage } from "../support/daemon_images.ts";
+import { knownContent } from "../support/known_content.ts";
 import { multiImage, singleImage, type TestImage, type TestImageOptions } from "../support/images.ts";
 import { type ServiceName, serviceTest } from "../support/services.ts";
 
@@ -67,6 +67,9 @@ daemonTest("DaemonSource gives back a real image that was pulled", ALL, async (c
   const first = await pullInto(client, alpine, "s3lo-test/push:1", { root });
   const pushed = await pushFrom(client, "s3lo-test/push:1");
   if (client.info.store === "containerd") assert.equal(pushed.root.descriptor.digest, root.descriptor.digest);
+  await using source = await openDaemonSource(client, "s3lo-test/push:1");
+  await source.root();
+  assert.equal(source.isOriginal, client.info.store === "containerd");
   await client.removeImage("s3lo-test/push:1");
   const second = await pullInto(client, pushed, "s3lo-test/push:2");
   assert.equal(second.imageId, first.imageId);

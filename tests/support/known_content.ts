@@ -1,8 +1,8 @@
-import { readImageConfig } from "../archive/image_config.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
-import { blobsOf, type Manifest } from "../oci/manifest.ts";
-import type { KnownContent } from "./docker_daemon_content.ts";
+import { readImageConfig } from "../../src/archive/image_config.ts";
+import type { Descriptor } from "../../src/oci/descriptor.ts";
+import type { Digest } from "../../src/oci/digest.ts";
+import { blobsOf, type Manifest } from "../../src/oci/manifest.ts";
+import type { KnownContent } from "../../src/transports/docker_daemon_content.ts";
 
 /** A manifest that the target of a push holds with everything below it; an index stands for itself only. */
 export interface HeldManifest {
@@ -11,12 +11,7 @@ export interface HeldManifest {
   readonly config?: Uint8Array | undefined;
 }
 
-/**
- * What is known of a target that holds these manifests, for example those under the tag that a push is about to move: an
- * unchanged image then costs nothing, and an unchanged layer is neither compressed nor moved.
- *
- * Throws `invalid-input` for a config that cannot be read.
- */
+/** What is known of a target that holds just these manifests. */
 export function knownContent(held: readonly HeldManifest[]): KnownContent {
   const manifests = new Map<Digest, Manifest>();
   const images = new Map<Digest, Manifest>();
