@@ -38,4 +38,7 @@ export interface DescribedImage {
 }
 
 /** Where a source has its bytes from: the bytes are exported when they are needed. */
-export type DaemonContent = Pick<ImageSource, "root" | "manifest" | "openBlob"> & AsyncDisposable;
+export interface DaemonContent extends Pick<ImageSource, "root" | "manifest" | "openBlob">, AsyncDisposable {
+  /** Whether the root is as the daemon has it, and not built here; known once the root was read. */
+  readonly isOriginal: boolean;
+}
