@@ -7,19 +7,26 @@ import type { BlobReader } from "../bytes/blob_reader.ts";
 import { readAll } from "../bytes/blob_reader.ts";
 import { describeUrl } from "./describe.ts";
 import { guardedReader, type HttpOptions, type HttpRequest, type HttpResponse, type StreamedBody } from "./message.ts";
+import type { KeptAgents } from "./kept_agents.ts";
 import { proxyAgent } from "./proxy_agent.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates.
+ * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates, large
+ * bodies without copies of them.
  *
- * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards.
+ * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards. With
+ * `agents` the connection is kept for the next request once the answer has been read to its end.
  */
-export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<HttpResponse> {
+export async function nodeSend(
+  request: HttpRequest,
+  options: HttpOptions,
+  agents?: KeptAgents,
+): Promise<HttpResponse> {
   const { body } = request;
-  const outgoing = open(request, options);
+  const outgoing = open(request, options, agents);
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   answered.catch(() => {});
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
@@ -29,18 +36,18 @@ export async function nodeSend(request: HttpRequest, options: HttpOptions): Prom
     else if (body) await sendStream(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
-    return nodeResponse(outgoing, incoming, request);
+    return nodeResponse(outgoing, incoming, request, agents !== undefined);
   } catch (error) {
     outgoing.destroy();
     throw error;
   }
 }
 
-function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
+function open(request: HttpRequest, options: HttpOptions, agents: KeptAgents | undefined): http.ClientRequest {
   const url = new URL(request.url);
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-  const agent = options.unixSocket === undefined ? proxyAgent(url.protocol) : undefined;
+  const agent = options.unixSocket === undefined ? agents?.get(url.protocol) ?? proxyAgent(url.protocol) : undefined;
   const common = {
     method: request.method,
     headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },
@@ -97,12 +104,15 @@ function nodeResponse(
   outgoing: http.ClientRequest,
   incoming: http.IncomingMessage,
   request: HttpRequest,
+  keepsConnection: boolean,
 ): HttpResponse {
   const headers = new Headers();
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
     headers.append(incoming.rawHeaders[index] ?? "", incoming.rawHeaders[index + 1] ?? "");
   }
   const close = () => {
+    // The agent has the connection back by then, perhaps for another request already.
+    if (keepsConnection && incoming.readableEnded && outgoing.writableFinished) return Promise.resolve();
     incoming.destroy();
     outgoing.destroy();
     return Promise.resolve();

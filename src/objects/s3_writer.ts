@@ -2,6 +2,7 @@ import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
+import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
@@ -53,7 +54,7 @@ export class S3Writer {
         };
         const request = { method: "PUT", key, headers, body: bytes } as const;
         const response = await this.connection.send(this.action(key), request, { onTry: () => tries++ });
-        await response.discard();
+        await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
       });
     } catch (error) {
       if (!options.condition || !isUnmetError(error)) throw error;
