@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { readAll, streamReader } from "../bytes/blob_reader.ts";
+import { connectionFailure } from "./connection_failure.ts";
 import { describeUrl } from "./describe.ts";
 import {
   connectionError,
@@ -20,6 +21,8 @@ export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #client: Deno.HttpClient;
   readonly #agents = new KeptAgents();
+  /** fetch copies a body several times, which takes three times its memory and twice the processor's time. */
+  #largeByNode = true;
 
   /** Makes a client; no connection is opened before the first request. */
   constructor(options: HttpOptions = {}) {
@@ -66,9 +69,14 @@ export class HttpClient implements Disposable {
     const streamed = request.body !== undefined && !(request.body instanceof Uint8Array);
     // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
     if (streamed || this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options);
-    // fetch copies a body several times, which takes three times its memory and twice the processor's time.
-    if (request.body instanceof Uint8Array && request.body.byteLength >= LARGE_BODY_BYTES) {
-      return await nodeSend({ ...request, headers }, this.#options, this.#agents);
+    if (request.body instanceof Uint8Array && request.body.byteLength >= LARGE_BODY_BYTES && this.#largeByNode) {
+      try {
+        return await nodeSend({ ...request, headers }, this.#options, this.#agents);
+      } catch (error) {
+        if (connectionFailure(error) !== "certificate") throw error;
+        // The runtime can be told to trust more authorities than node's client knows; fetch checks against those.
+        this.#largeByNode = false;
+      }
     }
     const response = await fetch(request.url, {
       method: request.method,

@@ -32,8 +32,7 @@ export async function nodeSend(
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
   outgoing.on("error", () => {});
   try {
-    if (body instanceof Uint8Array) outgoing.end(body);
-    else if (body) await sendStream(outgoing, body, answered);
+    if (body) await sendBody(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
     return nodeResponse(outgoing, incoming, request, agents !== undefined);
@@ -72,18 +71,22 @@ function open(request: HttpRequest, options: HttpOptions, agents: KeptAgents | u
  * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the server
  * never sees it whole.
  */
-async function sendStream(
+async function sendBody(
   outgoing: http.ClientRequest,
-  body: StreamedBody,
+  body: Uint8Array<ArrayBuffer> | StreamedBody,
   answered: Promise<unknown>,
 ): Promise<void> {
   let isOver = false;
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
-  let left = body.sizeBytes;
+  let left = body instanceof Uint8Array ? body.byteLength : body.sizeBytes;
   while (left > 0 && !isOver) {
-    const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
+    const wanted = Math.min(PIECE_BYTES, left);
+    // Bytes in memory go in pieces too: written at once, TLS would hold all of them a second time.
+    const piece = body instanceof Uint8Array
+      ? body.subarray(body.byteLength - left, body.byteLength - left + wanted)
+      : await body.content.read(new Uint8Array(wanted));
     if (piece.byteLength === 0) throw new Error(`the body ended ${left} bytes early`);
     left -= piece.byteLength;
     if (isOver) return;
