@@ -110,11 +110,7 @@ export class S3Writer {
 
   async #holds(key: string, bytes: Uint8Array): Promise<boolean> {
     try {
-      const response = await this.connection.send(`read "${key}" from "${this.connection.name}"`, {
-        method: "GET",
-        key,
-      });
-      const found = await response.bytes(bytes.byteLength);
+      const { bytes: found } = await this.connection.receive(this.action(key), key, bytes.byteLength);
       return found.byteLength === bytes.byteLength && found.every((byte, index) => byte === bytes[index]);
     } catch (error) {
       if (isImageError(error, "invalid-input") || isImageError(error, "not-found")) return false;
