@@ -13,15 +13,14 @@ import {
 import { KeptAgents } from "./kept_agents.ts";
 import { nodeSend } from "./node_send.ts";
 
-/** Size from which a body is sent by node's client. */
-const LARGE_BODY_BYTES = 1024 * 1024;
+/** Larger bodies go by node's client. */
+const MAX_FETCH_BODY_BYTES = 64 * 1024;
 
 /** Sends HTTP requests over one set of connection settings. Dispose it to close idle connections. */
 export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #client: Deno.HttpClient;
   readonly #agents = new KeptAgents();
-  /** fetch copies a body several times, which takes three times its memory and twice the processor's time. */
   #largeByNode = true;
 
   /** Makes a client; no connection is opened before the first request. */
@@ -66,10 +65,14 @@ export class HttpClient implements Disposable {
       "user-agent": this.#options.userAgent ?? "s3lo",
       ...request.headers,
     };
-    const streamed = request.body !== undefined && !(request.body instanceof Uint8Array);
+    const { body } = request;
+    const isStream = body !== undefined && !(body instanceof Uint8Array);
     // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
-    if (streamed || this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options);
-    if (request.body instanceof Uint8Array && request.body.byteLength >= LARGE_BODY_BYTES && this.#largeByNode) {
+    if (isStream) return await nodeSend({ ...request, headers }, this.#options);
+    if (this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options, this.#agents);
+    // fetch copies a large body twice and leaves the copies to the collector (for 4 GiB in parts: 26 % more CPU time and
+    // 290 MiB more memory).
+    if (body && body.byteLength > MAX_FETCH_BODY_BYTES && this.#largeByNode) {
       try {
         return await nodeSend({ ...request, headers }, this.#options, this.#agents);
       } catch (error) {

@@ -1,13 +1,13 @@
-import { ImageError, isImageError } from "../errors.ts";
+import { ImageError } from "../errors.ts";
 import { copyChunkedLayer } from "../bucket/chunk_copy.ts";
 import { CHUNK_FORMAT, recipeKey } from "../bucket/chunk_keys.ts";
 import { ChunkPresence } from "../bucket/chunk_presence.ts";
 import { findStoredBlobs } from "../bucket/find_blobs.ts";
-import type { ImageStore } from "../bucket/image_store.ts";
 import { checkBucketDigest } from "../bucket/keys.ts";
-import { readSettings, settingsOf, stampChunkFormat } from "../bucket/settings.ts";
+import { readSettings, stampChunkFormat } from "../bucket/settings.ts";
+import { TagWriter } from "../bucket/tag_writer.ts";
 import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../image/places.ts";
-import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
+import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -32,11 +32,7 @@ export class BucketTarget implements ImageTarget {
   readonly name: string;
   readonly limits: { readonly concurrentBlobs: number; readonly acceptsIndex: boolean };
   readonly #image: BucketImage & { readonly tag: string };
-  readonly #force: boolean;
-  #condition: WriteCondition | undefined;
-  /** The tag as it was when the copy was planned; without a digest where it could not be read. */
-  #current: { readonly digest?: Digest } | undefined;
-
+  readonly #tag: TagWriter;
   #chunkFormat: Promise<ChunkFormats> | undefined;
   #presence: ChunkPresence | undefined;
 
@@ -45,14 +41,12 @@ export class BucketTarget implements ImageTarget {
     this.#image = image;
     this.name = image.name;
     this.limits = { concurrentBlobs: options.concurrentBlobs, acceptsIndex: true };
-    this.#force = options.force ?? false;
+    this.#tag = new TagWriter(image.store, image, { name: image.name, force: options.force ?? false });
   }
 
-  /**
-   * Finds out whether the tag may become this root. A protected tag that means it already is fine. Throws `conflict`.
-   */
+  /** See {@linkcode ImageTarget.plan}. A protected tag that means this root already is fine. Throws `conflict`. */
   async plan(manifests: readonly Manifest[]): Promise<void> {
-    const { store, image, tag, digest } = this.#image;
+    const { digest } = this.#image;
     const root = manifests[0]?.descriptor.digest;
     if (digest !== undefined && root !== digest) {
       throw new ImageError("conflict", `Cannot write "${this.name}": what would be written has digest "${root}"`, {
@@ -60,11 +54,8 @@ export class BucketTarget implements ImageTarget {
       });
     }
     if (root) checkBucketDigest(root);
-    this.#current = await this.#readCurrent(store, image, tag);
-    if (this.#force) return;
-    if (!settingsOf(await readSettings(store.objects), image).immutable) return;
-    if (this.#current === undefined) this.#condition = { absent: true };
-    else if (this.#current.digest !== root) throw this.#protected();
+    await this.#tag.read();
+    await this.#tag.check(root);
   }
 
   /** See {@linkcode ImageTarget.findBlobs}. */
@@ -124,43 +115,13 @@ export class BucketTarget implements ImageTarget {
 
   /** See {@linkcode ImageTarget.publish}. */
   async publish(root: Manifest): Promise<void> {
-    const { store, image, tag } = this.#image;
-    if (root.content.subject) await store.addReferrer(image, root);
-    if (this.#current?.digest === root.descriptor.digest) return;
-    try {
-      await store.writeTag(image, tag, root, this.#condition);
-    } catch (error) {
-      if (!this.#condition || !isImageError(error, "conflict")) throw error;
-      // Somebody else was first. That is fine if they published the same image.
-      const winner = await store.readTag(image, tag);
-      if (winner?.manifest.descriptor.digest !== root.descriptor.digest) throw this.#protected();
-    }
+    if (root.content.subject) await this.#image.store.addReferrer(this.#image.image, root);
+    await this.#tag.write(root);
   }
 
   /** Nothing is held open; what was written and not published is unreferenced and does no harm. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
-  }
-
-  async #readCurrent(store: ImageStore, image: string, tag: string): Promise<{ readonly digest?: Digest } | undefined> {
-    try {
-      const stored = await store.readTag(image, tag);
-      return stored && { digest: stored.manifest.descriptor.digest };
-    } catch (error) {
-      if (!isImageError(error, "invalid-input")) throw error;
-      return {};
-    }
-  }
-
-  #protected(): ImageError {
-    const { image, tag } = this.#image;
-    return new ImageError(
-      "conflict",
-      `Cannot write "${this.name}": tag "${tag}" of "${image}" exists and is immutable`,
-      {
-        hint: "Use another tag, or --force to replace it",
-      },
-    );
   }
 }
 

@@ -1,0 +1,64 @@
+/** Runs the program as people do: a process of its own, both streams captured. */
+
+/** What a run of the program gave. */
+export interface ProgramRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How the program is run. */
+export interface ProgramOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** Kill it (SIGKILL, or the given signal) after so many milliseconds, unless it is done by then. */
+  readonly killAfterMs?: number;
+  readonly signal?: Deno.Signal;
+}
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** The permissions of the program in tests. */
+const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-net", "--allow-run", "--allow-sys"];
+
+/** Arguments of `deno` that run the program. */
+export const PROGRAM = ["run", "--no-prompt", "--no-check", "--cached-only", ...PERMISSIONS, `${ROOT}main.ts`];
+
+/** Runs `s3lo args…` to its end. */
+export async function s3lo(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...PROGRAM, ...args],
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1", ...options.env },
+  }).spawn();
+  if (options.stdin !== undefined) {
+    const writer = process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(options.stdin));
+    await writer.close();
+  }
+  const kill = () => {
+    try {
+      process.kill(options.signal ?? "SIGKILL");
+    } catch { /* it was faster */ }
+  };
+  const timer = options.killAfterMs === undefined ? undefined : setTimeout(kill, options.killAfterMs);
+  const output = await process.output();
+  clearTimeout(timer);
+  const decoder = new TextDecoder();
+  return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
+}
+
+/** Runs `s3lo args…`, which must succeed, and gives its stdout. */
+export async function s3loOk(args: readonly string[], options: ProgramOptions = {}): Promise<string> {
+  const run = await s3lo(args, options);
+  if (run.code !== 0) throw new Error(`s3lo ${args.join(" ")} ended with ${run.code}: ${run.stderr}`);
+  return run.stdout;
+}
+
+/** Runs `s3lo args… --output json`, which must succeed, and gives the document. */
+// deno-lint-ignore no-explicit-any -- tests look into documents whose shape they assert
+export async function s3loJson(args: readonly string[], options: ProgramOptions = {}): Promise<any> {
+  return JSON.parse(await s3loOk([...args, "--output", "json"], options));
+}
