@@ -96,12 +96,12 @@ class HelperThread {
   }
 
   async #start(): Promise<boolean> {
+    const module = new URL("./chunk_worker.ts", import.meta.url);
+    // A thread that may not load its module would say so on stderr before it fails.
+    const read = await Deno.permissions.query({ name: "read", path: module });
+    if (read.state !== "granted" || this.#isEnded) return false;
     const answered = this.#answer();
-    try {
-      this.#worker = new Worker(new URL("./chunk_worker.ts", import.meta.url), { type: "module" });
-    } catch {
-      return false;
-    }
+    this.#worker = new Worker(module, { type: "module" });
     this.#worker.onmessage = (event: MessageEvent<ChunkAnswer>) => this.#settle?.(event.data);
     this.#worker.onerror = (event) => {
       event.preventDefault();

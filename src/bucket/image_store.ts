@@ -8,7 +8,15 @@ import { MEDIA_TYPES } from "../oci/media_types.ts";
 import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
 import { openLayer } from "./find_layer.ts";
 import type { Recipe } from "./recipe.ts";
-import { checkBucketDigest, type ImageTag, parseTagKey, referrersTag, tagKey, TAGS_PREFIX } from "./keys.ts";
+import {
+  checkBucketDigest,
+  type ImageTag,
+  isDigestTag,
+  parseTagKey,
+  referrersTag,
+  tagKey,
+  TAGS_PREFIX,
+} from "./keys.ts";
 
 /** How many tags are read at once when a digest is looked for. */
 const PARALLEL_TAGS = 16;
@@ -87,6 +95,19 @@ export class ImageStore {
   async listTags(image: string): Promise<readonly ImageTag[]> {
     const tags = await this.list(`${image}/`);
     return tags.filter((each) => each.image === image);
+  }
+
+  /** The tags of an image that were written last, the newest first. */
+  async newestTags(image: string, count: number): Promise<readonly string[]> {
+    const tags: { readonly tag: string; readonly modifiedAt: Date }[] = [];
+    for await (const page of this.objects.list(`${TAGS_PREFIX}${image}/`)) {
+      for (const { key, modifiedAt } of page) {
+        const parsed = parseTagKey(key);
+        if (parsed?.image === image && !isDigestTag(parsed.tag)) tags.push({ tag: parsed.tag, modifiedAt });
+      }
+    }
+    tags.sort((left, right) => right.modifiedAt.getTime() - left.modifiedAt.getTime());
+    return tags.slice(0, count).map((each) => each.tag);
   }
 
   /** All tags of all images whose names start with `prefix` (empty, or ending in `/`); sorted by image, then tag. */

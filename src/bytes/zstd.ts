@@ -63,7 +63,7 @@ function unpackFrame(frame: FrameSegment, options: UnzstdOptions, leftBytes: num
     // One buffer of the right size from the start: neither growth nor a copy afterwards.
     const chunkSize = Math.max(64, Math.min(leftBytes, frame.maxOutputBytes));
     const unpacked = zstdDecompressSync(frame.bytes, { maxOutputLength: Math.max(1, leftBytes), chunkSize });
-    if (unpacked.byteLength <= leftBytes) return unpacked as Uint8Array<ArrayBuffer>;
+    if (unpacked.byteLength <= leftBytes) return plain(unpacked);
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== "ERR_BUFFER_TOO_LARGE") {
       throw new ImageError("invalid-input", `Cannot decompress ${options.what}: ${messageOf(cause)}`, { cause });
@@ -73,4 +73,9 @@ function unpackFrame(frame: FrameSegment, options: UnzstdOptions, leftBytes: num
     "digest-mismatch",
     `Cannot use ${options.what}: it unpacks to more than ${options.sizeBytes} bytes`,
   );
+}
+
+/** The same bytes without the runtime's `Buffer`, whose `slice` shares memory where that of others copies. */
+function plain(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
 }

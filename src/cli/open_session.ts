@@ -1,4 +1,6 @@
 import { ImageError } from "../errors.ts";
+import type { CompressionOptions } from "../archive/layer_compression.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Session } from "../transports/session.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
 import { printable } from "./text.ts";
@@ -17,6 +19,9 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
     caFiles: options.values("ca-cert"),
     insecure: options.flag("insecure"),
     plainHttp: options.flag("plain-http"),
+    dockerHost: options.value("docker-host"),
+    streams: { stdin: stdinReader(), stdout: { write: (bytes) => Deno.stdout.write(bytes) } },
+    compression: compression(options),
     credentials: await credentials(options),
     concurrentBlobs: concurrency(options.value("concurrency")),
     signal: io.signal,
@@ -31,6 +36,33 @@ function endpoint(text: string | undefined): string | undefined {
     throw new ImageError("usage", `Invalid --endpoint "${text}": expected an http or https URL`);
   }
   return text;
+}
+
+/** Standard input as a reader, for an archive that comes that way. */
+function stdinReader(): BlobReader {
+  return {
+    async read(into) {
+      return into.subarray(0, await Deno.stdin.read(into) ?? 0);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function compression(options: OptionValues): CompressionOptions {
+  const kind = options.value("compression") as CompressionOptions["compression"];
+  const text = options.value("compression-level");
+  if (text === undefined) return { compression: kind };
+  const level = Number(text);
+  const highest = kind === "gzip" ? 9 : 19;
+  if (kind === "none" || !Number.isInteger(level) || level < 1 || level > highest) {
+    throw new ImageError(
+      "usage",
+      `Invalid --compression-level "${text}": ${
+        kind === "none" ? "nothing is compressed" : `expected 1 to ${highest}`
+      }`,
+    );
+  }
+  return { compression: kind, level };
 }
 
 function concurrency(text: string | undefined): number | undefined {

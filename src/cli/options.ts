@@ -21,6 +21,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
     multiple: true,
     help: "Trust these certificate authorities too (PEM); also SSL_CERT_FILE",
   },
+  { name: "docker-host", value: "URL", help: "Address of the daemon; also DOCKER_HOST and docker contexts" },
   { name: "insecure", help: "Do not check TLS certificates" },
   { name: "plain-http", help: "Speak http, not https, to registries" },
   { name: "username", short: "u", value: "NAME", help: "User name for the registry; otherwise that of docker login" },

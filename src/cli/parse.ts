@@ -18,19 +18,35 @@ export interface Invocation {
  */
 export function parseInvocation(args: readonly string[], commands: readonly CommandSpec[]): Invocation {
   const position = commandPosition(args);
-  const name = position < 0 ? undefined : args[position];
+  const [first, second] = position < 0 ? [] : args.slice(position, position + 2);
+  // A command's name is one word, or two (`index create`).
+  const isGroup = commands.some((each) => each.name.startsWith(`${first} `));
+  const name = isGroup && second !== undefined && !second.startsWith("-") ? `${first} ${second}` : first;
+  const words = name?.split(" ").length ?? 0;
   const command = commands.find((each) => each.name === name);
+  if (isGroup && !command && name === first) return groupHelp(args, first ?? "", commands);
   if (name !== undefined && !command) {
     throw new ImageError("usage", `Unknown command "${name}"`, {
       hint: suggestion(name, commands.map((each) => each.name)) ?? "See: s3lo --help",
     });
   }
   const specs = [...command?.options ?? [], ...GLOBAL_OPTIONS];
-  const { options, operands } = parseOptions(args.filter((_, index) => index !== position), specs);
+  const { options, operands } = parseOptions(
+    args.filter((_, index) => index < position || index >= position + words),
+    specs,
+  );
   checkChoices(options, specs);
   const isHelp = options.flag("help") || options.flag("version");
   if (command && !isHelp) checkOperands(command, operands);
   return { command, operands, options };
+}
+
+/** A group's name alone is wrong usage, unless it asks for help. */
+function groupHelp(args: readonly string[], group: string, commands: readonly CommandSpec[]): Invocation {
+  const { options } = parseOptions(args.filter((arg) => arg !== group), GLOBAL_OPTIONS);
+  if (options.flag("help")) return { command: undefined, operands: [], options };
+  const names = commands.filter((each) => each.name.startsWith(`${group} `)).map((each) => each.name);
+  throw new ImageError("usage", `"${group}" needs a second word`, { hint: `Use one of: ${names.join(", ")}` });
 }
 
 /** Where the command's name stands: the first argument that is neither a global option nor its value; -1 without one. */

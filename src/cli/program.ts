@@ -1,7 +1,19 @@
 import type { CommandSpec } from "./command.ts";
 import { COPY } from "./commands/copy.ts";
+import { INDEX_ADD, INDEX_CREATE, INDEX_REMOVE } from "./commands/index.ts";
 import { INSPECT } from "./commands/inspect.ts";
 import { LIST } from "./commands/list.ts";
+import { PULL } from "./commands/pull.ts";
+import { PUSH } from "./commands/push.ts";
 
 /** Every command, in the order of the help. */
-export const COMMANDS: readonly CommandSpec[] = [COPY, INSPECT, LIST];
+export const COMMANDS: readonly CommandSpec[] = [
+  COPY,
+  PULL,
+  PUSH,
+  INSPECT,
+  LIST,
+  INDEX_CREATE,
+  INDEX_ADD,
+  INDEX_REMOVE,
+];

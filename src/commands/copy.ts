@@ -2,12 +2,13 @@ import type { ImageError } from "../errors.ts";
 import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
 import { isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
-import { openSource, openTarget, pairTags } from "../transports/open.ts";
+import { pairTags } from "../transports/list_images.ts";
+import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `copy` goes about it. */
 export interface CopyCommandOptions {
@@ -86,7 +87,7 @@ async function copyOne(
   options: CopyCommandOptions,
 ): Promise<CopyReport> {
   await using source = await openSource(session, sourceText);
-  await using target = await openTarget(session, targetText, options);
+  await using target = await openTarget(session, targetText, { ...options, source });
   options.onImage?.(source.name, target.name);
   const root = await source.root();
   const selection: Selection = platforms.length > 0
@@ -135,16 +136,12 @@ function countBlobs(
     blobs_copied: result.movedBlobs.length + result.linkedBlobs.length,
     blobs_linked: result.linkedBlobs.length,
     blobs_skipped: result.presentBlobs.length,
-    bytes_copied: sizeOf(result.movedBlobs) + sizeOf(result.linkedBlobs),
-    bytes_linked: sizeOf(result.linkedBlobs),
-    bytes_skipped: sizeOf(result.presentBlobs),
+    bytes_copied: sizeOfBlobs(result.movedBlobs) + sizeOfBlobs(result.linkedBlobs),
+    bytes_linked: sizeOfBlobs(result.linkedBlobs),
+    bytes_skipped: sizeOfBlobs(result.presentBlobs),
     referrers_copied: result.referrers.length,
     foreign_layers_skipped: result.foreignBlobs.length,
   };
-}
-
-function sizeOf(blobs: readonly Descriptor[]): number {
-  return blobs.reduce((sum, blob) => sum + blob.size, 0);
 }
 
 /** How many signature records lie beside the source's tag: they are bound to its place and are worth nothing elsewhere. */

@@ -1,5 +1,5 @@
 import { isDigestTag } from "../bucket/keys.ts";
-import { type ListedImage, listImages } from "../transports/open.ts";
+import { type ListedImage, listImages } from "../transports/list_images.ts";
 import type { Session } from "../transports/session.ts";
 
 /** What a listing gives. */

@@ -5,9 +5,10 @@ import { connectionFailure, connectionHint } from "./connection_failure.ts";
 /** Largest error body read, in bytes; what comes after is thrown away. */
 export const MAX_ERROR_BODY_BYTES = 64 * 1024;
 
-/** A request body of known length that is produced while it is sent. */
+/** A request body that is produced while it is sent. */
 export interface StreamedBody {
-  readonly sizeBytes: number;
+  /** Its length; without one it is sent in chunks, and a server sees a body that failed on the way as cut off. */
+  readonly sizeBytes?: number | undefined;
   readonly content: BlobReader;
 }
 

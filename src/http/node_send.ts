@@ -80,14 +80,17 @@ async function sendBody(
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
-  let left = body instanceof Uint8Array ? body.byteLength : body.sizeBytes;
+  let left = (body instanceof Uint8Array ? body.byteLength : body.sizeBytes) ?? Infinity;
   while (left > 0 && !isOver) {
     const wanted = Math.min(PIECE_BYTES, left);
     // Bytes in memory go in pieces too: written at once, TLS would hold all of them a second time.
     const piece = body instanceof Uint8Array
       ? body.subarray(body.byteLength - left, body.byteLength - left + wanted)
       : await body.content.read(new Uint8Array(wanted));
-    if (piece.byteLength === 0) throw new Error(`the body ended ${left} bytes early`);
+    if (piece.byteLength === 0) {
+      if (left === Infinity) return void outgoing.end();
+      throw new Error(`the body ended ${left} bytes early`);
+    }
     left -= piece.byteLength;
     if (isOver) return;
     if (!outgoing.write(piece)) await drained(outgoing, over);

@@ -63,11 +63,11 @@ export class S3Habits {
  * words have to be read.
  */
 function improved(habit: Habit, answer: S3Answer): Habit | undefined {
-  const { status, code, message } = answer;
-  if ((status !== 400 && status !== 501) || /if-(none-)?match/i.test(message)) return undefined;
-  const aboutClass = code === "InvalidStorageClass" || /storage.?class/i.test(message);
-  const aboutChecksum = /checksum|content-md5|sdk-checksum/i.test(message) || code === "MissingContentMD5";
-  if (aboutChecksum && (code === "MissingContentMD5" || /requir|missing|must/i.test(message))) {
+  const { status, code, words } = answer;
+  if ((status !== 400 && status !== 501) || /if-(none-)?match/i.test(words)) return undefined;
+  const aboutClass = code === "InvalidStorageClass" || /storage.?class/i.test(words);
+  const aboutChecksum = /checksum|content-md5|sdk-checksum/i.test(words) || code === "MissingContentMD5";
+  if (aboutChecksum && (code === "MissingContentMD5" || /requir|missing|must/i.test(words))) {
     return habit.checksum === "md5" ? undefined : { ...habit, checksum: "md5" };
   }
   const broken = code === "BadDigest" || code.startsWith("XAmzContent");

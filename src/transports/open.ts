@@ -1,34 +1,28 @@
 import { ImageError } from "../errors.ts";
-import type { ImageStore } from "../bucket/image_store.ts";
+import { type ArchiveReference, parseArchiveReference } from "../archive/archive_reference.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
-import {
-  isStoreText,
-  parseReference,
-  parseStoreLocation,
-  type Reference,
-  type RegistryReference,
-  tagOf,
-} from "../oci/reference.ts";
-import type { BucketImage } from "./bucket_source.ts";
-import { resolveLocal } from "./local_reading.ts";
+import { readSmallBlob } from "../image/select_platforms.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { DaemonSourceOptions } from "./docker_daemon_content.ts";
+import type { DaemonSource } from "./docker_daemon_source.ts";
+import type { DaemonTarget } from "./docker_daemon_target.ts";
+import { bucketImage, type OpenBucketOptions } from "./open_bucket.ts";
 import type { Session } from "./session.ts";
 
-/** How a target is opened. */
-export interface OpenTargetOptions {
-  /** Replace a protected tag. */
-  readonly force?: boolean;
-  /** Make a store in a folder that holds something else. */
-  readonly create?: boolean;
-}
+/** Scheme of an image in the container daemon, named as skopeo names it. */
+const DAEMON_SCHEME = "docker-daemon:";
 
-/** One image and its tags. */
-export interface ListedImage {
-  readonly name: string;
-  readonly tags: readonly string[];
+/** How a target is opened. */
+export interface OpenTargetOptions extends OpenBucketOptions {
+  /** Where the image comes from: a daemon is asked by its config for layers that it has. */
+  readonly source?: ImageSource;
 }
 
 /** Opens any reference for reading. The only place, with {@linkcode openTarget}, that knows all kinds of places. */
 export async function openSource(session: Session, text: string): Promise<ImageSource> {
+  if (text.startsWith(DAEMON_SCHEME)) return await openDaemon(session, text.slice(DAEMON_SCHEME.length));
+  const archive = parseArchiveReference(text);
+  if (archive) return await openArchive(session, archive, text);
   const reference = parseReference(text);
   if (reference.kind === "registry") {
     const { openRegistrySource } = await import("./registry.ts");
@@ -44,6 +38,11 @@ export async function openTarget(
   text: string,
   options: OpenTargetOptions = {},
 ): Promise<ImageTarget> {
+  if (text.startsWith(DAEMON_SCHEME)) {
+    return await openDaemonTargetFor(session, text.slice(DAEMON_SCHEME.length), options.source);
+  }
+  const archive = parseArchiveReference(text);
+  if (archive) return await openArchiveTarget(session, archive, text);
   const reference = parseReference(text);
   if (reference.kind === "registry") {
     const { openRegistryTarget } = await import("./registry.ts");
@@ -56,9 +55,7 @@ export async function openTarget(
     throw new ImageError(
       "invalid-reference",
       `Invalid target "${text}": a bucket keeps an image under a tag, not under a digest alone`,
-      {
-        hint: "Add a tag before the @, or instead of it",
-      },
+      { hint: "Add a tag before the @, or instead of it" },
     );
   }
   return new BucketTarget({ ...image, tag }, {
@@ -67,78 +64,62 @@ export async function openTarget(
   });
 }
 
-/** Every tag of the source's repository with the reference of the same tag in the target's. Neither may name a tag. */
-export async function pairTags(
+/** Opens an image of the daemon for reading. */
+export async function openDaemon(
   session: Session,
-  source: string,
-  target: string,
-): Promise<readonly { source: string; target: string }[]> {
-  const reference = parseReference(source);
-  for (const [text, parsed] of [[source, reference], [target, parseReference(target)]] as const) {
-    if (parsed.tag !== undefined || parsed.digest !== undefined) {
-      throw new ImageError("usage", `With --all-tags "${text}" must name a repository, without tag or digest`);
-    }
-  }
-  const tags = reference.kind === "registry"
-    ? await registryTags(session, reference)
-    : await bucketImage(session, reference, source, { access: "read" }).then(({ store, image }) =>
-      store.listTags(image)
-    ).then((listed) => listed.map(({ tag }) => tag));
-  if (tags.length === 0) throw new ImageError("not-found", `Cannot copy "${source}": it has no tags`);
-  return tags.map((tag) => ({ source: `${source}:${tag}`, target: `${target}:${tag}` }));
+  name: string,
+  options: DaemonSourceOptions = {},
+): Promise<DaemonSource> {
+  const { openDaemonSource } = await import("./docker_daemon_source.ts");
+  const { compression, level } = session.options.compression ?? {};
+  return await openDaemonSource(await session.engine(), name, {
+    compression,
+    level,
+    signal: session.signal,
+    ...options,
+  });
 }
 
-/** The images of a store, of a registry repository, or of a registry, in order of name and tag. */
-export async function listImages(session: Session, location: string): Promise<readonly ListedImage[]> {
-  if (isStoreText(location)) return await listStore(session, location);
-  const host = /^(?:docker:\/\/)?([^/]+:\d+|[^/]+(?=\/$))\/?$/.exec(location)?.[1];
-  if (host === undefined) {
-    const reference = parseReference(location);
-    if (reference.kind !== "registry") throw new ImageError("usage", `Cannot list "${location}"`);
-    return [{ name: `${reference.registry}/${reference.repository}`, tags: await registryTags(session, reference) }];
-  }
-  const { listRegistryRepositories } = await import("./registry.ts");
-  const images: ListedImage[] = [];
-  for await (const page of listRegistryRepositories(host, await session.registry(), session.registryAccess)) {
-    for (const repository of page) {
-      const tags = await registryTags(session, { kind: "registry", registry: host, repository });
-      images.push({ name: `${host}/${repository}`, tags });
-    }
-  }
-  return images;
+/** Opens a name in the daemon for writing what `source` holds. */
+export async function openDaemonTargetFor(session: Session, name: string, source?: ImageSource): Promise<DaemonTarget> {
+  const { openDaemonTarget } = await import("./docker_daemon_target.ts");
+  return openDaemonTarget(await session.engine(), name, {
+    ...(source ? { readConfig: (config) => readSmallBlob(source, config) } : {}),
+    signal: session.signal,
+  });
 }
 
-async function listStore(session: Session, text: string): Promise<readonly ListedImage[]> {
-  const location = parseStoreLocation(text);
-  const store = location.kind === "s3"
-    ? await session.bucket(location.bucket)
-    : await session.folder(location.path, { access: "read" });
-  const tags = await store.list(location.prefix);
-  const images = Map.groupBy(tags, (each) => each.image);
-  return [...images].map(([name, entries]) => ({ name, tags: entries.map((each) => each.tag) }));
-}
-
-async function registryTags(session: Session, reference: RegistryReference): Promise<readonly string[]> {
-  const { listRegistryTags } = await import("./registry.ts");
-  const tags: string[] = [];
-  for await (const page of listRegistryTags(reference, await session.registry(), session.registryAccess)) {
-    tags.push(...page);
+/** Opens an archive or layout for reading. */
+export async function openArchive(session: Session, reference: ArchiveReference, text: string): Promise<ImageSource> {
+  const options = { ...session.options.streams, ...session.options.compression, signal: session.signal };
+  if (reference.kind === "oci") {
+    const { openOciLayoutSource } = await import("./oci_layout.ts");
+    return await openOciLayoutSource(reference, text);
   }
-  return tags;
+  if (reference.kind === "oci-archive") {
+    const { openOciArchiveSource } = await import("./oci_archive.ts");
+    return await openOciArchiveSource(reference, text, options);
+  }
+  const { openDockerArchiveSource } = await import("./docker_archive.ts");
+  return await openDockerArchiveSource(reference, text, options);
 }
 
-/** The image of a bucket or folder that a reference names. */
-async function bucketImage(
+/** Opens an archive or layout for writing; `names` are image names for loaders beside the one in the reference. */
+export async function openArchiveTarget(
   session: Session,
-  reference: Exclude<Reference, RegistryReference>,
+  reference: ArchiveReference,
   text: string,
-  options: { readonly access: "read" | "write"; readonly create?: boolean },
-): Promise<BucketImage> {
-  const pinned = { tag: tagOf(reference), digest: reference.digest, name: text };
-  if (reference.kind === "s3") {
-    return { store: await session.bucket(reference.bucket), image: reference.image, ...pinned };
+  names: readonly string[] = [],
+): Promise<ImageTarget> {
+  const options = { ...session.options.streams, names };
+  if (reference.kind === "oci") {
+    const { openOciLayoutTarget } = await import("./oci_layout.ts");
+    return openOciLayoutTarget(reference, text, options);
   }
-  const { folder, image } = await resolveLocal(reference, options.access, text);
-  const store: ImageStore = await session.folder(folder, options);
-  return { store, image, ...pinned };
+  if (reference.kind === "oci-archive") {
+    const { openOciArchiveTarget } = await import("./oci_archive.ts");
+    return await openOciArchiveTarget(reference, text, options);
+  }
+  const { openDockerArchiveTarget } = await import("./docker_archive.ts");
+  return await openDockerArchiveTarget(reference, text, options);
 }

@@ -3,8 +3,11 @@ import { HttpClient } from "../http/client.ts";
 import { readCaCertificates } from "../http/ca_certificates.ts";
 import type { HttpOptions } from "../http/message.ts";
 import { DEFAULT_CONCURRENT_BLOBS } from "../image/copy_image.ts";
+import type { CompressionOptions } from "../archive/layer_compression.ts";
+import type { EngineClient } from "../engine/engine_client.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { RegistryAccess, RegistrySession } from "../registry/session.ts";
+import type { StandardStreams } from "./archive_streams.ts";
 
 /** What holds for everything that one run opens. */
 export interface SessionOptions {
@@ -22,6 +25,12 @@ export interface SessionOptions {
   readonly plainHttp?: boolean;
   /** For registries; otherwise those of `docker login`. */
   readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+  /** The daemon's address; otherwise DOCKER_HOST, the docker context, or the first usual socket that answers. */
+  readonly dockerHost?: string | undefined;
+  /** What `-` stands for as an archive. */
+  readonly streams?: StandardStreams;
+  /** How layers are stored that come as raw tars. */
+  readonly compression?: CompressionOptions;
   readonly concurrentBlobs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of every request, with nothing secret in it. */
@@ -35,6 +44,7 @@ export class Session implements AsyncDisposable {
   #http: Promise<HttpOptions> | undefined;
   #client: Promise<HttpClient> | undefined;
   #registry: Promise<RegistrySession> | undefined;
+  #engine: Promise<EngineClient> | undefined;
 
   /** Opens nothing yet. */
   constructor(options: SessionOptions = {}) {
@@ -62,6 +72,13 @@ export class Session implements AsyncDisposable {
     return await (this.#registry ??= this.#openRegistry());
   }
 
+  /** The container daemon. Throws `unavailable`, saying what was tried, when there is none. */
+  async engine(): Promise<EngineClient> {
+    const { findEngine } = await import("../engine/find_engine.ts");
+    const { dockerHost, log } = this.options;
+    return await (this.#engine ??= findEngine({ dockerHost, log, signal: this.signal }));
+  }
+
   /** The images in an S3 bucket. */
   async bucket(bucket: string): Promise<ImageStore> {
     return new ImageStore(await this.#store(`s3://${bucket}`, () => this.#openBucket(bucket)));
@@ -85,7 +102,7 @@ export class Session implements AsyncDisposable {
     await Promise.all(
       opened.map(async (store) => store.status === "fulfilled" && await store.value[Symbol.asyncDispose]()),
     );
-    const closable = await Promise.allSettled([this.#registry, this.#client]);
+    const closable = await Promise.allSettled([this.#registry, this.#client, this.#engine]);
     for (const each of closable) if (each.status === "fulfilled") each.value?.[Symbol.dispose]();
   }
 

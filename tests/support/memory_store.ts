@@ -1,6 +1,6 @@
 /** An object store in memory: the contract of `ObjectStore`, with counters and with hooks to make it fail or lie. */
 import { createHash } from "node:crypto";
-import { type BlobReader, type ByteRange, bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
+import { type BlobReader, type ByteRange, bytesReader, fill } from "../../src/bytes/blob_reader.ts";
 import { ImageError } from "../../src/errors.ts";
 import type {
   ListOptions,
@@ -9,6 +9,7 @@ import type {
   ObjectStore,
   WriteOptions,
 } from "../../src/objects/object_store.ts";
+import { checkKey, compareKeys } from "../../src/objects/keys.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 
 /** Every kind of request that a store answers. */
@@ -64,7 +65,7 @@ export class MemoryStore implements ObjectStore {
   bytesIn = 0;
   readonly #objects = new Map<string, StoredObject>();
   #inFlight = 0;
-  #clock = Date.UTC(2026, 0, 1);
+  #clock = 0;
 
   constructor(name = "s3://memory", hooks: MemoryStoreHooks = {}) {
     this.name = name;
@@ -87,7 +88,7 @@ export class MemoryStore implements ObjectStore {
 
   /** All keys, sorted. */
   get keys(): string[] {
-    return [...this.#objects.keys()].sort();
+    return [...this.#objects.keys()].sort(compareKeys);
   }
 
   /** The bytes of an object, uncounted. */
@@ -99,7 +100,7 @@ export class MemoryStore implements ObjectStore {
   /** Puts an object there, uncounted. */
   set(key: string, content: Uint8Array<ArrayBuffer> | LazyObject): void {
     const etag = content instanceof Uint8Array ? createHash("md5").update(content).digest("hex") : `lazy-${key}`;
-    this.#clock += 1000;
+    this.#clock = Math.max(Date.now(), this.#clock + 1);
     this.#objects.set(key, { content, etag, modifiedAt: new Date(this.#clock) });
   }
 
@@ -130,6 +131,9 @@ export class MemoryStore implements ObjectStore {
     await this.#request("open", key);
     if (!this.#objects.has(key)) throw new ImageError("not-found", `Cannot read "${key}" of "${this.name}"`);
     const bytes = this.#content(key);
+    if (range.start > 0 && range.start >= bytes.byteLength) {
+      throw new ImageError("invalid-input", `Cannot read "${key}" from byte ${range.start}: it ends before`);
+    }
     const end = range.length === undefined ? undefined : range.start + range.length;
     const part = bytes.subarray(range.start, end);
     const inner = bytesReader(part);
@@ -159,9 +163,10 @@ export class MemoryStore implements ObjectStore {
   async writeStream(key: string, content: ObjectContent, options: WriteOptions = {}): Promise<void> {
     await this.#request("writeStream", key);
     await using reader = await content.open();
-    const bytes = await readAll(reader, content.sizeBytes, `"${key}"`);
-    const isWrong = content.digest !== undefined && digestOf(bytes) !== content.digest;
-    if (isWrong || bytes.byteLength !== content.sizeBytes) {
+    const { bytes } = await fill(reader, new Uint8Array(content.sizeBytes));
+    const isLong = (await reader.read(new Uint8Array(1))).byteLength > 0;
+    const isOther = content.digest !== undefined && digestOf(bytes) !== content.digest;
+    if (isLong || isOther || bytes.byteLength !== content.sizeBytes) {
       throw new ImageError("digest-mismatch", `Cannot write "${key}": its bytes are not the ones announced`);
     }
     this.#checkCondition(key, options);
@@ -200,14 +205,16 @@ export class MemoryStore implements ObjectStore {
     await this.#request("copyFrom", key);
     const object = source.#objects.get(sourceKey);
     if (!object) throw new ImageError("not-found", `Cannot read "${sourceKey}" of "${source.name}"`);
-    if (sizeOf(object) !== sizeBytes) throw new Error(`"${sourceKey}" does not have ${sizeBytes} bytes`);
+    if (sizeOf(object) !== sizeBytes) {
+      throw new ImageError("digest-mismatch", `Cannot copy "${sourceKey}": it does not have ${sizeBytes} bytes`);
+    }
     this.#checkCondition(key, options);
     this.set(key, object.content);
     return true;
   }
 
   async #request(request: StoreRequest, key: string): Promise<void> {
-    if (!key || key.split("/").some((part) => part === "." || part === "..")) throw new Error(`Bad key "${key}"`);
+    if (request !== "list") checkKey(key);
     this.requests[request]++;
     this.log.push(`${request} ${key}`);
     await this.hooks.before?.(request, key);

@@ -1,0 +1,163 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+import { isDiskFull } from "./temporary_file.ts";
+
+/** Something that bytes are written to, such as standard output. */
+export interface ByteSink {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** Where an archive is written. Closing it without `commit` leaves everything as it was. */
+export interface ArchiveOutput extends AsyncDisposable {
+  /** Writes a stream to its end; once only. */
+  writeAll(reader: BlobReader): Promise<void>;
+  /** Makes the archive visible, in place of one that was there. */
+  commit(): Promise<void>;
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Opens a file for an archive: written under another name beside it and renamed in the end. What is no regular file (a
+ * pipe, a device) is written straight.
+ *
+ * Throws `not-found` when the folder is missing, `denied`, `usage` when the path is a folder; writing throws `unsupported`
+ * when the disk is full.
+ */
+export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
+  const existing = await statOf(path);
+  if (existing?.isDirectory) {
+    throw new ImageError("usage", `Cannot write archive "${path}": it is a folder`, {
+      hint: "Name a file, or use oci: for a folder",
+    });
+  }
+  if (existing && !existing.isFile) {
+    return new StreamOutput(await openForWriting(path, path, { write: true }), `"${path}"`);
+  }
+  // A link stays a link: the file that it names is replaced.
+  const real = existing ? await Deno.realPath(path) : path;
+  const slash = real.lastIndexOf("/") + 1;
+  const suffix = crypto.randomUUID().slice(0, 8);
+  const temporary = `${real.slice(0, slash)}.${real.slice(slash)}.s3lo-${suffix}`;
+  const file = await openForWriting(temporary, path, { write: true, createNew: true });
+  return new FileOutput(file, { path: real, temporary, name: path });
+}
+
+/** An archive that goes to a stream, which keeps what was written when the rest fails; it lacks its index then. */
+export function streamOutput(sink: ByteSink, name: string): ArchiveOutput {
+  return new StreamOutput(sink, name);
+}
+
+async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch {
+    return undefined;
+  }
+}
+
+async function openForWriting(path: string, name: string, options: Deno.OpenOptions): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path, options);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
+      throw new ImageError("not-found", `Cannot write archive "${name}": its folder does not exist`, { cause });
+    }
+    throw writeError(cause, `"${name}"`);
+  }
+}
+
+class StreamOutput implements ArchiveOutput {
+  readonly #sink: ByteSink & Partial<Disposable>;
+  readonly #name: string;
+  #isClosed = false;
+
+  constructor(sink: ByteSink & Partial<Disposable>, name: string) {
+    this.#sink = sink;
+    this.#name = name;
+  }
+
+  async writeAll(reader: BlobReader): Promise<void> {
+    await writeAll(this.#sink, reader, this.#name);
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isClosed) this.#sink[Symbol.dispose]?.();
+    this.#isClosed = true;
+    return Promise.resolve();
+  }
+}
+
+class FileOutput implements ArchiveOutput {
+  readonly #file: Deno.FsFile;
+  readonly #paths: { readonly path: string; readonly temporary: string; readonly name: string };
+  #state: "open" | "closed" = "open";
+
+  constructor(
+    file: Deno.FsFile,
+    paths: { readonly path: string; readonly temporary: string; readonly name: string },
+  ) {
+    this.#file = file;
+    this.#paths = paths;
+  }
+
+  async writeAll(reader: BlobReader): Promise<void> {
+    await writeAll(this.#file, reader, `"${this.#paths.name}"`);
+  }
+
+  async commit(): Promise<void> {
+    try {
+      await this.#file.syncData();
+      this.#close();
+      await Deno.rename(this.#paths.temporary, this.#paths.path);
+    } catch (cause) {
+      throw writeError(cause, `"${this.#paths.name}"`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close();
+    // Gone already after a commit.
+    await Deno.remove(this.#paths.temporary).catch(() => {});
+  }
+
+  #close(): void {
+    if (this.#state === "open") this.#file.close();
+    this.#state = "closed";
+  }
+}
+
+async function writeAll(sink: ByteSink, reader: BlobReader, name: string): Promise<void> {
+  let buffer = new ArrayBuffer(CHUNK_BYTES);
+  while (true) {
+    const piece = await reader.read(new Uint8Array(buffer));
+    if (piece.byteLength === 0) return;
+    buffer = piece.buffer.byteLength === CHUNK_BYTES ? piece.buffer : new ArrayBuffer(CHUNK_BYTES);
+    try {
+      for (let written = 0; written < piece.byteLength;) written += await sink.write(piece.subarray(written));
+    } catch (cause) {
+      throw writeError(cause, name);
+    }
+  }
+}
+
+/** What a failed write to a local file means. `name` comes quoted, or as words. */
+export function writeError(cause: unknown, name: string): unknown {
+  if (isDiskFull(cause)) {
+    return new ImageError("unsupported", `Cannot write ${name}: its disk is full`, {
+      hint: "Free space there, or write to another disk",
+      cause,
+    });
+  }
+  if (cause instanceof Deno.errors.BrokenPipe) {
+    return new ImageError("aborted", `Stopped writing ${name}: nobody reads it any more`, { cause });
+  }
+  if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
+    return new ImageError("denied", `Cannot write ${name}: permission denied`, { cause });
+  }
+  return cause;
+}

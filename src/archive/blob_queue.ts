@@ -1,0 +1,119 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+import { prefetched } from "../bytes/prefetch.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+
+/** A blob that somebody has to give. */
+export interface OfferedBlob {
+  readonly blob: Descriptor;
+  /** Opens its bytes. */
+  open(): Promise<BlobReader>;
+}
+
+/** How far each blob that waits for its turn is read ahead: 8 buffers of 1 MiB. */
+const AHEAD = { bufferBytes: 1024 * 1024, count: 8 } as const;
+
+/** One blob: whoever has it and whoever wants it meet here. */
+interface Slot {
+  readonly reader: PromiseWithResolvers<BlobReader>;
+  readonly done: PromiseWithResolvers<void>;
+  isOffered: boolean;
+  isTaken: boolean;
+}
+
+/**
+ * Brings blobs that come several at once into the order in which an archive takes them, one after the other.
+ *
+ * A blob that is offered is opened at once and read 8 MiB ahead while it waits, so the number of offers at a time bounds
+ * the memory. They must come in about the order of the archive: one whose turn has come is waited for.
+ */
+export class BlobQueue implements AsyncDisposable {
+  readonly #slots = new Map<Digest, Slot>();
+  #failure: { readonly error: unknown } | undefined;
+
+  /** Gives a blob; resolves once all of it was taken. Throws what ended the archive, whichever blob that came from. */
+  async offer(content: OfferedBlob): Promise<void> {
+    this.#check();
+    const slot = this.#slot(content.blob.digest);
+    if (!slot.isOffered) {
+      slot.isOffered = true;
+      content.open().then(
+        (reader) => slot.reader.resolve(prefetched(reader, AHEAD)),
+        (error) => this.fail(error),
+      );
+    }
+    await slot.done.promise;
+  }
+
+  /** Takes a blob, waiting until it is offered. Read it to its end, or close it, which fails the queue. */
+  async open(blob: Descriptor): Promise<BlobReader> {
+    this.#check();
+    const slot = this.#slot(blob.digest);
+    slot.isTaken = true;
+    const reader = await slot.reader.promise;
+    let isEnded = false;
+    return {
+      read: async (into) => {
+        try {
+          const piece = await reader.read(into);
+          if (piece.byteLength === 0 && into.byteLength > 0) isEnded = true;
+          return piece;
+        } catch (error) {
+          this.fail(error);
+          throw error;
+        }
+      },
+      [Symbol.asyncDispose]: async () => {
+        await reader[Symbol.asyncDispose]();
+        if (isEnded) slot.done.resolve();
+        else this.fail(stopped());
+      },
+    };
+  }
+
+  /** Ends everything that waits, now and later, with an error. The first one counts. */
+  fail(error: unknown): void {
+    if (this.#failure) return;
+    this.#failure = { error };
+    for (const slot of this.#slots.values()) {
+      slot.reader.reject(error);
+      slot.done.reject(error);
+    }
+  }
+
+  /** Fails whatever still waits and closes what was opened for it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.fail(stopped());
+    for (const slot of this.#slots.values()) {
+      if (slot.isTaken) continue;
+      const reader = await slot.reader.promise.catch(() => undefined);
+      await reader?.[Symbol.asyncDispose]();
+    }
+  }
+
+  #slot(digest: Digest): Slot {
+    let slot = this.#slots.get(digest);
+    if (!slot) {
+      slot = {
+        reader: Promise.withResolvers(),
+        done: Promise.withResolvers(),
+        isOffered: false,
+        isTaken: false,
+      };
+      // Either may fail while nobody waits for it.
+      slot.reader.promise.catch(() => {});
+      slot.done.promise.catch(() => {});
+      this.#slots.set(digest, slot);
+    }
+    return slot;
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+function stopped(): ImageError {
+  return new ImageError("aborted", "Stopped writing the archive before its end");
+}

@@ -1,0 +1,60 @@
+import { ImageError } from "../errors.ts";
+import { type BlobReader, type ByteRange, fileReader } from "../bytes/blob_reader.ts";
+import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
+
+/**
+ * The files of a folder. Throws `not-found` when it is not there, `unsupported` when it is no folder.
+ */
+export async function openFolder(path: string): Promise<ArchiveFiles> {
+  const info = await statOf(path);
+  if (!info) throw new ImageError("not-found", `Cannot read "${path}": there is no such folder`);
+  if (!info.isDirectory) {
+    throw new ImageError("unsupported", `Cannot read "${path}": it is no folder`, {
+      hint: "Use oci-archive: or docker-archive: for a file",
+    });
+  }
+  return new FolderFiles(path);
+}
+
+class FolderFiles implements ArchiveFiles {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  async sizeOf(file: string): Promise<number | undefined> {
+    const info = await statOf(`${this.name}/${file}`);
+    return info?.isFile ? info.size : undefined;
+  }
+
+  async open(file: string, range?: ByteRange): Promise<BlobReader> {
+    const sizeBytes = await this.sizeOf(file);
+    if (sizeBytes === undefined) throw missingFile(this, file);
+    const { start, length } = rangeWithin(range, sizeBytes);
+    const opened = await Deno.open(`${this.name}/${file}`);
+    try {
+      if (start > 0) await opened.seek(start, Deno.SeekMode.Start);
+      return fileReader(opened, length);
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return undefined;
+    if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
+      throw new ImageError("denied", `Cannot read "${path}": permission denied`, { cause });
+    }
+    throw cause;
+  }
+}

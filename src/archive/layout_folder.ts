@@ -1,0 +1,107 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+import { bytesReader } from "../bytes/blob_reader.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { blobPath } from "../oci/digest.ts";
+import { isObject, Members, parseJsonObject } from "../oci/json.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { openArchiveOutput, writeError } from "./archive_output.ts";
+import { CONTAINERD_NAME, type LayoutName, REF_NAME } from "./image_names.ts";
+import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
+
+/** A folder with an OCI image layout that is written to: made where it is missing, other images in it stay. */
+export class LayoutFolder {
+  readonly #path: string;
+
+  /** `path` of the folder; nothing is touched yet. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Whether the folder has a blob of that digest and length. */
+  async has(blob: Descriptor): Promise<boolean> {
+    try {
+      const info = await Deno.stat(`${this.#path}/${blobPath(blob.digest)}`);
+      return info.isFile && info.size === blob.size;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Makes the folders and the marker. Throws `conflict` when the path is something else, `unsupported`, `denied`. */
+  async prepare(): Promise<void> {
+    try {
+      await Deno.mkdir(`${this.#path}/blobs/sha256`, { recursive: true });
+    } catch (cause) {
+      if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
+        throw new ImageError("conflict", `Cannot write image layout "${this.#path}": something else is there`, {
+          cause,
+        });
+      }
+      throw writeError(cause, `image layout "${this.#path}"`);
+    }
+    const marker = await readFile(`${this.#path}/oci-layout`);
+    if (!marker) return await this.#write("oci-layout", bytesReader(LAYOUT_BYTES));
+    const version = parseJsonObject(marker, `"oci-layout" of "${this.#path}"`)["imageLayoutVersion"];
+    if (typeof version === "string" && !version.startsWith("1.")) {
+      throw new ImageError(
+        "unsupported",
+        `Cannot write image layout "${this.#path}": version "${version}" is not known`,
+      );
+    }
+  }
+
+  /** Writes a blob; it appears under its name only once the stream has come to its end. Does not close `content`. */
+  async writeBlob(blob: Descriptor, content: BlobReader): Promise<void> {
+    const algorithmFolder = `${this.#path}/${blobPath(blob.digest).split("/").slice(0, 2).join("/")}`;
+    await Deno.mkdir(algorithmFolder, { recursive: true });
+    await this.#write(blobPath(blob.digest), content);
+  }
+
+  /**
+   * Adds a root to `index.json` under its names, in place of what had them, in one step; all other entries stay as they
+   * are. Writers of one layout on this machine wait for each other.
+   */
+  async publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[] = []): Promise<void> {
+    using lock = await Deno.open(`${this.#path}/oci-layout`);
+    await lock.lock(true);
+    const what = `"index.json" of "${this.#path}"`;
+    const before = await readFile(`${this.#path}/index.json`);
+    const document = before ? parseJsonObject(before, what) : undefined;
+    const entries = document ? new Members(document, what).array("manifests") ?? [] : [];
+    const added = [...layoutEntries(root.descriptor, names), ...loose.flatMap((each) => layoutEntries(each, []))];
+    const kept = entries.filter((entry) => !added.some((own) => replaces(own, entry)));
+    const manifests = [...kept, ...added];
+    const bytes = document ? jsonBytes({ ...document, manifests }) : layoutIndex(manifests);
+    await this.#write("index.json", bytesReader(bytes));
+  }
+
+  async #write(file: string, content: BlobReader): Promise<void> {
+    await using output = await openArchiveOutput(`${this.#path}/${file}`);
+    await output.writeAll(content);
+    await output.commit();
+  }
+}
+
+/** Whether a new entry takes an old one's place: the same name, or both without one for the same digest. */
+function replaces(
+  added: { readonly digest: string; readonly annotations?: Readonly<Record<string, string>> },
+  entry: unknown,
+): boolean {
+  if (!isObject(entry)) return false;
+  const annotations = isObject(entry["annotations"]) ? entry["annotations"] : {};
+  const [full, ref] = [annotations[CONTAINERD_NAME], annotations[REF_NAME]];
+  const [ownFull, ownRef] = [added.annotations?.[CONTAINERD_NAME], added.annotations?.[REF_NAME]];
+  if (ownFull !== undefined && full !== undefined) return ownFull === full;
+  if (ownRef !== undefined || ref !== undefined) return ownRef === ref;
+  return entry["digest"] === added.digest;
+}
+
+async function readFile(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await Deno.readFile(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return undefined;
+    throw cause;
+  }
+}

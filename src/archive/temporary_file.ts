@@ -1,0 +1,93 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+import { RandomFile } from "./random_file.ts";
+
+const CHUNK_BYTES = 1 << 20;
+
+/** Where temporary files go. */
+export interface SpoolOptions {
+  /** The folder; default `TMPDIR`, or what the system has for it. */
+  readonly temporaryFolder?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes a stream to a temporary file that is gone once it is closed, and on Unix also when the process is killed.
+ *
+ * `what` names the bytes in errors, `name` (default: the same) those of the file. Does not close `source`. Throws `unsupported`, naming the folder, when the disk is
+ * full; what `source` throws passes through, and nothing stays behind.
+ */
+export async function spool(
+  source: BlobReader,
+  what: string,
+  options: SpoolOptions & { readonly name?: string } = {},
+): Promise<RandomFile> {
+  const path = await makeTemporaryFile(what, options);
+  let isRemoved = false;
+  const remove = async () => {
+    if (isRemoved) return;
+    isRemoved = true;
+    await Deno.remove(path).catch(() => {});
+  };
+  let file: Deno.FsFile | undefined;
+  try {
+    file = await Deno.open(path, { read: true, write: true });
+    // An open file needs no name on Unix; on Windows it cannot lose it before it is closed.
+    if (Deno.build.os !== "windows") await remove();
+    const sizeBytes = await writeAll(file, source, path, what, options.signal);
+    return new RandomFile(file, { name: options.name ?? what, sizeBytes, release: remove });
+  } catch (error) {
+    file?.close();
+    await remove();
+    throw error;
+  }
+}
+
+async function makeTemporaryFile(what: string, options: SpoolOptions): Promise<string> {
+  const { temporaryFolder } = options;
+  try {
+    return await Deno.makeTempFile({ prefix: "s3lo-", ...(temporaryFolder ? { dir: temporaryFolder } : {}) });
+  } catch (cause) {
+    if (isDiskFull(cause)) throw diskFull(what, temporaryFolder ?? "the temporary folder", cause);
+    throw new ImageError("denied", `Cannot store ${what} for the time being: no temporary file can be made`, {
+      hint: "Set TMPDIR to a folder that can be written to",
+      cause,
+    });
+  }
+}
+
+async function writeAll(
+  file: Deno.FsFile,
+  source: BlobReader,
+  path: string,
+  what: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  let buffer = new ArrayBuffer(CHUNK_BYTES);
+  let sizeBytes = 0;
+  while (true) {
+    signal?.throwIfAborted();
+    const piece = await source.read(new Uint8Array(buffer));
+    if (piece.byteLength === 0) return sizeBytes;
+    buffer = piece.buffer.byteLength === CHUNK_BYTES ? piece.buffer : new ArrayBuffer(CHUNK_BYTES);
+    try {
+      for (let written = 0; written < piece.byteLength;) written += await file.write(piece.subarray(written));
+    } catch (cause) {
+      throw isDiskFull(cause) ? diskFull(what, path.slice(0, Math.max(path.lastIndexOf("/"), 1)), cause) : cause;
+    }
+    sizeBytes += piece.byteLength;
+  }
+}
+
+/** Whether a write failed for want of space (or of quota). */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+function diskFull(what: string, folder: string, cause: unknown): ImageError {
+  return new ImageError("unsupported", `Cannot store ${what} for the time being: the disk of "${folder}" is full`, {
+    hint: "Free space there, or set TMPDIR to a folder on a larger disk",
+    cause,
+  });
+}

@@ -1,0 +1,92 @@
+import { ImageError } from "../../errors.ts";
+import type { PullReport } from "../../commands/pull.ts";
+import { hostPlatform } from "../../oci/platform.ts";
+import { archivePlace } from "../archive_place.ts";
+import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
+import { openSession } from "../open_session.ts";
+import { Progress } from "../progress.ts";
+import { outputFormat, render } from "../render.ts";
+import { formatDuration, formatSize } from "../text.ts";
+
+/** `s3lo pull`. */
+export const PULL: CommandSpec = {
+  name: "pull",
+  summary: "Bring an image into Docker or podman, or into a file",
+  operands: ["REF", "[NAME]"],
+  details:
+    "Takes the platform of the daemon, or of this machine for a file (macOS and Windows count as linux); --platform " +
+    "overrides. The image is called NAME, by default as in REF. What the daemon has already is not downloaded again, and " +
+    "nothing is stored on the way. With --file no daemon is needed; - writes to stdout.",
+  options: [
+    { name: "platform", value: "OS/ARCH", help: "Another platform than that of the daemon or machine" },
+    { name: "all-platforms", help: "Keep the whole index (a file, or a daemon with the containerd image store)" },
+    { name: "file", short: "f", value: "PATH", help: "Write an archive or folder and no daemon; - for stdout" },
+    {
+      name: "format",
+      value: "FORMAT",
+      choices: ["oci-archive", "docker-archive", "oci"],
+      help:
+        "Format of the file: oci-archive (default; any docker load or podman load takes a single platform of it), " +
+        "docker-archive (for docker load of old versions) or oci (a folder)",
+    },
+  ],
+  examples: [
+    ["s3lo pull s3://my-bucket/app:v1", "Into Docker, as app:v1"],
+    ["s3lo pull --platform linux/arm64 s3://my-bucket/app:v1 app:arm", "Another platform, under another name"],
+    ["s3lo pull -f app.tar s3://my-bucket/app:v1", "Into a file, for a machine without network"],
+    [
+      "s3lo pull --format docker-archive -f - s3://my-bucket/app:v1 | ssh host docker load",
+      "Straight into another machine",
+    ],
+  ],
+  async run([reference = "", name], options, io) {
+    const started = performance.now();
+    const { pullCommand } = await import("../../commands/pull.ts");
+    const path = options.value("file");
+    const format = options.value("format");
+    if (format !== undefined && path === undefined) throw new ImageError("usage", "--format needs --file");
+    await using session = await openSession(options, io);
+    let report: PullReport;
+    {
+      using progress = new Progress(io);
+      report = await pullCommand(session, reference, {
+        host: hostPlatform(Deno.build.os, Deno.build.arch),
+        name,
+        platform: options.value("platform"),
+        allPlatforms: options.flag("all-platforms"),
+        file: path === undefined ? undefined : await archivePlace(path, format, "write"),
+        onEvent: progress.onEvent,
+      });
+    }
+    await show(report, path === "-", options, io, performance.now() - started);
+    return 0;
+  },
+};
+
+/** Tells what was pulled: on stdout, unless that is where the image went. */
+async function show(
+  report: PullReport,
+  isPiped: boolean,
+  options: OptionValues,
+  io: CommandIo,
+  elapsedMs: number,
+): Promise<void> {
+  if (report.platform_chosen_by === "daemon") io.note(`Note: took ${report.platform}, which is what the daemon runs`);
+  const text = await render(outputFormat(options), report, () => summary(report, elapsedMs));
+  if (isPiped) io.note(text.trimEnd());
+  else await io.out(text);
+}
+
+function summary(report: PullReport, elapsedMs: number): string {
+  const where = report.file === undefined
+    ? report.image_id ?? report.digest
+    : `${report.digest} in ${report.file} (${report.format})`;
+  const skipped = report.bytes_skipped > 0 ? `, ${formatSize(report.bytes_skipped)} skipped as already there` : "";
+  return [
+    `${report.image_tag}  ${where}`,
+    `${report.platform ?? "all platforms"}, ${formatSize(report.bytes_moved)} moved${skipped}, ${
+      formatDuration(elapsedMs)
+    }`,
+    "",
+  ].join("\n");
+}

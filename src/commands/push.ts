@@ -1,0 +1,108 @@
+import { ImageError } from "../errors.ts";
+import type { ArchiveReference } from "../archive/archive_reference.ts";
+import { type CopyEvent, copyImage } from "../image/copy_image.ts";
+import { HeldContent } from "../image/held_content.ts";
+import type { ImageSource, ImageTarget } from "../image/places.ts";
+import { platformsOf, selectPlatforms } from "../image/select_platforms.ts";
+import { isAttestation } from "../oci/manifest.ts";
+import { formatPlatform, parsePlatforms } from "../oci/platform.ts";
+import { openArchive, openDaemon, openTarget } from "../transports/open.ts";
+import { openSiblings } from "../transports/open_siblings.ts";
+import type { Session } from "../transports/session.ts";
+import { sizeOfBlobs } from "./sizes.ts";
+
+/** How `push` goes about it. */
+export interface PushOptions {
+  /** Read a file or folder and no daemon; `image` then names the image in it, if there are several. */
+  readonly file?: Omit<ArchiveReference, "name"> | undefined;
+  readonly platforms?: readonly string[];
+  /** Keep the index and its attestations even around a single platform. */
+  readonly allPlatforms?: boolean;
+  readonly force?: boolean;
+  readonly create?: boolean;
+  readonly onEvent?: ((event: CopyEvent) => void) | undefined;
+}
+
+/** What `push` did; the JSON of docs/json.md. */
+export interface PushReport {
+  readonly ref: string;
+  readonly digest: string;
+  readonly media_type: string;
+  readonly platforms: readonly string[];
+  readonly attestations: number;
+  /** Platforms of the image that the daemon does not hold whole, and that stayed behind. */
+  readonly platforms_missing: readonly string[];
+  /** Whether the manifest was built here, because the daemon or archive had none. */
+  readonly manifest_built: boolean;
+  /** Sum of the stored sizes of configs and layers. */
+  readonly bytes: number;
+  readonly bytes_uploaded: number;
+  readonly blobs_copied: number;
+  readonly blobs_skipped: number;
+}
+
+/** Brings an image from the daemon, or out of a file or folder, to a bucket or registry. */
+export async function pushCommand(
+  session: Session,
+  image: string | undefined,
+  reference: string,
+  options: PushOptions = {},
+): Promise<PushReport> {
+  await using target = await openTarget(session, reference, options);
+  await using source = await openPushSource(session, image, reference, target, options);
+  const platforms = parsePlatforms(options.platforms ?? []);
+  const root = await source.root();
+  const chosen = platforms.length > 0 ? await selectPlatforms(source, root, platforms) : { root, changed: false };
+  const result = await copyImage(source, target, {
+    root: chosen.root,
+    concurrentBlobs: session.concurrentBlobs,
+    signal: session.signal,
+    onEvent: options.onEvent,
+  });
+  const { content, descriptor } = result.root;
+  const moved = [...result.movedBlobs, ...result.linkedBlobs];
+  return {
+    ref: target.name,
+    digest: descriptor.digest,
+    media_type: descriptor.mediaType,
+    platforms: (await platformsOf(source, result.root)).map(formatPlatform),
+    attestations: content.kind === "index" ? content.manifests.filter(isAttestation).length : 0,
+    platforms_missing: missingPlatforms(source),
+    manifest_built: (source as { readonly isOriginal?: boolean }).isOriginal === false,
+    bytes: sizeOfBlobs(moved) + sizeOfBlobs(result.presentBlobs),
+    bytes_uploaded: sizeOfBlobs(moved),
+    blobs_copied: moved.length,
+    blobs_skipped: result.presentBlobs.length,
+  };
+}
+
+async function openPushSource(
+  session: Session,
+  image: string | undefined,
+  reference: string,
+  target: ImageTarget,
+  options: PushOptions,
+): Promise<ImageSource> {
+  const { file } = options;
+  if (file) return await openArchive(session, { ...file, ...(image === undefined ? {} : { name: image }) }, file.path);
+  if (image === undefined) throw new ImageError("usage", "Missing IMAGE, the name in the daemon");
+  const [platform, ...more] = parsePlatforms(options.platforms ?? []);
+  const held = new HeldContent(await openSiblings(session, reference), target);
+  return await openDaemon(session, image, {
+    // Several platforms are chosen from what the daemon holds; one needs no more than itself.
+    ...(platform && more.length === 0 ? { platform } : {}),
+    allPlatforms: (options.allPlatforms ?? false) || more.length > 0,
+    known: {
+      findImage: (config) => held.findImage(config),
+      findLayer: (diffId) => held.findLayer(diffId),
+      findManifest: (digest) => held.findManifest(digest),
+      hasBlob: (digest) => held.hasBlob(digest),
+    },
+  });
+}
+
+function missingPlatforms(source: ImageSource): readonly string[] {
+  const missing =
+    (source as { readonly missingPlatforms?: readonly Parameters<typeof formatPlatform>[0][] }).missingPlatforms;
+  return (missing ?? []).map(formatPlatform);
+}

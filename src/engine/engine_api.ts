@@ -1,0 +1,101 @@
+import { type ErrorCode, ImageError, isImageError } from "../errors.ts";
+import { HttpClient } from "../http/client.ts";
+import { type HttpResponse, MAX_ERROR_BODY_BYTES, type StreamedBody } from "../http/message.ts";
+import { isObject, type JsonObject, parseJsonObject } from "../oci/json.ts";
+import type { EngineConnection } from "./connection.ts";
+
+/** The newest Engine API that s3lo speaks; an older daemon is spoken to in its own version. */
+export const NEWEST_API_VERSION = "1.51";
+
+/** Largest JSON answer read, in bytes; an inspected image with many platforms has a few hundred kilobytes. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** What a request asks for. */
+export interface EngineRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Path from the version on, with its query: `/images/json?all=1`. */
+  readonly path: string;
+  /** What is being done, for errors: `Cannot <action>: …`. */
+  readonly action: string;
+  readonly body?: StreamedBody | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Requests to one daemon, with its answers' errors made readable. Dispose it to close idle connections. */
+export class EngineApi implements Disposable {
+  readonly connection: EngineConnection;
+  readonly #http: HttpClient;
+  #prefix = "";
+
+  /** `log` is told of every request, for `--debug`. */
+  constructor(connection: EngineConnection, log?: (line: string) => void) {
+    this.connection = connection;
+    this.#http = new HttpClient({ ...connection.http, log });
+  }
+
+  /** From now on, requests go to this version of the API. */
+  useVersion(version: string): void {
+    this.#prefix = `/v${version}`;
+  }
+
+  /**
+   * Sends one request; an answer that is no success is thrown: `not-found`, `denied`, `conflict`, `invalid-input` (400),
+   * or `unavailable`, with the daemon's own words.
+   */
+  async send(request: EngineRequest): Promise<HttpResponse> {
+    const response = await this.#reach(request);
+    if (response.status >= 200 && response.status < 300) return response;
+    throw new ImageError(codeOf(response.status), `Cannot ${request.action}: ${await daemonMessage(response)}`);
+  }
+
+  /** Sends one request and reads its answer as a JSON object. */
+  async object(request: EngineRequest): Promise<JsonObject> {
+    const response = await this.send(request);
+    return parseJsonObject(await response.bytes(MAX_ANSWER_BYTES), `the daemon's answer to "${request.path}"`);
+  }
+
+  /** Closes idle connections. */
+  [Symbol.dispose](): void {
+    this.#http[Symbol.dispose]();
+  }
+
+  async #reach(request: EngineRequest): Promise<HttpResponse> {
+    const { method, path, body, headers, signal, action } = request;
+    try {
+      const url = `${this.connection.baseUrl}${this.#prefix}${path}`;
+      return await this.#http.send({ method, url, body, headers: headers ?? {}, signal });
+    } catch (error) {
+      // The host of a socket's URL is made up: name the socket instead.
+      if (!isImageError(error, "unavailable")) throw error;
+      const { address } = this.connection;
+      throw new ImageError("unavailable", `Cannot ${action}: no answer from the daemon at "${address}"`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** The daemon's own words for a failure, in one line. */
+async function daemonMessage(response: HttpResponse): Promise<string> {
+  let text = "";
+  try {
+    text = new TextDecoder().decode(await response.bytes(MAX_ERROR_BODY_BYTES)).trim();
+    const answer: unknown = JSON.parse(text);
+    if (isObject(answer) && typeof answer["message"] === "string") text = answer["message"];
+  } catch { /* not JSON, or cut off: whatever came is all there is to say */ }
+  return text === "" ? `the daemon answered ${response.status}` : oneLine(text);
+}
+
+/** A daemon's text as one line of bearable length, without the full stop at its end. */
+export function oneLine(text: string): string {
+  const line = text.split(/\s*[\r\n]+\s*/).filter((part) => part !== "").join("; ").replace(/\.$/, "");
+  return line.length > 500 ? `${line.slice(0, 497)}...` : line;
+}
+
+function codeOf(status: number): ErrorCode {
+  if (status === 404) return "not-found";
+  if (status === 401 || status === 403) return "denied";
+  if (status === 409) return "conflict";
+  return status === 400 ? "invalid-input" : "unavailable";
+}

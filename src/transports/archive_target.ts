@@ -1,0 +1,127 @@
+import { ImageError } from "../errors.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+import type { ArchiveOutput } from "../archive/archive_output.ts";
+import { BlobQueue } from "../archive/blob_queue.ts";
+import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+
+/** What is known of an image when its archive is begun. */
+export interface ArchivePlan {
+  /** The root first, depth first. */
+  readonly manifests: readonly Manifest[];
+  /** The blobs in the order of the archive. */
+  readonly blobs: readonly Descriptor[];
+  openBlob(blob: Descriptor): Promise<BlobReader>;
+  /** The manifests once all blobs are written: those of the plan, and what refers to them. */
+  allManifests(): Promise<readonly Manifest[]>;
+}
+
+/** What an archive target is made of. */
+export interface ArchiveTargetParts {
+  /** The reference as the user wrote it. */
+  readonly name: string;
+  readonly acceptsIndex: boolean;
+  readonly output: ArchiveOutput;
+  /** Checks a plan before anything is written. */
+  readonly check?: (manifests: readonly Manifest[]) => void;
+  /** The bytes of the archive. */
+  readonly make: (plan: ArchivePlan) => Promise<BlobReader>;
+}
+
+/**
+ * How many blobs are taken at once: one flows into the archive, the others are read ahead while they wait. Each holds
+ * 8 MiB at most.
+ */
+const CONCURRENT_BLOBS = 4;
+
+/**
+ * An archive file or stream as a target. The order of the bytes comes from the plan and never from the order in which
+ * blobs arrive, so the same image gives the same file. The file appears when `publish` has written its end.
+ */
+export class ArchiveTarget implements ImageTarget {
+  readonly name: string;
+  readonly limits: TargetLimits;
+  readonly #parts: ArchiveTargetParts;
+  readonly #queue = new BlobQueue();
+  readonly #complete = Promise.withResolvers<void>();
+  #plan: Pick<ArchivePlan, "manifests" | "blobs"> | undefined;
+  #extra: Manifest[] = [];
+  #writing: Promise<void> | undefined;
+
+  /** Takes the output over. */
+  constructor(parts: ArchiveTargetParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.limits = { concurrentBlobs: CONCURRENT_BLOBS, acceptsIndex: parts.acceptsIndex };
+    this.#complete.promise.catch(() => {});
+  }
+
+  // deno-lint-ignore require-await
+  async plan(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void> {
+    this.#parts.check?.(manifests);
+    this.#plan = { manifests, blobs };
+  }
+
+  findBlobs(): Promise<ReadonlySet<Digest>> {
+    return Promise.resolve(new Set());
+  }
+
+  linkBlob(): Promise<LinkResult> {
+    return Promise.resolve(false);
+  }
+
+  async writeBlob(content: BlobContent): Promise<void> {
+    this.#start();
+    await this.#queue.offer(content);
+  }
+
+  writeManifest(manifest: Manifest): Promise<void> {
+    const isPlanned = this.#plan?.manifests.some(({ descriptor }) => descriptor.digest === manifest.descriptor.digest);
+    if (!isPlanned) this.#extra.push(manifest);
+    return Promise.resolve();
+  }
+
+  async publish(root: Manifest): Promise<void> {
+    const writing = this.#start();
+    if (root.descriptor.digest !== this.#plan?.manifests[0]?.descriptor.digest) {
+      throw new TypeError("publish() was given another root than plan()");
+    }
+    this.#complete.resolve();
+    await writing;
+    await this.#parts.output.commit();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const error = new ImageError("aborted", `Stopped writing "${this.name}"`);
+    this.#complete.reject(error);
+    this.#queue.fail(error);
+    await this.#writing?.catch(() => {});
+    await this.#queue[Symbol.asyncDispose]();
+    await this.#parts.output[Symbol.asyncDispose]();
+  }
+
+  #start(): Promise<void> {
+    if (!this.#writing) {
+      this.#writing = this.#write();
+      this.#writing.catch((error) => this.#queue.fail(error));
+    }
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    if (!this.#plan) throw new TypeError("plan() must be called before anything is written");
+    await using reader = await this.#parts.make({
+      ...this.#plan,
+      openBlob: (blob) => this.#queue.open(blob),
+      allManifests: async () => {
+        await this.#complete.promise;
+        // Those that refer come in any order.
+        const extra = this.#extra.toSorted((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1);
+        return [...this.#plan?.manifests ?? [], ...extra];
+      },
+    });
+    await this.#parts.output.writeAll(reader);
+  }
+}

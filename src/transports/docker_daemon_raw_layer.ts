@@ -1,0 +1,58 @@
+import { ImageError } from "../errors.ts";
+import { TAR_SIZE } from "../archive/layer_compression.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
+import { rawTarReader } from "../bytes/decompress.ts";
+import type { BlobContent } from "../image/places.ts";
+
+/** A layer without its compression. */
+export interface RawLayer {
+  readonly sizeBytes: number;
+  /** To be closed by the caller. */
+  readonly content: BlobReader;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Opens a zstd layer decompressed. Its length must stand in front of it in a tar: layers that s3lo has compressed name it
+ * in an annotation; any other is read twice, once to measure it, once to hand it out.
+ *
+ * The reader throws `digest-mismatch` instead of handing out the last bytes of a layer that is longer than announced.
+ */
+export async function openRawLayer(layer: BlobContent): Promise<RawLayer> {
+  const open = async () => rawTarReader(await layer.open(), "zstd", { what: `layer "${layer.blob.digest}"` });
+  const sizeBytes = announcedSize(layer) ?? await lengthOf(await open());
+  return { sizeBytes, content: notLonger(await open(), sizeBytes, layer) };
+}
+
+function announcedSize({ blob }: BlobContent): number | undefined {
+  const text = blob.annotations?.[TAR_SIZE] ?? "";
+  return /^[1-9][0-9]{0,15}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
+}
+
+async function lengthOf(reader: BlobReader): Promise<number> {
+  await using counted = reader;
+  const into = new Uint8Array(CHUNK_BYTES);
+  for (let sizeBytes = 0;;) {
+    const { byteLength } = await counted.read(into);
+    if (byteLength === 0) return sizeBytes;
+    sizeBytes += byteLength;
+  }
+}
+
+/** Also reads the source to its end, so that it checks itself before the last bytes leave. */
+function notLonger(source: BlobReader, sizeBytes: number, { blob }: BlobContent): BlobReader {
+  let left = sizeBytes;
+  return {
+    async read(into) {
+      const piece = await source.read(into.subarray(0, Math.min(into.byteLength, left)));
+      left -= piece.byteLength;
+      if (left > 0 || (await source.read(new Uint8Array(1))).byteLength === 0) return piece;
+      throw new ImageError(
+        "digest-mismatch",
+        `Cannot use layer "${blob.digest}": its tar is longer than the ${sizeBytes} bytes that its manifest names`,
+      );
+    },
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+}

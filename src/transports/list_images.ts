@@ -1,0 +1,70 @@
+import { ImageError } from "../errors.ts";
+import { isStoreText, parseReference, parseStoreLocation, type RegistryReference } from "../oci/reference.ts";
+import { bucketImage } from "./open_bucket.ts";
+import type { Session } from "./session.ts";
+
+/** One image and its tags. */
+export interface ListedImage {
+  readonly name: string;
+  readonly tags: readonly string[];
+}
+
+/** Every tag of the source's repository with the reference of the same tag in the target's. Neither may name a tag. */
+export async function pairTags(
+  session: Session,
+  source: string,
+  target: string,
+): Promise<readonly { source: string; target: string }[]> {
+  const reference = parseReference(source);
+  for (const [text, parsed] of [[source, reference], [target, parseReference(target)]] as const) {
+    if (parsed.tag !== undefined || parsed.digest !== undefined) {
+      throw new ImageError("usage", `With --all-tags "${text}" must name a repository, without tag or digest`);
+    }
+  }
+  const tags = reference.kind === "registry"
+    ? await registryTags(session, reference)
+    : await bucketImage(session, reference, source, { access: "read" }).then(({ store, image }) =>
+      store.listTags(image)
+    ).then((listed) => listed.map(({ tag }) => tag));
+  if (tags.length === 0) throw new ImageError("not-found", `Cannot copy "${source}": it has no tags`);
+  return tags.map((tag) => ({ source: `${source}:${tag}`, target: `${target}:${tag}` }));
+}
+
+/** The images of a store, of a registry repository, or of a registry, in order of name and tag. */
+export async function listImages(session: Session, location: string): Promise<readonly ListedImage[]> {
+  if (isStoreText(location)) return await listStore(session, location);
+  const host = /^(?:docker:\/\/)?([^/]+:\d+|[^/]+(?=\/$))\/?$/.exec(location)?.[1];
+  if (host === undefined) {
+    const reference = parseReference(location);
+    if (reference.kind !== "registry") throw new ImageError("usage", `Cannot list "${location}"`);
+    return [{ name: `${reference.registry}/${reference.repository}`, tags: await registryTags(session, reference) }];
+  }
+  const { listRegistryRepositories } = await import("./registry.ts");
+  const images: ListedImage[] = [];
+  for await (const page of listRegistryRepositories(host, await session.registry(), session.registryAccess)) {
+    for (const repository of page) {
+      const tags = await registryTags(session, { kind: "registry", registry: host, repository });
+      images.push({ name: `${host}/${repository}`, tags });
+    }
+  }
+  return images;
+}
+
+async function listStore(session: Session, text: string): Promise<readonly ListedImage[]> {
+  const location = parseStoreLocation(text);
+  const store = location.kind === "s3"
+    ? await session.bucket(location.bucket)
+    : await session.folder(location.path, { access: "read" });
+  const tags = await store.list(location.prefix);
+  const images = Map.groupBy(tags, (each) => each.image);
+  return [...images].map(([name, entries]) => ({ name, tags: entries.map((each) => each.tag) }));
+}
+
+async function registryTags(session: Session, reference: RegistryReference): Promise<readonly string[]> {
+  const { listRegistryTags } = await import("./registry.ts");
+  const tags: string[] = [];
+  for await (const page of listRegistryTags(reference, await session.registry(), session.registryAccess)) {
+    tags.push(...page);
+  }
+  return tags;
+}

@@ -1,0 +1,68 @@
+import { ImageError } from "../errors.ts";
+import type { ImageStore } from "../bucket/image_store.ts";
+import type { TagWriter } from "../bucket/tag_writer.ts";
+import type { ImageSource, ImageTarget } from "../image/places.ts";
+import { parseReference, type Reference, type RegistryReference, tagOf } from "../oci/reference.ts";
+import type { BucketImage } from "./bucket_source.ts";
+import { resolveLocal } from "./local_reading.ts";
+import type { Session } from "./session.ts";
+
+/** How a bucket or folder is opened for writing. */
+export interface OpenBucketOptions {
+  /** Replace a protected tag. */
+  readonly force?: boolean;
+  /** Make a store in a folder that holds something else. */
+  readonly create?: boolean;
+}
+
+/** The image of a bucket or folder that a reference names. */
+export async function bucketImage(
+  session: Session,
+  reference: Exclude<Reference, RegistryReference>,
+  text: string,
+  options: { readonly access: "read" | "write"; readonly create?: boolean },
+): Promise<BucketImage> {
+  const pinned = { tag: tagOf(reference), digest: reference.digest, name: text };
+  if (reference.kind === "s3") {
+    return { store: await session.bucket(reference.bucket), image: reference.image, ...pinned };
+  }
+  const { folder, image } = await resolveLocal(reference, options.access, text);
+  const store: ImageStore = await session.folder(folder, options);
+  return { store, image, ...pinned };
+}
+
+/** A tag of a bucket or folder, opened for being changed in place. */
+export interface BucketTag {
+  readonly name: string;
+  readonly store: ImageStore;
+  readonly source: ImageSource;
+  readonly target: ImageTarget;
+  readonly tag: TagWriter;
+}
+
+/** Opens a tag of a bucket or folder for being changed in place. Throws `usage` for other kinds of places. */
+export async function openBucketTag(
+  session: Session,
+  text: string,
+  options: OpenBucketOptions = {},
+): Promise<BucketTag> {
+  const reference = parseReference(text);
+  if (reference.kind === "registry" || reference.digest !== undefined) {
+    throw new ImageError("usage", `Cannot change "${text}": only a tag of a bucket or folder can be changed in place`);
+  }
+  const image = await bucketImage(session, reference, text, { access: "write", create: options.create ?? false });
+  const tag = image.tag ?? "";
+  const [{ BucketSource }, { BucketTarget }, { TagWriter }] = await Promise.all([
+    import("./bucket_source.ts"),
+    import("./bucket_target.ts"),
+    import("../bucket/tag_writer.ts"),
+  ]);
+  const force = options.force ?? false;
+  return {
+    name: text,
+    store: image.store,
+    source: new BucketSource(image),
+    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs: session.concurrentBlobs }),
+    tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force }),
+  };
+}
