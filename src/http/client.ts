@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { readAll, streamReader } from "../bytes/blob_reader.ts";
+import { connectionFailure } from "./connection_failure.ts";
 import { describeUrl } from "./describe.ts";
 import {
   connectionError,
@@ -9,6 +10,7 @@ import {
   type HttpResponse,
   plainCause,
 } from "./message.ts";
+import { KeptAgents } from "./kept_agents.ts";
 import { nodeSend } from "./node_send.ts";
 
 /** Larger bodies go by node's client. */
@@ -18,6 +20,8 @@ const MAX_FETCH_BODY_BYTES = 64 * 1024;
 export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #client: Deno.HttpClient;
+  readonly #agents = new KeptAgents();
+  #largeByNode = true;
 
   /** Makes a client; no connection is opened before the first request. */
   constructor(options: HttpOptions = {}) {
@@ -52,6 +56,7 @@ export class HttpClient implements Disposable {
   /** Closes idle connections. */
   [Symbol.dispose](): void {
     this.#client.close();
+    this.#agents[Symbol.dispose]();
   }
 
   async #dispatch(request: HttpRequest): Promise<HttpResponse> {
@@ -60,11 +65,22 @@ export class HttpClient implements Disposable {
       "user-agent": this.#options.userAgent ?? "s3lo",
       ...request.headers,
     };
-    const isSmall = request.body === undefined ||
-      (request.body instanceof Uint8Array && request.body.byteLength <= MAX_FETCH_BODY_BYTES);
-    // fetch sends a stream without Content-Length, copies a large body twice and leaves the copies to the collector (for
-    // 4 GiB in parts: 26 % more CPU time and 290 MiB more memory), and cannot skip certificate checks; node's client can.
-    if (!isSmall || this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options);
+    const { body } = request;
+    const isStream = body !== undefined && !(body instanceof Uint8Array);
+    // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
+    if (isStream) return await nodeSend({ ...request, headers }, this.#options);
+    if (this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options, this.#agents);
+    // fetch copies a large body twice and leaves the copies to the collector (for 4 GiB in parts: 26 % more CPU time and
+    // 290 MiB more memory).
+    if (body && body.byteLength > MAX_FETCH_BODY_BYTES && this.#largeByNode) {
+      try {
+        return await nodeSend({ ...request, headers }, this.#options, this.#agents);
+      } catch (error) {
+        if (connectionFailure(error) !== "certificate") throw error;
+        // The runtime can be told to trust more authorities than node's client knows; fetch checks against those.
+        this.#largeByNode = false;
+      }
+    }
     const response = await fetch(request.url, {
       method: request.method,
       headers,

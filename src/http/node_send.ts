@@ -7,40 +7,46 @@ import type { BlobReader } from "../bytes/blob_reader.ts";
 import { readAll } from "../bytes/blob_reader.ts";
 import { describeUrl } from "./describe.ts";
 import { guardedReader, type HttpOptions, type HttpRequest, type HttpResponse, type StreamedBody } from "./message.ts";
+import type { KeptAgents } from "./kept_agents.ts";
 import { proxyAgent } from "./proxy_agent.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates.
+ * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates, large
+ * bodies without copies of them.
  *
- * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards.
+ * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards. With
+ * `agents` the connection is kept for the next request once the answer has been read to its end.
  */
-export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<HttpResponse> {
+export async function nodeSend(
+  request: HttpRequest,
+  options: HttpOptions,
+  agents?: KeptAgents,
+): Promise<HttpResponse> {
   const { body } = request;
-  const outgoing = open(request, options);
+  const outgoing = open(request, options, agents);
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   answered.catch(() => {});
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
   outgoing.on("error", () => {});
   try {
-    if (body instanceof Uint8Array) outgoing.end(body);
-    else if (body) await sendStream(outgoing, body, answered);
+    if (body) await sendBody(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
-    return nodeResponse(outgoing, incoming, request);
+    return nodeResponse(outgoing, incoming, request, agents !== undefined);
   } catch (error) {
     outgoing.destroy();
     throw error;
   }
 }
 
-function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
+function open(request: HttpRequest, options: HttpOptions, agents: KeptAgents | undefined): http.ClientRequest {
   const url = new URL(request.url);
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-  const agent = options.unixSocket === undefined ? proxyAgent(url.protocol) : undefined;
+  const agent = options.unixSocket === undefined ? agents?.get(url.protocol) ?? proxyAgent(url.protocol) : undefined;
   const common = {
     method: request.method,
     headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },
@@ -65,20 +71,24 @@ function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
  * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the server
  * never sees it whole.
  */
-async function sendStream(
+async function sendBody(
   outgoing: http.ClientRequest,
-  body: StreamedBody,
+  body: Uint8Array<ArrayBuffer> | StreamedBody,
   answered: Promise<unknown>,
 ): Promise<void> {
   let isOver = false;
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
-  let left = body.sizeBytes ?? Infinity;
+  let left = (body instanceof Uint8Array ? body.byteLength : body.sizeBytes) ?? Infinity;
   while (left > 0 && !isOver) {
-    const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
+    const wanted = Math.min(PIECE_BYTES, left);
+    // Bytes in memory go in pieces too: written at once, TLS would hold all of them a second time.
+    const piece = body instanceof Uint8Array
+      ? body.subarray(body.byteLength - left, body.byteLength - left + wanted)
+      : await body.content.read(new Uint8Array(wanted));
     if (piece.byteLength === 0) {
-      if (body.sizeBytes === undefined) return void outgoing.end();
+      if (left === Infinity) return void outgoing.end();
       throw new Error(`the body ended ${left} bytes early`);
     }
     left -= piece.byteLength;
@@ -100,12 +110,15 @@ function nodeResponse(
   outgoing: http.ClientRequest,
   incoming: http.IncomingMessage,
   request: HttpRequest,
+  keepsConnection: boolean,
 ): HttpResponse {
   const headers = new Headers();
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
     headers.append(incoming.rawHeaders[index] ?? "", incoming.rawHeaders[index + 1] ?? "");
   }
   const close = () => {
+    // The agent has the connection back by then, perhaps for another request already.
+    if (keepsConnection && incoming.readableEnded && outgoing.writableFinished) return Promise.resolve();
     incoming.destroy();
     outgoing.destroy();
     return Promise.resolve();
