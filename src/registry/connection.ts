@@ -38,6 +38,8 @@ export class RegistryConnection {
   /** The registry as references name it. */
   readonly registry: string;
   readonly retry: RetryOptions;
+  /** Size of the smallest blob that the registry refused to take in one piece. */
+  refusedWholeBytes = Infinity;
   readonly #sender: HttpSender;
   readonly #plainHttp: boolean;
   readonly #authenticator: Authenticator;

@@ -45,13 +45,16 @@ class Upload {
   readonly #content: WatchedContent;
   #begun: UploadSession | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
-  #inParts = false;
+  /** How the next try goes. */
+  #inParts: boolean;
+  #refusesParts = false;
   #wentOn = false;
 
   constructor(repository: Repository, content: UploadContent, begun: UploadSession | undefined) {
     this.#repository = repository;
     this.#content = new WatchedContent(content);
     this.#begun = begun;
+    this.#inParts = content.sizeBytes >= repository.connection.refusedWholeBytes;
   }
 
   /** Tries once. Throws what another try may mend; gives back what it won't. */
@@ -87,7 +90,13 @@ class Upload {
   #judge(error: unknown): ImageError {
     const isMixedUp = this.#wentOn && isImageError(error, "digest-mismatch");
     this.#wentOn = false;
-    if (isMixedUp || isImageError(error, "conflict") || isImageError(error, "not-found")) {
+    const isPartsRefusal = this.#inParts && isImageError(error, "unsupported") && !this.#refusesWhole;
+    if (isPartsRefusal) {
+      // Parts were only tried because the connection had broken: back to one piece, for good.
+      this.#refusesParts = true;
+      this.#inParts = false;
+    }
+    if (isPartsRefusal || isMixedUp || isImageError(error, "conflict") || isImageError(error, "not-found")) {
       return new ImageError("unavailable", messageOf(error), { cause: error });
     }
     if (error instanceof ImageError) return error;
@@ -132,20 +141,21 @@ class Upload {
 
   /** Goes on after a broken connection, from where the registry stopped. */
   async #goOn(session: UploadSession, broken: ImageError): Promise<void> {
-    this.#inParts = true;
+    this.#inParts = !this.#refusesParts;
     this.#wentOn = true;
     // Time for the registry to notice: until then it may count bytes that are still on their way.
     const { baseDelayMs = 500, signal } = this.#repository.connection.retry;
     await sleep(baseDelayMs, signal);
-    const state = await readUploadOffset(this.#repository, session);
-    if (state && state.offset <= this.#content.sizeBytes) {
-      return await uploadInParts(this.#repository, state.session, this.#content, state.offset);
-    }
-    throw broken;
+    const offset = await readUploadOffset(this.#repository, session);
+    if (!this.#inParts || offset === undefined || offset > this.#content.sizeBytes) throw broken;
+    await uploadInParts(this.#repository, session, this.#content, offset);
   }
 
   async #beginInParts(refused: UploadSession): Promise<void> {
+    const { connection } = this.#repository;
     this.#inParts = true;
+    // Remembered for the blobs that follow, which would be sent in vain.
+    connection.refusedWholeBytes = Math.min(connection.refusedWholeBytes, this.#content.sizeBytes);
     await cancelUpload(this.#repository, refused);
     const session = await startUpload(this.#repository);
     try {
@@ -154,6 +164,10 @@ class Upload {
       await cancelUpload(this.#repository, session);
       throw error;
     }
+  }
+
+  get #refusesWhole(): boolean {
+    return this.#content.sizeBytes >= this.#repository.connection.refusedWholeBytes;
   }
 
   get #descriptor(): Descriptor {
