@@ -48,7 +48,13 @@ const ANSWERS: readonly (readonly [string, () => Response, string, RegExp])[] = 
     "404",
     () => Response.json(problem("NAME_UNKNOWN", "x"), { status: 404 }),
     "not-found",
-    /no such tag or repository$/,
+    /no such repository$/,
+  ],
+  [
+    "404 for a tag",
+    () => Response.json(problem("MANIFEST_UNKNOWN", "x"), { status: 404 }),
+    "not-found",
+    /no such tag$/,
   ],
   ["500", () => new Response("<html>oops", { status: 500 }), "unavailable", /answered 500$/],
   [
@@ -86,7 +92,10 @@ for (const [what, answer, code, message] of ANSWERS) {
     const error = await rootError(answer);
     assert.equal(error.code, code, error.message);
     assert.match(error.message, message);
-    assert.match(error.message, /^Cannot (?:read manifest|find tag) "v1" (?:of|in) "127\.0\.0\.1:\d+\/team\/app": /);
+    assert.match(
+      error.message,
+      /^Cannot (?:read manifest "v1" of|find tag "v1" in|find repository) "127\.0\.0\.1:\d+\/team\/app": /,
+    );
     assert.doesNotMatch(error.message, /\n|secret/);
     assert.ok(error.message.length < 500);
   });
