@@ -37,8 +37,8 @@ export async function openBlob(repository: Repository, blob: Descriptor, range?:
  * A refusal counts as "no": some registries let nobody ask without the right to list, and the write that follows then says
  * what is wrong. Throws `unauthorized`, `unavailable`.
  */
-export async function hasBlob(repository: Repository, blob: Descriptor): Promise<boolean> {
-  const response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}` });
+export async function hasBlob(repository: Repository, blob: Descriptor, access = repository.pull): Promise<boolean> {
+  const response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}`, access });
   await response.discard();
   if (response.status === 200) {
     const length = response.headers.get("content-length");

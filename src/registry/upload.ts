@@ -78,7 +78,8 @@ class Upload {
       const next = this.#judge(error);
       if (next.code !== "unavailable") throw next;
       // The connection may have broken after the registry had taken everything.
-      if (await hasBlob(this.#repository, this.#descriptor).catch(() => false)) return undefined;
+      const { push } = this.#repository;
+      if (await hasBlob(this.#repository, this.#descriptor, push).catch(() => false)) return undefined;
       throw next;
     }
   }

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { HttpResponse } from "../http/message.ts";
 import type { Digest } from "../oci/digest.ts";
 import { resolveUrl, withQuery } from "./endpoint.ts";
@@ -42,7 +42,14 @@ export async function startUpload(repository: Repository): Promise<UploadSession
 export async function mountBlob(repository: Repository, digest: Digest, from: string): Promise<MountOutcome> {
   const url = withQuery(withQuery("blobs/uploads/", "mount", digest), "from", from);
   const access = { ...repository.push, scopes: [...repository.push.scopes, `repository:${from}:pull`] };
-  const response = await repository.send({ method: "POST", url, access });
+  let response: HttpResponse;
+  try {
+    response = await repository.send({ method: "POST", url, access });
+  } catch (error) {
+    // A token server may give no token at all where one of the two repositories is out of reach.
+    if (isImageError(error, "unauthorized") || isImageError(error, "denied")) return { mounted: false };
+    throw error;
+  }
   await response.discard();
   if (response.status === 201) return { mounted: true };
   const session = response.status === 202 ? await beginSession(repository, response) : undefined;

@@ -115,8 +115,9 @@ export class RegistryTarget implements ImageTarget {
   /** As {@linkcode ImageTarget.findBlobs}. */
   async findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
     const unique = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
-    const { signal } = this.#repository.connection.retry;
-    const found = await mapPool(unique, CONCURRENT_CHECKS, (blob) => hasBlob(this.#repository, blob), signal);
+    const { connection, push } = this.#repository;
+    const has = (blob: Descriptor) => hasBlob(this.#repository, blob, push);
+    const found = await mapPool(unique, CONCURRENT_CHECKS, has, connection.retry.signal);
     return new Set(unique.filter((_, index) => found[index]).map(({ digest }) => digest));
   }
 

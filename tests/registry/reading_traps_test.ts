@@ -4,7 +4,7 @@ import type { ImageError } from "../../src/errors.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { openRegistrySource, type RegistrySource } from "../../src/transports/registry.ts";
-import { canMakeCertificates, makeCertificate } from "../support/certificates.ts";
+import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
 import { Random, singleImage } from "../support/images.ts";
 import { type Handler, serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 import { readBlob, registryReference, testSession } from "./support.ts";
@@ -224,7 +224,7 @@ Deno.test("a manifest that breaks off is asked for again", async () => {
 });
 
 Deno.test("plain http is not tried where nobody asked for it, and https is never left for a bad certificate", {
-  ignore: !canMakeCertificates,
+  ignore: !certificatesExpected,
 }, async () => {
   await using server = serveScript(() => new Response("{}"), { tls: await makeCertificate() });
   using session = testSession();
@@ -245,7 +245,7 @@ Deno.test("plain http is not tried where nobody asked for it, and https is never
 });
 
 Deno.test("a registry with a certificate of an own authority works with it, and with certificates unchecked", {
-  ignore: !canMakeCertificates,
+  ignore: !certificatesExpected,
 }, async () => {
   const certificate = await makeCertificate();
   const answer = manifestWith(image.root.bytes);

@@ -5,9 +5,8 @@ import { fallbackTag } from "../../src/registry/referrers.ts";
 import { openRegistrySource, openRegistryTarget } from "../../src/transports/registry.ts";
 import { multiImage, referrerOf, singleImage } from "../support/images.ts";
 import { serveScript } from "../support/scripted_server.ts";
-import { programPath } from "../support/services.ts";
 import { serveFakeRegistry } from "./fake_registry.ts";
-import { CURRENT_REGISTRY, OLD_REGISTRY, startRegistry } from "./real_registry.ts";
+import { CURRENT_REGISTRY, needs, OLD_REGISTRY, startRegistry } from "./real_registry.ts";
 import { pushImage, registryReference, testSession } from "./support.ts";
 
 const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: true };
@@ -147,7 +146,7 @@ Deno.test("fallbackTag() cuts long digests to what a tag may hold", { permission
 for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
   Deno.test({
     name: `referrers written to a real registry are found again (${program})`,
-    ignore: programPath(program) === undefined,
+    ...needs(program),
     fn: async () => {
       await using registry = await startRegistry({ program });
       using session = testSession();

@@ -8,7 +8,7 @@ import {
 } from "../../src/transports/registry.ts";
 import { indexOf, multiImage, singleImage, type TestImage } from "../support/images.ts";
 import { programPath, type ServiceName, serviceTest } from "../support/services.ts";
-import { CURRENT_REGISTRY, startRegistry } from "./real_registry.ts";
+import { CURRENT_REGISTRY, needs, startRegistry } from "./real_registry.ts";
 import { partsOf, pullImage, pushImage, registryReference, testSession } from "./support.ts";
 
 const IMAGES: Readonly<Record<string, TestImage>> = {
@@ -49,7 +49,7 @@ for (const service of ["registry", "oldRegistry", "privateRegistry"] satisfies r
 
 Deno.test({
   name: "crane finds an image whole that was written here, and its tags and repositories are listed in pages",
-  ignore: programPath(CURRENT_REGISTRY) === undefined || programPath("crane") === undefined,
+  ...needs(CURRENT_REGISTRY, "crane"),
   fn: async () => {
     await using registry = await startRegistry();
     using session = testSession();

@@ -4,6 +4,7 @@ import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { openRegistrySource, openRegistryTarget, type RegistryTarget } from "../../src/transports/registry.ts";
 import { Random, singleImage } from "../support/images.ts";
+import { serveScript } from "../support/scripted_server.ts";
 import { serveCutting } from "./cutting_proxy.ts";
 import { type FakeOptions, type FakeRegistry, serveFakeRegistry } from "./fake_registry.ts";
 import { contentOf, registryReference, testSession } from "./support.ts";
@@ -202,6 +203,21 @@ for (const status of [400, 401, 403, 404, 405]) {
     });
   });
 }
+
+Deno.test("a mount for which the token server gives no token becomes an upload", { permissions }, async () => {
+  await using server = serveScript(({ path, headers }) => {
+    if (path.startsWith("/token")) {
+      return path.includes("other") ? new Response(null, { status: 403 }) : Response.json({ token: "t" });
+    }
+    if (headers.get("authorization") === "Bearer t") return new Response(null, { status: 201 });
+    const challenge = `Bearer realm="http://${headers.get("host")}/token"`;
+    return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
+  });
+  using session = testSession({ plainHttp: true });
+  const target = openRegistryTarget(registryReference(`${server.host}/app`), session);
+  const source = openRegistrySource(registryReference(`${server.host}/other`), session);
+  assert.equal(await target.linkBlob(descriptorOf(small), source), false);
+});
 
 Deno.test("nothing is mounted from another registry or from the same repository", { permissions }, async () => {
   await withFake({}, async (target, fake) => {
