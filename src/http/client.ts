@@ -1,15 +1,12 @@
-import { ImageError } from "../errors.ts";
-import { readAll, streamReader } from "../bytes/blob_reader.ts";
+import { streamReader } from "../bytes/blob_reader.ts";
 import { describeUrl } from "./describe.ts";
-import {
-  connectionError,
-  guardedReader,
-  type HttpOptions,
-  type HttpRequest,
-  type HttpResponse,
-  plainCause,
-} from "./message.ts";
+import { type HttpOptions, type HttpRequest, type HttpResponse, plainCause, type RawResponse } from "./message.ts";
 import { nodeSend } from "./node_send.ts";
+import { StallWatch } from "./stall_watch.ts";
+import { sendFailure, watchedRequest, watchedResponse } from "./watched.ts";
+
+/** Longest silence of a server, where nothing else is said. */
+const DEFAULT_STALL_TIMEOUT_MS = 180_000;
 
 /** Sends HTTP requests over one set of connection settings. Dispose it to close idle connections. */
 export class HttpClient implements Disposable {
@@ -30,19 +27,25 @@ export class HttpClient implements Disposable {
   /**
    * Sends one request, once. Throws `unavailable` when no answer comes, `aborted` when the signal stops it; any answer,
    * whatever its status, is returned.
+   *
+   * The runtime's `fetch` may send bytes in memory a second time by itself when a connection breaks; a streamed body never
+   * goes out twice.
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();
     const what = `${request.method} ${describeUrl(request.url)}`;
+    const timeoutMs = request.stallTimeoutMs ?? this.#options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
+    const watch = new StallWatch(timeoutMs, URL.canParse(request.url) ? new URL(request.url).host : "the server");
     try {
-      const response = await this.#dispatch(request);
+      const response = await this.#dispatch(watchedRequest(request, watch));
       this.#options.log?.(`${what} -> ${response.status} in ${Math.round(performance.now() - started)} ms`);
-      return response;
+      watch.pause();
+      return watchedResponse(response, request, watch);
     } catch (error) {
-      if (request.signal?.aborted) throw new ImageError("aborted", "Stopped", { cause: request.signal.reason });
-      this.#options.log?.(`${what} failed: ${plainCause(error)}`);
-      if (error instanceof ImageError) throw error;
-      throw connectionError(request.url, error);
+      watch.stop();
+      const failure = sendFailure(error, request, watch);
+      this.#options.log?.(`${what} failed: ${plainCause(watch.failure ?? error)}`);
+      throw failure;
     }
   }
 
@@ -51,7 +54,7 @@ export class HttpClient implements Disposable {
     this.#client.close();
   }
 
-  async #dispatch(request: HttpRequest): Promise<HttpResponse> {
+  async #dispatch(request: HttpRequest): Promise<RawResponse> {
     const headers = {
       "accept-encoding": "identity",
       "user-agent": this.#options.userAgent ?? "s3lo",
@@ -68,20 +71,15 @@ export class HttpClient implements Disposable {
       ...(request.body === undefined ? {} : { body: request.body as Uint8Array<ArrayBuffer> }),
       ...(request.signal ? { signal: request.signal } : {}),
     });
-    return fetchResponse(response, request);
+    return fetchResponse(response);
   }
 }
 
-function fetchResponse(response: Response, request: HttpRequest): HttpResponse {
-  const reader = () => guardedReader(response.body ? streamReader(response.body) : undefined, request);
+function fetchResponse({ status, headers, body }: Response): RawResponse {
   return {
-    status: response.status,
-    headers: response.headers,
-    reader,
-    async bytes(maxBytes) {
-      await using body = reader();
-      return await readAll(body, maxBytes, `the answer of ${describeUrl(request.url)}`);
-    },
-    discard: async () => await response.body?.cancel().catch(() => {}),
+    status,
+    headers,
+    reader: () => body ? streamReader(body) : undefined,
+    discard: async () => await body?.cancel().catch(() => {}),
   };
 }

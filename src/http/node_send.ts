@@ -4,9 +4,7 @@ import * as tls from "node:tls";
 import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
-import { readAll } from "../bytes/blob_reader.ts";
-import { describeUrl } from "./describe.ts";
-import { guardedReader, type HttpOptions, type HttpRequest, type HttpResponse, type StreamedBody } from "./message.ts";
+import type { HttpOptions, HttpRequest, RawResponse, StreamedBody } from "./message.ts";
 import { proxyAgent } from "./proxy_agent.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
@@ -17,7 +15,7 @@ const PIECE_BYTES = 256 * 1024;
  *
  * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards.
  */
-export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<HttpResponse> {
+export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<RawResponse> {
   const { body } = request;
   const outgoing = open(request, options);
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
@@ -29,7 +27,7 @@ export async function nodeSend(request: HttpRequest, options: HttpOptions): Prom
     else if (body) await sendStream(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
-    return nodeResponse(outgoing, incoming, request);
+    return nodeResponse(outgoing, incoming);
   } catch (error) {
     outgoing.destroy();
     throw error;
@@ -93,11 +91,7 @@ async function drained(outgoing: http.ClientRequest, over: Promise<void>): Promi
   waiting.abort();
 }
 
-function nodeResponse(
-  outgoing: http.ClientRequest,
-  incoming: http.IncomingMessage,
-  request: HttpRequest,
-): HttpResponse {
+function nodeResponse(outgoing: http.ClientRequest, incoming: http.IncomingMessage): RawResponse {
   const headers = new Headers();
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
     headers.append(incoming.rawHeaders[index] ?? "", incoming.rawHeaders[index + 1] ?? "");
@@ -107,17 +101,7 @@ function nodeResponse(
     outgoing.destroy();
     return Promise.resolve();
   };
-  const reader = () => guardedReader(messageReader(incoming, close), request);
-  return {
-    status: incoming.statusCode ?? 0,
-    headers,
-    reader,
-    async bytes(maxBytes) {
-      await using body = reader();
-      return await readAll(body, maxBytes, `the answer of ${describeUrl(request.url)}`);
-    },
-    discard: close,
-  };
+  return { status: incoming.statusCode ?? 0, headers, reader: () => messageReader(incoming, close), discard: close };
 }
 
 /** A reader over node's readable stream; what a chunk holds beyond the asked bytes is kept for the next read. */

@@ -33,6 +33,9 @@ export interface RegistryRequest {
 /** Most redirects followed in a row. */
 const MAX_REDIRECTS = 10;
 
+/** How long a server on this machine may take to show that it speaks TLS. */
+const LOOPBACK_PROBE_MS = 5000;
+
 /** Talks to one registry: finds its scheme, proves who one is, follows redirects, tries again. */
 export class RegistryConnection {
   /** The registry as references name it. */
@@ -141,7 +144,7 @@ export class RegistryConnection {
     if (this.#plainHttp) return await this.#ping(`http://${host}`, this.retry);
     if (!isLoopback(host)) return await this.#ping(`https://${host}`, this.retry);
     try {
-      return await this.#ping(`https://${host}`, { ...this.retry, tries: 1 });
+      return await this.#ping(`https://${host}`, { ...this.retry, tries: 1 }, LOOPBACK_PROBE_MS);
     } catch (error) {
       // A certificate that is not trusted is an answer: the registry speaks TLS, and going around it would hide that.
       if (!isImageError(error, "unavailable") || connectionFailure(error.cause) === "certificate") throw error;
@@ -149,10 +152,10 @@ export class RegistryConnection {
     }
   }
 
-  async #ping(origin: string, retry: RetryOptions): Promise<string> {
-    const response = await sendRetrying(this.#sender, { method: "GET", url: `${origin}/v2/`, signal: retry.signal }, {
-      ...retry,
-    });
+  async #ping(origin: string, retry: RetryOptions, stallTimeoutMs?: number): Promise<string> {
+    const timeout = stallTimeoutMs === undefined ? {} : { stallTimeoutMs };
+    const request = { method: "GET", url: `${origin}/v2/`, signal: retry.signal, ...timeout };
+    const response = await sendRetrying(this.#sender, request, retry);
     if (response.status === 401) this.#authenticator.learn(response.headers);
     await response.discard();
     return new URL(origin).origin;
