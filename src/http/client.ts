@@ -28,8 +28,8 @@ export class HttpClient implements Disposable {
    * Sends one request, once. Throws `unavailable` when no answer comes, `aborted` when the signal stops it; any answer,
    * whatever its status, is returned.
    *
-   * The runtime's `fetch` may send bytes in memory a second time by itself when a connection breaks; a streamed body never
-   * goes out twice.
+   * The runtime's `fetch` may send bytes in memory a second time by itself when a connection breaks; a streamed body
+   * never goes out twice.
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();

@@ -53,7 +53,9 @@ export interface HttpOptions {
   readonly unixSocket?: string;
   /** Client certificate and key for TLS, PEM texts. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string };
-  /** Longest silence of a server while something is expected of it. Default 180,000: some take minutes to commit a blob. */
+  /**
+   * Longest silence of a server while something is expected of it. Default 180,000: some take minutes to commit a blob.
+   */
   readonly stallTimeoutMs?: number;
   /** Sent as `User-Agent`. */
   readonly userAgent?: string;
@@ -61,7 +63,9 @@ export interface HttpOptions {
   readonly log?: ((line: string) => void) | undefined;
 }
 
-/** The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason. */
+/**
+ * The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason.
+ */
 export function connectionError(url: string, error: unknown): ImageError {
   const host = URL.canParse(url) ? new URL(url).host : "the server";
   return new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, {

@@ -60,8 +60,8 @@ function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
 }
 
 /**
- * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the server
- * never sees it whole.
+ * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the
+ * server never sees it whole.
  */
 async function sendStream(
   outgoing: http.ClientRequest,

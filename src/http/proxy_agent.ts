@@ -5,8 +5,8 @@ import * as https from "node:https";
 const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"] as const;
 
 /**
- * An agent for node's HTTP client that goes through the same proxies as `fetch` does, which node's client does not do by
- * itself. Undefined when no proxy is set. It keeps no connection open.
+ * An agent for node's HTTP client that goes through the same proxies as `fetch` does, which node's client does not do
+ * by itself. Undefined when no proxy is set. It keeps no connection open.
  */
 export function proxyAgent(protocol: string): http.Agent | undefined {
   const found = Object.fromEntries(

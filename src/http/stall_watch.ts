@@ -3,9 +3,9 @@ import { ImageError } from "../errors.ts";
 /**
  * Gives up on a server that is silent for too long.
  *
- * Only the time in which the server has the next word counts: while its answer waits to be read, or the body that is sent
- * to it waits for its own source, the watch is paused. A firewall that swallows a connection would otherwise hold it
- * forever.
+ * Only the time in which the server has the next word counts: while its answer waits to be read, or the body that is
+ * sent to it waits for its own source, the watch is paused. A firewall that swallows a connection would otherwise hold
+ * it forever.
  */
 export class StallWatch {
   readonly #controller = new AbortController();

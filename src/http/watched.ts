@@ -16,7 +16,10 @@ export function watchedRequest(request: HttpRequest, watch: StallWatch): HttpReq
   return { ...request, signal, body: { sizeBytes: body.sizeBytes, content } };
 }
 
-/** The answer with its body under watch; whatever breaks in it becomes `unavailable`, which resuming and retrying look for. */
+/**
+ * The answer with its body under watch; whatever breaks in it becomes `unavailable`, which resuming and retrying look
+ * for.
+ */
 export function watchedResponse(response: RawResponse, request: HttpRequest, watch: StallWatch): HttpResponse {
   const { status, headers } = response;
   const reader = () => watchedReader(response.reader(), request, watch);

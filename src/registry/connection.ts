@@ -96,21 +96,27 @@ export class RegistryConnection {
     const origin = await this.origin();
     const isOwn = new URL(request.url).origin === origin;
     const authorization = isOwn ? await this.#authenticator.authorization(request.access) : undefined;
-    const response = await this.#follow(request, origin, authorization);
-    if (response.status !== 401 || !isOwn || !this.#authenticator.learn(response.headers)) return response;
+    const { response, url } = await this.#follow(request, origin, authorization);
+    // What a storage or another host asks for is not to be answered with the registry's credentials.
+    const isRefusal = response.status === 401 && isOwn && new URL(url).origin === origin;
+    if (!isRefusal || !this.#authenticator.learn(response.headers)) return response;
     const renewed = await this.#authenticator.authorization(request.access, authorization);
     if (renewed === undefined || renewed === authorization) return response;
     await response.discard();
-    return await this.#follow(request, origin, renewed);
+    return (await this.#follow(request, origin, renewed)).response;
   }
 
   /** Follows redirects by hand; each hop is judged anew, so the authorization never reaches another origin. */
-  async #follow(request: RegistryRequest, origin: string, authorization?: string): Promise<HttpResponse> {
+  async #follow(
+    request: RegistryRequest,
+    origin: string,
+    authorization: string | undefined,
+  ): Promise<{ readonly response: HttpResponse; readonly url: string }> {
     let url = request.url;
     for (let hops = 0;; hops++) {
       const response = await this.#sendOne(request, url, new URL(url).origin === origin ? authorization : undefined);
       const next = redirectTarget(request.method, response, url);
-      if (next === undefined) return response;
+      if (next === undefined) return { response, url };
       await response.discard();
       if (hops >= MAX_REDIRECTS) {
         throw new ImageError("invalid-input", `Cannot follow "${this.registry}": more than ${MAX_REDIRECTS} redirects`);

@@ -74,7 +74,9 @@ async function askForManifest(
   }, repository.connection.retry);
 }
 
-/** The digest that a tag points at, without its bytes; undefined when there is no such tag or the registry won't say. */
+/**
+ * The digest that a tag points at, without its bytes; undefined when there is no such tag or the registry won't say.
+ */
 export async function headManifest(repository: Repository, reference: string): Promise<Digest | undefined> {
   const response = await repository.send({
     method: "HEAD",
@@ -90,7 +92,8 @@ export async function headManifest(repository: Repository, reference: string): P
  * Writes a manifest under a tag or its digest.
  *
  * An immutable tag that points at the same manifest already is success. Throws `conflict` when such a tag points
- * elsewhere, `digest-mismatch` when the registry stored something else, `not-found` when it misses what the manifest names.
+ * elsewhere, `digest-mismatch` when the registry stored something else, `not-found` when it misses what the manifest
+ * names.
  * Spec: OCI distribution-spec v1.1.1, "Pushing Manifests".
  */
 export async function putManifest(repository: Repository, reference: string, manifest: Manifest): Promise<PutResult> {

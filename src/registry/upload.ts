@@ -23,9 +23,9 @@ const REFUSES_WHOLE = new Set([404, 405, 411, 413, 501]);
 /**
  * Writes one blob; the registry shows it only after it took and checked all of it.
  *
- * Up to 8 MiB it is sent from memory. A larger one is sent as one PUT of known length; where a registry refuses that, or the
- * connection breaks in it, it goes in parts, from where the registry says it stopped. `begun`: an upload that the registry
- * began already (a mount that was not granted).
+ * Up to 8 MiB it is sent from memory. A larger one is sent as one PUT of known length; where a registry refuses that,
+ * or the connection breaks in it, it goes in parts, from where the registry says it stopped. `begun`: an upload that
+ * the registry began already (a mount that was not granted).
  *
  * Throws whatever reading `content` throws, unchanged and at once; `unauthorized`, `denied`, `digest-mismatch`,
  * `unavailable`. Spec: OCI distribution-spec v1.1.1, "Pushing blobs".
@@ -85,8 +85,8 @@ class Upload {
   }
 
   /**
-   * What a failure means for the next try. A session that was lost midway is no reason to give up, nor are bytes that got
-   * mixed up because the registry still took some from a connection that had broken: a new session may hold.
+   * What a failure means for the next try. A session that was lost midway is no reason to give up, nor are bytes that
+   * got mixed up because the registry still took some from a connection that had broken: a new session may hold.
    */
   #judge(error: unknown): ImageError {
     const isMixedUp = this.#wentOn && isImageError(error, "digest-mismatch");

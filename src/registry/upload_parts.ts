@@ -11,8 +11,9 @@ export const PART_BYTES = 8 * 1024 * 1024;
 /**
  * Sends a blob's bytes from `offset` on in parts, each from memory, and completes the upload.
  *
- * A part whose connection broke is sent again from where the registry says it stopped. Throws `conflict` when the registry
- * has lost the upload, so that it has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in chunks".
+ * A part whose connection broke is sent again from where the registry says it stopped. Throws `conflict` when the
+ * registry has lost the upload, so that it has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in
+ * chunks".
  */
 export async function uploadInParts(
   repository: Repository,
@@ -68,8 +69,8 @@ async function sendPart(
         "content-type": "application/octet-stream",
         "content-range": `${start}-${start + rest.byteLength - 1}`,
       },
-      // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part that
-      // arrives twice spoils the upload.
+      // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part
+      // that arrives twice spoils the upload.
       body: () => Promise.resolve({ sizeBytes: rest.byteLength, content: bytesReader(rest) }),
     });
     // Some answer 201 or 204 instead of 202, and a `Range` that lags behind: the status alone counts.

@@ -34,8 +34,8 @@ export async function startUpload(repository: Repository): Promise<UploadSession
 }
 
 /**
- * Asks a registry to take over a blob from another repository of its own. A refusal of any kind is "no": the upload that
- * follows says what is wrong. When the registry began an upload instead, that one is handed over.
+ * Asks a registry to take over a blob from another repository of its own. A refusal of any kind is "no": the upload
+ * that follows says what is wrong. When the registry began an upload instead, that one is handed over.
  *
  * Spec: OCI distribution-spec v1.1.1, "Mounting a blob from another repository".
  */

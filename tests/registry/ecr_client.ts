@@ -1,4 +1,7 @@
-/** Run as a process of its own by credentials_test.ts, since the AWS SDK reads the environment: logs in twice at once, then again. */
+/**
+ * Run as a process of its own by credentials_test.ts, since the AWS SDK reads the environment: logs in twice at once,
+ * then again.
+ */
 import { isImageError } from "../../src/errors.ts";
 import { CredentialFinder } from "../../src/registry/find_credentials.ts";
 

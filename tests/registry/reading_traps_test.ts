@@ -123,6 +123,21 @@ Deno.test("trap 9: the authorization is dropped when a redirect leaves the regis
   assert.equal(server.requests.find(({ path }) => path === "/moved")?.headers.has("authorization"), true);
 });
 
+Deno.test("a challenge of the storage is not answered with the registry's credentials", { permissions }, async () => {
+  await using storage = serveScript(({ headers }) => {
+    const challenge = `Bearer realm="http://${headers.get("host")}/token"`;
+    return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
+  });
+  await using server = serveScript(({ path }) =>
+    path === "/v2/" ? new Response("{}") : Response.redirect(`${storage.origin}/object`, 307)
+  );
+  using session = testSession({ plainHttp: true });
+  const credentials = { kind: "password", username: "user", password: "right" } as const;
+  const source = openRegistrySource(registryReference(`${server.host}/team/app`), session, { credentials });
+  await assert.rejects(readBlob(source, blob), { code: "unauthorized" });
+  assert.deepEqual(storage.lines(), ["GET /object"]);
+});
+
 Deno.test("redirects that never end are given up", { permissions }, async () => {
   await withRegistry(
     ({ path }) => new Response(null, { status: 307, headers: { location: `${path}x` } }),

@@ -147,8 +147,8 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
 }
 
 Deno.test("tokens that end in the middle of the work are renewed", needs(CURRENT_REGISTRY, "openssl"), async () => {
-  // The server says 300 seconds, and the registry (which allows 60 s for clocks that differ) takes them for 2 or 3: only
-  // its 401 tells.
+  // The server says 300 seconds, and the registry (which allows 60 s for clocks that differ) takes them for 2 or 3:
+  // only its 401 tells.
   const lies = { lifetimeS: -57, claimedLifetimeS: 300 };
   await withTokenRegistry(CURRENT_REGISTRY, lies, async ({ host, tokens }) => {
     using session = testSession();

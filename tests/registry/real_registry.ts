@@ -12,8 +12,8 @@ export const CURRENT_REGISTRY = "registry";
 export const OLD_REGISTRY = "docker-registry";
 
 /**
- * Test options for what needs programs: skipped where one is missing, except on a machine that must have them all (`CI` is
- * `true`; the older registry may be missing even there).
+ * Test options for what needs programs: skipped where one is missing, except on a machine that must have them all
+ * (`CI` is `true`; the older registry may be missing even there).
  */
 export function needs(...programs: readonly string[]): { readonly ignore: boolean } {
   const missing = programs.filter((name) => programPath(name) === undefined);
