@@ -77,8 +77,7 @@ async function checkContentRange(
 
 async function checkLength(repository: Repository, blob: Descriptor, response: HttpResponse): Promise<void> {
   const length = response.headers.get("content-length");
-  // An encoded body's length says nothing of the blob.
-  if (length === null || response.headers.has("content-encoding") || Number(length) === blob.size) return;
+  if (length === null || Number(length) === blob.size) return;
   await response.discard();
   throw new ImageError(
     "digest-mismatch",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { readAll } from "../../src/bytes/blob_reader.ts";
 import type { ImageError } from "../../src/errors.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
@@ -170,6 +171,20 @@ Deno.test("a blob that ends short fails as unavailable, so that the reader can g
     await assert.rejects(readBlob(source, blob), { code: "unavailable" }, repository);
   }
 });
+
+Deno.test(
+  "a layer that a storage serves with Content-Encoding: gzip is taken as it is stored",
+  { permissions },
+  async () => {
+    const layer = new Uint8Array(gzipSync(bytes));
+    const gzipped = { ...blob, digest: digestOf(layer), size: layer.byteLength };
+    const answer = () => new Response(layer, { headers: { "content-encoding": "gzip" } });
+    await withRegistry(answer, async (source, server) => {
+      assert.deepEqual(await readBlob(source, gzipped), layer);
+      assert.equal(server.requests.at(-1)?.headers.get("accept-encoding"), "identity");
+    });
+  },
+);
 
 Deno.test("a missing blob is named, and so are a missing tag and a missing digest", { permissions }, async () => {
   const problem = { errors: [{ code: "BLOB_UNKNOWN", message: "blob unknown to registry" }] };

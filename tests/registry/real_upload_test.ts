@@ -5,6 +5,7 @@ import type { BlobContent } from "../../src/image/places.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { openRegistrySource, openRegistryTarget } from "../../src/transports/registry.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { Random } from "../support/images.ts";
 import { serveCutting } from "./cutting_proxy.ts";
 import { CURRENT_REGISTRY, needs, OLD_REGISTRY, startRegistry } from "./real_registry.ts";
@@ -126,6 +127,29 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
     },
   );
 }
+
+Deno.test(
+  "a large blob goes over TLS of an own authority, and unchecked with insecure",
+  needs(CURRENT_REGISTRY, "openssl"),
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "s3lo-tls-" });
+    try {
+      const { ca, cert, key } = await makeCertificate();
+      await Deno.writeTextFile(`${folder}/cert.pem`, cert);
+      await Deno.writeTextFile(`${folder}/key.pem`, key);
+      await using registry = await startRegistry({ tls: `{certificate: ${folder}/cert.pem, key: ${folder}/key.pem}` });
+      for (const http of [{ caCertificates: [ca] }, { insecure: true }]) {
+        using session = testSession({ http });
+        const reference = registryReference(`${registry.host}/big-${Object.keys(http)[0]!.toLowerCase()}:v1`);
+        await using target = openRegistryTarget(reference, session);
+        await target.writeBlob(contentOf(blob, bytes));
+        assert.ok(bytesEqual(await readBlob(openRegistrySource(reference, session), blob), bytes));
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
 
 function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
   return left.byteLength === right.byteLength && digestOf(left) === digestOf(right);
