@@ -2,6 +2,7 @@ import { streamReader } from "../bytes/blob_reader.ts";
 import { describeUrl } from "./describe.ts";
 import { type HttpOptions, type HttpRequest, type HttpResponse, plainCause, type RawResponse } from "./message.ts";
 import { nodeSend } from "./node_send.ts";
+import { fetchGoesAstray, type ProxySettings, readProxySettings } from "./proxy.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { sendFailure, watchedRequest, watchedResponse } from "./watched.ts";
 
@@ -12,6 +13,7 @@ const DEFAULT_STALL_TIMEOUT_MS = 180_000;
 export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #client: Deno.HttpClient;
+  #proxies: ProxySettings | undefined;
 
   /** Makes a client; no connection is opened before the first request. */
   constructor(options: HttpOptions = {}) {
@@ -62,7 +64,11 @@ export class HttpClient implements Disposable {
     };
     const streamed = request.body !== undefined && !(request.body instanceof Uint8Array);
     // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
-    if (streamed || this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options);
+    const proxies = this.#proxies ??= readProxySettings();
+    const isAstray = this.#options.unixSocket === undefined && fetchGoesAstray(new URL(request.url), proxies);
+    if (streamed || this.#options.insecure || isAstray) {
+      return await nodeSend({ ...request, headers }, this.#options, proxies);
+    }
     const response = await fetch(request.url, {
       method: request.method,
       headers,

@@ -43,7 +43,10 @@ export interface RawResponse {
   discard(): Promise<void>;
 }
 
-/** How connections are made. Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as the runtime reads them. */
+/**
+ * How connections are made. Proxies come from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; this machine itself is
+ * always reached directly.
+ */
 export interface HttpOptions {
   /** Further certificate authorities, PEM texts. */
   readonly caCertificates?: readonly string[];

@@ -5,7 +5,7 @@ import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { HttpOptions, HttpRequest, RawResponse, StreamedBody } from "./message.ts";
-import { proxyAgent } from "./proxy_agent.ts";
+import { proxyAgent, type ProxySettings } from "./proxy.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
@@ -15,9 +15,13 @@ const PIECE_BYTES = 256 * 1024;
  *
  * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards.
  */
-export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<RawResponse> {
+export async function nodeSend(
+  request: HttpRequest,
+  options: HttpOptions,
+  proxies: ProxySettings,
+): Promise<RawResponse> {
   const { body } = request;
-  const outgoing = open(request, options);
+  const outgoing = open(request, options, proxies);
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   answered.catch(() => {});
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
@@ -34,11 +38,11 @@ export async function nodeSend(request: HttpRequest, options: HttpOptions): Prom
   }
 }
 
-function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
+function open(request: HttpRequest, options: HttpOptions, proxies: ProxySettings): http.ClientRequest {
   const url = new URL(request.url);
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-  const agent = options.unixSocket === undefined ? proxyAgent(url.protocol) : undefined;
+  const agent = options.unixSocket === undefined ? proxyAgent(url, proxies) : undefined;
   const common = {
     method: request.method,
     headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },

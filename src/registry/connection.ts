@@ -1,11 +1,12 @@
 import { ImageError, isImageError } from "../errors.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { connectionFailure } from "../http/connection_failure.ts";
+import { isLoopback } from "../http/loopback.ts";
 import type { HttpRequest, HttpResponse, StreamedBody } from "../http/message.ts";
 import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
 import { type Access, Authenticator } from "./authenticator.ts";
 import type { CredentialFinder } from "./find_credentials.ts";
-import { apiHost, isLoopback, resolveUrl } from "./endpoint.ts";
+import { apiHost, resolveUrl } from "./endpoint.ts";
 import { registryError } from "./registry_error.ts";
 
 /** How one registry is reached. */
