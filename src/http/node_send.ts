@@ -4,11 +4,15 @@ import * as tls from "node:tls";
 import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { BufferPool } from "../bytes/buffers.ts";
 import type { HttpOptions, HttpRequest, RawResponse, StreamedBody } from "./message.ts";
 import { proxyAgent, type ProxySettings } from "./proxy.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
+
+/** Pieces that may wait for the socket. */
+const PIECES_UNDER_WAY = 4;
 
 /**
  * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates.
@@ -76,23 +80,19 @@ async function sendStream(
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
+  // Few buffers, lent again once what they held is written: made anew for every piece, they pile up until collected.
+  const buffers = new BufferPool(PIECES_UNDER_WAY, PIECE_BYTES);
   let left = body.sizeBytes;
   while (left > 0 && !isOver) {
-    const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
+    const buffer = await Promise.race([buffers.take(), over]);
+    if (!buffer) return;
+    const piece = await body.content.read(buffer.subarray(0, Math.min(PIECE_BYTES, left)));
     if (piece.byteLength === 0) throw new Error(`the body ended ${left} bytes early`);
     left -= piece.byteLength;
     if (isOver) return;
-    if (!outgoing.write(piece)) await drained(outgoing, over);
+    outgoing.write(piece, () => buffers.give(piece));
   }
   if (left === 0) outgoing.end();
-}
-
-/** Waits until more may be written, the request failed, or its answer is there. */
-async function drained(outgoing: http.ClientRequest, over: Promise<void>): Promise<void> {
-  const waiting = new AbortController();
-  const drain = once(outgoing, "drain", { signal: waiting.signal }).catch(() => {});
-  await Promise.race([drain, over]);
-  waiting.abort();
 }
 
 function nodeResponse(outgoing: http.ClientRequest, incoming: http.IncomingMessage): RawResponse {
