@@ -1,6 +1,6 @@
 import * as http from "node:http";
 import * as https from "node:https";
-import { proxyAgent } from "./proxy_agent.ts";
+import { proxyAgent, proxyFor, type ProxySettings } from "./proxy.ts";
 
 /** How many idle connections to one host are kept. */
 const MAX_IDLE = 16;
@@ -9,14 +9,15 @@ const MAX_IDLE = 16;
 export class KeptAgents implements Disposable {
   readonly #agents = new Map<string, http.Agent>();
 
-  /** The agent for a URL's protocol, `http:` or `https:`. */
-  get(protocol: string): http.Agent {
-    const kept = this.#agents.get(protocol);
+  /** The agent for a URL, which goes through its proxy where it has one. */
+  get(url: URL, proxies: ProxySettings): http.Agent {
+    const key = `${url.protocol} ${proxyFor(url, proxies) ?? ""}`;
+    const kept = this.#agents.get(key);
     if (kept) return kept;
     const options = { keepAlive: true, maxFreeSockets: MAX_IDLE };
-    const agent = proxyAgent(protocol, true) ??
-      (protocol === "https:" ? new https.Agent(options) : new http.Agent(options));
-    this.#agents.set(protocol, agent);
+    const agent = proxyAgent(url, proxies, true) ??
+      (url.protocol === "https:" ? new https.Agent(options) : new http.Agent(options));
+    this.#agents.set(key, agent);
     return agent;
   }
 

@@ -10,8 +10,8 @@ const HUB_KEY = "https://index.docker.io/v1/";
 const HUB_HOSTS = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"]);
 
 /**
- * The credentials that a file in the format of Docker's `config.json` (podman's `auth.json` too) holds for a repository;
- * undefined when the file is missing or holds none.
+ * The credentials that a file in the format of Docker's `config.json` (podman's `auth.json` too) holds for a
+ * repository; undefined when the file is missing or holds none.
  *
  * Order, as Docker has it: the host's own helper, the store, the entries of the file; of those the longest path that
  * matches. Throws `invalid-input` when the file cannot be read, and what {@linkcode askCredentialHelper} throws.
