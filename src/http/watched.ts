@@ -13,7 +13,7 @@ export function watchedRequest(request: HttpRequest, watch: StallWatch): HttpReq
     read: (into) => watch.paused(() => body.content.read(into)),
     [Symbol.asyncDispose]: () => body.content[Symbol.asyncDispose](),
   };
-  return { ...request, signal, body: { sizeBytes: body.sizeBytes, content } };
+  return { ...request, signal, body: { ...body, content } };
 }
 
 /**
