@@ -59,7 +59,10 @@ export class PackedImage implements DaemonContent {
     const { image, options, name } = this.#described;
     const isConfigId = this.#client.info.store !== "containerd";
     const known = isConfigId ? await options.known?.findImage?.(image.id) : undefined;
-    if (known && configOf(known) === image.id) return known;
+    if (known && configOf(known) === image.id) {
+      this.#isOriginal = true;
+      return known;
+    }
     const { root, isOriginal } = (await this.#open()).archived;
     this.#isOriginal = isOriginal;
     if (isConfigId && configOf(root) !== image.id) {

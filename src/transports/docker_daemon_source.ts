@@ -50,7 +50,10 @@ export class DaemonSource implements ImageSource {
     this.missingPlatforms = missing;
   }
 
-  /** Whether the root is as the daemon has it, and not built here around a config; known once the root was read. */
+  /**
+   * Whether the root is the daemon's own or the one that the target has of this image, and not built here around a config;
+   * known once the root was read.
+   */
   get isOriginal(): boolean {
     return this.#content.isOriginal;
   }

@@ -152,6 +152,7 @@ daemonTest("DaemonSource exports nothing for an image that the target has", ALL,
   });
   assert.equal((await source.root()).descriptor.digest, pushed.root.descriptor.digest);
   assert.equal(exports.count, 0);
+  assert.ok(source.isOriginal);
 });
 
 daemonTest("DaemonSource does not compress layers that the target has", RAW, async (client) => {
