@@ -125,7 +125,7 @@ Deno.test("trap 8: after a broken connection, a registry that takes no parts get
   await write(target, fake, large);
   assert.equal(proxy.cuts(), 1);
   // When the server takes note of the PUT that broke, and forgets its upload, is up to chance.
-  assert.match(uploadMethods(fake).replaceAll(" PUT", ""), /^POST GET(?: PATCH DELETE POST)+$/);
+  assert.match(uploadMethods(fake).replaceAll(" PUT", ""), /^POST GET(?: DELETE POST)?(?: PATCH DELETE POST)+$/);
   assert.match(uploadMethods(fake), /PUT$/);
 });
 
