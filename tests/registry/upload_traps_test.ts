@@ -124,8 +124,10 @@ Deno.test("trap 8: after a broken connection, a registry that takes no parts get
   using session = testSession({ plainHttp: true });
   const target = openRegistryTarget(registryReference(`${proxy.host}/app:v1`), session);
   await write(target, fake, large);
-  // When the server records the PUT that broke is up to chance.
-  assert.equal(uploadMethods(fake).replaceAll(" PUT", ""), "POST GET PATCH DELETE POST");
+  assert.equal(proxy.cuts(), 1);
+  // When the server takes note of the PUT that broke, and forgets its upload, is up to chance.
+  assert.match(uploadMethods(fake).replaceAll(" PUT", ""), /^POST GET(?: DELETE POST)?(?: PATCH DELETE POST)+$/);
+  assert.match(uploadMethods(fake), /PUT$/);
 });
 
 Deno.test("a registry that is busy gets the blob again, in a new upload", { permissions }, async () => {
