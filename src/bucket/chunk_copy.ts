@@ -1,4 +1,5 @@
 import { mapPool } from "../bytes/pool.ts";
+import { release } from "../bytes/release.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import { verifiedReader } from "../image/verified_reader.ts";
@@ -166,7 +167,7 @@ class LayerCopy {
 
   async #copyThroughHere(chunk: RecipeChunk): Promise<void> {
     const stored = await readStoredChunk(this.#source, chunk, this.#options);
-    decodeChunk(stored, chunk, this.#options.what);
+    release(decodeChunk(stored, chunk, this.#options.what));
     await this.#target.write(chunkKey(chunk.digest), stored, { condition: { absent: true } });
     this.#streamedBytes += stored.byteLength;
   }

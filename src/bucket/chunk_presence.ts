@@ -17,8 +17,7 @@ const PARALLEL_HEADS = 16;
 export class ChunkPresence {
   readonly #store: ObjectStore;
   readonly #known = new Map<Digest, ObjectInfo | undefined>();
-  #listed: ReadonlyMap<string, ObjectInfo> | undefined;
-  #isListingTooLong = false;
+  #listing: Promise<ReadonlyMap<string, ObjectInfo> | undefined> | undefined;
 
   /** Asks nothing yet. */
   constructor(store: ObjectStore) {
@@ -28,8 +27,10 @@ export class ChunkPresence {
   /** The objects of those chunks that the bucket holds; `undefined` stands for a chunk that it does not. */
   async find(chunks: Iterable<Digest>, signal?: AbortSignal): Promise<ReadonlyMap<Digest, ObjectInfo | undefined>> {
     const unknown = [...new Set(chunks)].filter((chunk) => !this.#known.has(chunk));
-    if (unknown.length > PARALLEL_HEADS) await this.#tryListing(unknown.length / PARALLEL_HEADS);
-    if (this.#listed) { for (const chunk of unknown) this.#known.set(chunk, this.#listed.get(chunkKey(chunk))); }
+    // Layers are copied side by side: they share one listing, and one answer that it is too long.
+    if (unknown.length > PARALLEL_HEADS) this.#listing ??= this.#list(unknown.length / PARALLEL_HEADS);
+    const listed = await this.#listing;
+    if (listed) { for (const chunk of unknown) this.#known.set(chunk, listed.get(chunkKey(chunk))); }
     else {
       await mapPool(unknown, PARALLEL_HEADS, async (chunk) => {
         this.#known.set(chunk, await this.#store.head(chunkKey(chunk)));
@@ -45,20 +46,14 @@ export class ChunkPresence {
     return info;
   }
 
-  async #tryListing(maxPages: number): Promise<void> {
-    if (this.#listed || this.#isListingTooLong) return;
+  /** All chunks of the bucket; undefined where that takes more than so many pages. */
+  async #list(maxPages: number): Promise<ReadonlyMap<string, ObjectInfo> | undefined> {
     const listed = new Map<string, ObjectInfo>();
-    let isFirst = true;
     for await (const page of this.#store.list(CHUNK_PREFIX)) {
+      if (listed.size === 0 && pagesLeft(page) > Math.max(1, maxPages)) return undefined;
       for (const info of page) listed.set(info.key, info);
-      // A store may end a listing with its first page; whether there is a second one shows only by asking for it.
-      if (isFirst && pagesLeft(page) > Math.max(1, maxPages)) {
-        this.#isListingTooLong = true;
-        return;
-      }
-      isFirst = false;
     }
-    this.#listed = listed;
+    return listed;
   }
 }
 

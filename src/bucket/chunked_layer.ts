@@ -1,5 +1,6 @@
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { OrderedAhead } from "../bytes/ordered_ahead.ts";
+import { release } from "../bytes/release.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
@@ -76,7 +77,9 @@ export function openRawLayer(
       signal: joined(signal, options.signal),
       retry: options.retry,
     });
-    return await decode(stored, chunk, what);
+    const raw = await decode(stored, chunk, what);
+    release(stored);
+    return raw;
   };
   const sizeOf = (chunk: RecipeChunk) => chunk.rawSizeBytes + chunk.storedSizeBytes;
   const ahead = new OrderedAhead(recipe.chunks, read, { maxItems: CHUNKS_AHEAD, maxBytes: AHEAD_BYTES, sizeOf });
@@ -141,6 +144,7 @@ class PieceReader<T> implements BlobReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
+    if (this.#piece) release(this.#piece);
     this.#piece = undefined;
     await this.#ahead[Symbol.asyncDispose]();
   }
@@ -148,6 +152,7 @@ class PieceReader<T> implements BlobReader {
   /** A failure stays: reading on after one must not skip the piece that failed. */
   async #advance(): Promise<void> {
     if (this.#failed) throw this.#failure;
+    if (this.#piece) release(this.#piece);
     this.#piece = undefined;
     this.#position = 0;
     try {

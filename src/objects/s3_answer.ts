@@ -1,5 +1,6 @@
 import type { HttpResponse } from "../http/message.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
+import { retryAfterMs } from "../http/send_retrying.ts";
 import { isImageError } from "../errors.ts";
 
 /** What an S3 server said when it refused something; kept as the cause of the error that people see. */
@@ -23,8 +24,7 @@ export class S3Answer {
     this.code = code || codeOfStatus(status);
     this.message = message.replaceAll(/\s+/g, " ").trim().slice(0, 300);
     this.region = header("x-amz-bucket-region");
-    const wait = header("retry-after");
-    this.retryAfterMs = wait !== undefined && /^\d+$/.test(wait) ? Number(wait) * 1000 : undefined;
+    this.retryAfterMs = retryAfterMs(new Headers({ "retry-after": header("retry-after") ?? "" }));
     const date = Date.parse(header("date") ?? "");
     this.date = Number.isNaN(date) ? undefined : new Date(date);
   }

@@ -1,12 +1,16 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { SignatureV4 } from "@smithy/signature-v4";
 import { retrying } from "../bytes/retry.ts";
-import { ImageError } from "../errors.ts";
+import { readAll } from "../bytes/blob_reader.ts";
+import { ImageError, isImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
+import { connectionFailure } from "../http/connection_failure.ts";
 import type { HttpResponse } from "../http/message.ts";
+import { StallGuard } from "../http/stall_guard.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
 import { escapeUri } from "./s3_handler.ts";
+import { CALL_LIMIT_MS, READ_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
 
 /** The modules of the SDK, which are loaded only when a bucket is used. */
 export interface S3Modules {
@@ -111,13 +115,14 @@ export class S3Connection {
   async send(action: string, request: S3Request, options: StepOptions = {}): Promise<HttpResponse> {
     return await this.#repeating(action, options, async () => {
       const { url, headers } = await this.#sign(request);
-      const response = await this.#options.http.send({
-        method: request.method,
-        url,
-        headers,
-        body: request.body,
-        signal: options.signal ?? this.signal,
-      });
+      const guard = new StallGuard(new URL(url).host, options.signal ?? this.signal);
+      const { method, body } = request;
+      const limitMs = method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS;
+      const sent = await guard.watch(
+        limitMs,
+        () => this.#options.http.send({ method, url, headers, body, signal: guard.signal }),
+      );
+      const response = watched(sent, guard);
       if (response.status >= 200 && response.status < 300) return response;
       const answer = await readAnswer(response);
       throw new ImageError("unavailable", answer.code, { cause: answer });
@@ -131,27 +136,29 @@ export class S3Connection {
 
   async #repeating<T>(action: string, options: StepOptions, step: () => Promise<T>): Promise<T> {
     const signal = options.signal ?? this.signal;
-    return await retrying(async () => {
+    const outcome = await retrying<{ readonly value: T } | { readonly failure: ImageError }>(async () => {
       const mended = new Set<string>();
       while (true) {
         try {
           options.onTry?.();
-          return await step();
+          return { value: await step() };
         } catch (error) {
           const known = await this.#describe(error, action, signal);
           const answer = answerOf(known);
           const mend = answer && await this.#mend(answer);
-          if (!mend || mended.has(mend)) throw known;
-          mended.add(mend);
+          if (mend && !mended.has(mend)) mended.add(mend);
+          else if (isPermanent(error)) return { failure: known };
+          else throw known;
         }
       }
     }, {
       signal,
       ...(options.tries === undefined ? {} : { tries: options.tries }),
       ...(this.#options.retryDelayMs === undefined ? {} : { baseDelayMs: this.#options.retryDelayMs }),
-      onRetry: (error, delayMs) =>
-        this.log(`${error instanceof Error ? error.message : error}; trying again in ${Math.round(delayMs)} ms`),
+      onRetry: (error, delayMs) => this.log(`${messageOf(error)}; trying again in ${Math.round(delayMs)} ms`),
     });
+    if ("failure" in outcome) throw outcome.failure;
+    return outcome.value;
   }
 
   /** Changes what made the step fail, if that is in our hands; says what it was. */
@@ -238,4 +245,25 @@ export class S3Connection {
     const schemes = properties?.authSchemes as readonly { signingRegion?: string; signingName?: string }[] | undefined;
     return { url, region: schemes?.[0]?.signingRegion ?? this.#region, service: schemes?.[0]?.signingName ?? "s3" };
   }
+}
+
+/** An answer whose body may not stand still. */
+function watched(response: HttpResponse, guard: StallGuard): HttpResponse {
+  const reader = () => guard.reader(response.reader(), READ_LIMIT_MS);
+  return {
+    status: response.status,
+    headers: response.headers,
+    reader,
+    async bytes(maxBytes) {
+      await using body = reader();
+      return await readAll(body, maxBytes, "the answer of the server");
+    },
+    discard: () => response.discard(),
+  };
+}
+
+/** A connection that trying again won't mend. */
+function isPermanent(error: unknown): boolean {
+  const failure = isImageError(error, "unavailable") ? connectionFailure(error.cause) : undefined;
+  return failure === "certificate" || failure === "not-tls";
 }

@@ -1,12 +1,13 @@
-import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
+import type { CompletedPart, HeadObjectCommandOutput, StorageClass } from "@aws-sdk/client-s3";
 import { mapPool } from "../bytes/pool.ts";
 import { isImageError } from "../errors.ts";
 import { contentTypeOf } from "./keys.ts";
+import { answerOf } from "./s3_answer.ts";
 import type { WriteOptions } from "./object_store.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { escapeUri } from "./s3_handler.ts";
-import { inParts, partSize, type Upload } from "./s3_multipart.ts";
-import type { S3Writer } from "./s3_writer.ts";
+import { conditionMembers, inParts, partSize, type Upload } from "./s3_multipart.ts";
+import { isUnmetError, type S3Writer } from "./s3_writer.ts";
 
 /** How many parts the server copies at once. */
 const PARTS_AT_ONCE = 8;
@@ -27,7 +28,7 @@ export interface CopyLimits {
 
 /**
  * Has the server copy an object; false when it may not or cannot, so that the bytes have to be carried. Throws `not-found`
- * when the source is not there.
+ * when the source is not there, `conflict` when the condition does not hold.
  */
 export async function copyObject(
   writer: S3Writer,
@@ -36,9 +37,13 @@ export async function copyObject(
   options: WriteOptions,
   limits: CopyLimits,
 ): Promise<boolean> {
+  const inOne = source.sizeBytes <= limits.limitBytes;
+  // Only AWS is known to heed conditions on a copy; all that heed any do so when an upload in parts is completed.
+  const byParts = !inOne || (options.condition !== undefined && writer.connection.endpoint !== undefined);
+  if (byParts && source.sizeBytes === 0) return false;
   try {
-    if (source.sizeBytes <= limits.limitBytes) await copyWhole(writer, source, key, options);
-    else await copyParts(writer, source, key, options, limits.partBytes);
+    if (!byParts) return await copyWhole(writer, source, key, options);
+    await copyParts(writer, source, key, options, inOne ? source.sizeBytes : limits.partBytes);
     return true;
   } catch (error) {
     // Denied across accounts, or not implemented.
@@ -48,21 +53,41 @@ export async function copyObject(
   }
 }
 
-async function copyWhole(writer: S3Writer, source: CopySource, key: string, options: WriteOptions): Promise<void> {
+/** False when an object was copied onto itself and the server kept its time: such a copy is of no use. */
+async function copyWhole(writer: S3Writer, source: CopySource, key: string, options: WriteOptions): Promise<boolean> {
   const { connection, settings: { sseKmsKeyId } } = writer;
-  await writer.habits.adapting(async (habit) => {
-    const storageClass = writer.storageClass(options, habit);
-    const command = new connection.modules.sdk.CopyObjectCommand({
-      Bucket: connection.bucket,
-      Key: key,
-      CopySource: copySource(source),
-      MetadataDirective: "REPLACE",
-      ContentType: options.contentType ?? contentTypeOf(key),
-      ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
-      ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
+  const { condition } = options;
+  const onItself = source.connection.bucket === connection.bucket && source.key === key;
+  const before = onItself ? await headObject(connection, key) : undefined;
+  try {
+    const { CopyObjectResult } = await writer.habits.adapting((habit) => {
+      const storageClass = writer.storageClass(options, habit);
+      const command = new connection.modules.sdk.CopyObjectCommand({
+        Bucket: connection.bucket,
+        Key: key,
+        CopySource: copySource(source),
+        MetadataDirective: "REPLACE",
+        ContentType: options.contentType ?? contentTypeOf(key),
+        ...conditionMembers(condition),
+        ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+        ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
+      });
+      return connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
     });
-    await connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
-  });
+    return !before || (CopyObjectResult?.LastModified ?? 0) > (before.LastModified ?? 0);
+  } catch (error) {
+    // A missing source, too, is answered with 404.
+    if (condition && isUnmetError(error) && answerOf(error)?.status !== 404) throw writer.conflict(key, error);
+    throw error;
+  }
+}
+
+async function headObject(connection: S3Connection, key: string): Promise<HeadObjectCommandOutput> {
+  const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
+  return await connection.call(
+    `look up "${key}" in "${connection.name}"`,
+    (client, http) => client.send(command, http),
+  );
 }
 
 async function copyParts(
@@ -75,13 +100,17 @@ async function copyParts(
   const bytesPerPart = partSize(source.sizeBytes, partBytes);
   const count = Math.ceil(source.sizeBytes / bytesPerPart);
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
-  await inParts(writer, key, source.sizeBytes, options, async (upload) =>
-    await mapPool(
-      numbers,
-      PARTS_AT_ONCE,
-      (number, signal) => copyPart(writer, source, upload, number, bytesPerPart, signal),
-      writer.connection.signal,
-    ));
+  await inParts(
+    writer,
+    { key, sizeBytes: source.sizeBytes, options, sendsBytes: false },
+    async (upload) =>
+      await mapPool(
+        numbers,
+        PARTS_AT_ONCE,
+        (number, signal) => copyPart(writer, source, upload, number, bytesPerPart, signal),
+        writer.connection.signal,
+      ),
+  );
 }
 
 async function copyPart(
@@ -107,12 +136,7 @@ async function copyPart(
     (client, http) => client.send(command, http),
     { signal },
   );
-  const checksum = CopyPartResult?.ChecksumCRC32;
-  return {
-    PartNumber: number,
-    ETag: CopyPartResult?.ETag ?? "",
-    ...(checksum === undefined ? {} : { ChecksumCRC32: checksum }),
-  };
+  return { PartNumber: number, ETag: CopyPartResult?.ETag ?? "" };
 }
 
 function copySource(source: CopySource): string {

@@ -1,5 +1,6 @@
 import { type ErrorCode, ImageError, type ImageErrorOptions, isImageError, messageOf } from "../errors.ts";
 import { withRetryAfter } from "../bytes/retry.ts";
+import { connectionFailure } from "../http/connection_failure.ts";
 import type { S3Answer } from "./s3_answer.ts";
 
 /** What an error needs to say where it happened and as whom. */
@@ -135,8 +136,13 @@ function describeUnreachable(error: ImageError, context: S3Context): ImageError 
   if (error.code !== "unavailable") return error;
   const hint = context.endpoint === undefined
     ? "Check the network and the proxy settings"
-    : `Check the address "${context.endpoint}" and that its server is running`;
-  return new ImageError(error.code, `Cannot ${context.action}: ${lowerFirst(error.message)}`, { hint, cause: error });
+    : connectionFailure(error.cause) === "not-tls"
+    ? "Write the endpoint with http:// if the server speaks HTTP without TLS"
+    : error.hint ?? `Check the address "${context.endpoint}" and that its server is running`;
+  return new ImageError(error.code, `Cannot ${context.action}: ${lowerFirst(error.message)}`, {
+    hint,
+    cause: error,
+  });
 }
 
 function accessHint(bucket: string): string {

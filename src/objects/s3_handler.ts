@@ -3,6 +3,8 @@ import { Readable } from "node:stream";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { ImageError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
+import { StallGuard } from "../http/stall_guard.ts";
+import { CALL_LIMIT_MS, LONG_CALL_LIMIT_MS } from "./s3_limits.ts";
 
 /** Largest answer to a small call; a page of 1000 keys of full length stays below. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -28,14 +30,17 @@ export function sdkHandler(http: HttpClient): SdkHandler {
     metadata: { handlerProtocol: "http/1.1" },
     async handle(request: SdkRequest, options: { abortSignal?: AbortSignal } = {}) {
       const { host: _host, "content-length": _length, expect: _expect, ...headers } = request.headers;
-      const answer = await http.send({
-        method: request.method,
-        url: requestUrl(request),
-        headers,
-        body: bodyBytes(request.body),
-        signal: options.abortSignal,
+      const guard = new StallGuard(request.hostname, options.abortSignal);
+      const { answer, bytes } = await guard.watch(limitOf(request), async () => {
+        const answer = await http.send({
+          method: request.method,
+          url: requestUrl(request),
+          headers,
+          body: bodyBytes(request.body),
+          signal: guard.signal,
+        });
+        return { answer, bytes: await answer.bytes(MAX_ANSWER_BYTES) };
       });
-      const bytes = await answer.bytes(MAX_ANSWER_BYTES);
       return {
         response: {
           statusCode: answer.status,
@@ -68,6 +73,13 @@ export function requestUrl(request: SdkRequest): string {
 /** Escapes everything but letters, digits and `-_.~`, as AWS signatures ask for. */
 export function escapeUri(text: string): string {
   return encodeURIComponent(text).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** Copying, and putting parts together, is work for the server. */
+function limitOf(request: SdkRequest): number {
+  const isLong = "x-amz-copy-source" in request.headers ||
+    (request.method === "POST" && "uploadId" in (request.query ?? {}));
+  return isLong ? LONG_CALL_LIMIT_MS : CALL_LIMIT_MS;
 }
 
 function bodyBytes(body: unknown): Uint8Array<ArrayBuffer> | undefined {

@@ -2,7 +2,7 @@ import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
 import { contentTypeOf } from "./keys.ts";
-import type { ObjectContent, WriteOptions } from "./object_store.ts";
+import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
 import { checksumHeaders, type Habit } from "./s3_habits.ts";
 import { isUnmetError, type S3Writer } from "./s3_writer.ts";
@@ -16,7 +16,7 @@ const ABORT_TIMEOUT_MS = 20_000;
 /** Size of all parts but the last: at least `partBytes`, more where that would take too many parts; whole MiB. */
 export function partSize(sizeBytes: number, partBytes: number): number {
   const mib = 1024 * 1024;
-  return Math.max(partBytes, Math.ceil(sizeBytes / MAX_PARTS / mib) * mib);
+  return sizeBytes <= partBytes * MAX_PARTS ? partBytes : Math.ceil(sizeBytes / MAX_PARTS / mib) * mib;
 }
 
 /** An upload in parts that was begun and is not visible yet. */
@@ -26,18 +26,25 @@ export interface Upload {
   readonly habit: Habit;
 }
 
+/** What an upload in parts is to become. */
+export interface UploadPlan {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly options: WriteOptions;
+  /** Whether the parts' bytes are sent, with checksums, rather than copied by the server. */
+  readonly sendsBytes: boolean;
+}
+
 /** Does an upload in parts: begins it, lets `send` send the parts, completes it; gives it up when anything fails. */
 export async function inParts(
   writer: S3Writer,
-  key: string,
-  sizeBytes: number,
-  options: WriteOptions,
+  plan: UploadPlan,
   send: (upload: Upload) => Promise<readonly CompletedPart[]>,
 ): Promise<void> {
   await writer.habits.adapting(async (habit) => {
-    const upload = await begin(writer, key, options, habit);
+    const upload = await begin(writer, plan, habit);
     try {
-      await complete(writer, upload, await send(upload), sizeBytes, options);
+      await complete(writer, upload, await send(upload), plan);
     } catch (error) {
       await giveUp(writer, upload);
       throw error;
@@ -54,7 +61,8 @@ export async function uploadStream(
 ): Promise<void> {
   const bytesPerPart = partSize(content.sizeBytes, writer.settings.partBytes);
   const buffers = bytesPerPart === writer.buffers.sizeBytes ? writer.buffers : largerBuffers(writer, bytesPerPart);
-  await inParts(writer, key, content.sizeBytes, options, async (upload) => {
+  const plan = { key, sizeBytes: content.sizeBytes, options, sendsBytes: true };
+  await inParts(writer, plan, async (upload) => {
     await using reader = await content.open();
     return await sendParts(writer, upload, reader, content.sizeBytes, buffers);
   });
@@ -132,7 +140,8 @@ async function sendPart(
   return { PartNumber: number, ETag: etag, ...(checksum === undefined ? {} : { ChecksumCRC32: checksum }) };
 }
 
-async function begin(writer: S3Writer, key: string, options: WriteOptions, habit: Habit): Promise<Upload> {
+async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<Upload> {
+  const { key, options, sendsBytes } = plan;
   const { connection } = writer;
   const storageClass = writer.storageClass(options, habit);
   const { sseKmsKeyId } = writer.settings;
@@ -140,7 +149,7 @@ async function begin(writer: S3Writer, key: string, options: WriteOptions, habit
     Bucket: connection.bucket,
     Key: key,
     ContentType: options.contentType ?? contentTypeOf(key),
-    ...(habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
+    ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
     ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
     ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
   });
@@ -152,18 +161,16 @@ async function complete(
   writer: S3Writer,
   upload: Upload,
   parts: readonly CompletedPart[],
-  sizeBytes: number,
-  options: WriteOptions,
+  plan: UploadPlan,
 ): Promise<void> {
   const { connection } = writer;
-  const { condition } = options;
+  const { sizeBytes, options: { condition } } = plan;
   const command = new connection.modules.sdk.CompleteMultipartUploadCommand({
     Bucket: connection.bucket,
     Key: upload.key,
     UploadId: upload.id,
     MultipartUpload: { Parts: [...parts] },
-    ...(condition && "absent" in condition ? { IfNoneMatch: "*" } : {}),
-    ...(condition && "etag" in condition ? { IfMatch: condition.etag } : {}),
+    ...conditionMembers(condition),
   });
   let tries = 0;
   try {
@@ -176,6 +183,12 @@ async function complete(
     const lost = tries > 1 && !condition && answerOf(error)?.code === "NoSuchUpload";
     if (!lost || !await isThere(writer, upload.key, sizeBytes)) throw error;
   }
+}
+
+/** A condition as the SDK's commands take it. */
+export function conditionMembers(condition: WriteCondition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
+  if (!condition) return {};
+  return "absent" in condition ? { IfNoneMatch: "*" } : { IfMatch: condition.etag };
 }
 
 async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promise<boolean> {

@@ -129,7 +129,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
   ): Promise<boolean> {
     checkKey(key);
     checkKey(sourceKey);
-    if (!(source instanceof S3Store) || options.condition || !await this.#sharesServer(source)) return false;
+    if (!(source instanceof S3Store) || !await this.#sharesServer(source)) return false;
     const from = { connection: source.#connection, key: sourceKey, sizeBytes };
     const limits = { limitBytes: this.#settings.copyLimitBytes, partBytes: this.#settings.copyPartBytes };
     return await copyObject(this.#writer, from, key, options, limits);

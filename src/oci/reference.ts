@@ -107,7 +107,7 @@ export function parseStoreLocation(text: string): StoreLocation {
     const path = text.slice(8);
     if (path === "") throw invalid(text, "the folder is missing");
     if (/^\/+$/.test(path)) return { kind: "local", path: "/", prefix: "", explicit: false };
-    const split = path.indexOf("//");
+    const split = splitPoint(path);
     if (split < 0) return { kind: "local", path: trimSlash(path), prefix: "", explicit: false };
     if (split === 0) throw invalid(text, "the folder before // is missing");
     return {
@@ -200,7 +200,7 @@ function parseLocalReference(rest: string, text: string): LocalReference {
   // A folder may hold an @ of its own: a digest starts at the first one after the last slash.
   const { name: path, ...pinned } = splitSuffix(rest, text, rest.indexOf("@", rest.lastIndexOf("/") + 1));
   if (path === "") throw invalid(text, "the folder is missing");
-  const split = path.indexOf("//");
+  const split = splitPoint(path);
   if (split === 0) throw invalid(text, "the folder before // is missing");
   if (split > 0) {
     const image = path.slice(split + 2);
@@ -271,6 +271,11 @@ function prefixOf(parts: readonly string[], text: string): string {
 
 function trimSlash(path: string): string {
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** Where `//` ends the folder of a local path; -1 without one. Three slashes in front are the root folder and `//`. */
+function splitPoint(path: string): number {
+  return path.startsWith("///") ? 1 : path.indexOf("//");
 }
 
 function schemeOf(text: string): string | undefined {

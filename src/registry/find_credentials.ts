@@ -54,9 +54,12 @@ export class CredentialFinder {
   async #readEcr(): Promise<Credentials | undefined> {
     const host = parseEcrHost(this.#registry);
     if (!host) return undefined;
-    const known = await this.#ecr?.catch(() => undefined);
+    const pending = this.#ecr;
+    const known = await pending?.catch(() => undefined);
     if (known?.kind === "password" && (known.expiresAt ?? 0) > Date.now() + EXPIRY_MARGIN_MS) return known;
-    return await (this.#ecr = readEcrCredentials(host, this.#registry));
+    // Somebody else may have begun a login while this waited.
+    if (this.#ecr === pending) this.#ecr = readEcrCredentials(host, this.#registry);
+    return await this.#ecr;
   }
 }
 

@@ -12,7 +12,12 @@ export function nextLink(header: string | null): string | undefined {
   return undefined;
 }
 
+/** The relation types of one link. Its parameters are walked one by one: a quoted one may hold text that looks like `rel`. */
 function relations(parameters: string): readonly string[] {
-  const rel = /;\s*rel\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))/i.exec(parameters);
-  return (rel?.[1] ?? rel?.[2] ?? "").toLowerCase().split(/\s+/);
+  const parameter = /\s*;\s*([^\s=;,"]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y;
+  for (let match = parameter.exec(parameters); match; match = parameter.exec(parameters)) {
+    const [, name = "", quoted, plain] = match;
+    if (name.toLowerCase() === "rel") return (quoted ?? plain ?? "").toLowerCase().split(/\s+/);
+  }
+  return [];
 }

@@ -1,6 +1,6 @@
-import { ImageError, isImageError } from "../errors.ts";
+import { ImageError, isImageError, messageOf } from "../errors.ts";
 import { fill } from "../bytes/blob_reader.ts";
-import { retrying } from "../bytes/retry.ts";
+import { retrying, sleep } from "../bytes/retry.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { MEDIA_TYPES } from "../oci/media_types.ts";
 import { hasBlob } from "./blobs.ts";
@@ -46,6 +46,7 @@ class Upload {
   #begun: UploadSession | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #inParts = false;
+  #wentOn = false;
 
   constructor(repository: Repository, content: UploadContent, begun: UploadSession | undefined) {
     this.#repository = repository;
@@ -71,9 +72,26 @@ class Upload {
     } catch (error) {
       await cancelUpload(this.#repository, session);
       if (this.#content.failure) return this.#content.failure;
-      // A session that was lost midway is no reason to give up: a new one may hold.
-      throw isImageError(error, "conflict") ? new ImageError("unavailable", error.message, { cause: error }) : error;
+      const next = this.#judge(error);
+      if (next.code !== "unavailable") throw next;
+      // The connection may have broken after the registry had taken everything.
+      if (await hasBlob(this.#repository, this.#descriptor).catch(() => false)) return undefined;
+      throw next;
     }
+  }
+
+  /**
+   * What a failure means for the next try. A session that was lost midway is no reason to give up, nor are bytes that got
+   * mixed up because the registry still took some from a connection that had broken: a new session may hold.
+   */
+  #judge(error: unknown): ImageError {
+    const isMixedUp = this.#wentOn && isImageError(error, "digest-mismatch");
+    this.#wentOn = false;
+    if (isMixedUp || isImageError(error, "conflict") || isImageError(error, "not-found")) {
+      return new ImageError("unavailable", messageOf(error), { cause: error });
+    }
+    if (error instanceof ImageError) return error;
+    throw error;
   }
 
   async #putFromMemory(session: UploadSession): Promise<void> {
@@ -115,12 +133,15 @@ class Upload {
   /** Goes on after a broken connection, from where the registry stopped. */
   async #goOn(session: UploadSession, broken: ImageError): Promise<void> {
     this.#inParts = true;
+    this.#wentOn = true;
+    // Time for the registry to notice: until then it may count bytes that are still on their way.
+    const { baseDelayMs = 500, signal } = this.#repository.connection.retry;
+    await sleep(baseDelayMs, signal);
     const state = await readUploadOffset(this.#repository, session);
     if (state && state.offset <= this.#content.sizeBytes) {
       return await uploadInParts(this.#repository, state.session, this.#content, state.offset);
     }
-    // The connection may have broken after the registry had taken everything.
-    if (!await hasBlob(this.#repository, this.#descriptor)) throw broken;
+    throw broken;
   }
 
   async #beginInParts(refused: UploadSession): Promise<void> {

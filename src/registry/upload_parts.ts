@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { fill } from "../bytes/blob_reader.ts";
+import { bytesReader, fill } from "../bytes/blob_reader.ts";
 import { retrying } from "../bytes/retry.ts";
 import type { Repository } from "./repository.ts";
 import type { UploadContent } from "./upload_content.ts";
@@ -11,8 +11,8 @@ export const PART_BYTES = 8 * 1024 * 1024;
 /**
  * Sends a blob's bytes from `offset` on in parts, each from memory, and completes the upload.
  *
- * A part whose connection broke is sent again from where the registry says it stopped. Throws `unavailable` when the upload
- * has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in chunks".
+ * A part whose connection broke is sent again from where the registry says it stopped. Throws `conflict` when the registry
+ * has lost the upload, so that it has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in chunks".
  */
 export async function uploadInParts(
   repository: Repository,
@@ -71,12 +71,14 @@ async function sendPart(
         "content-type": "application/octet-stream",
         "content-range": `${start}-${start + rest.byteLength - 1}`,
       },
-      body: rest,
-      isRepeatable: false,
+      // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part that
+      // arrives twice spoils the upload.
+      body: () => Promise.resolve({ sizeBytes: rest.byteLength, content: bytesReader(rest) }),
     });
     // Some answer 201 or 204 instead of 202, and a `Range` that lags behind: the status alone counts.
     if (response.status < 200 || response.status > 299) {
       const error = await repository.failure(response, `Cannot write blobs to "${repository.label}"`);
+      if (response.status === 404 || response.status === 410) throw lost(repository, error);
       throw response.status === 416 ? new ImageError("unavailable", error.message, { cause: error }) : error;
     }
     await response.discard();
@@ -84,6 +86,7 @@ async function sendPart(
   }, repository.connection.retry);
 }
 
-function lost(repository: Repository): ImageError {
-  return new ImageError("conflict", `Cannot go on with an upload to "${repository.label}": the registry has lost it`);
+function lost(repository: Repository, cause?: ImageError): ImageError {
+  const message = `Cannot go on with an upload to "${repository.label}": the registry has lost it`;
+  return new ImageError("conflict", message, { cause });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hexOf } from "../../src/oci/digest.ts";
 import { multiImage, referrerOf } from "../support/images.ts";
-import { fixturePath, programPath, serviceTest } from "../support/services.ts";
+import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
 import { checkBlobs, listFiles, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
 import { s3lo, s3loJson, s3loOk } from "./program.ts";
 
@@ -229,14 +229,10 @@ Deno.test("copy killed at any moment leaves no tag whose blobs are incomplete, a
   }
 });
 
-const fixture = fixturePath("s3lo-store");
 const COMPLETE = SEVEN.map((platform) => platform === "linux/arm64" ? "linux/arm/v6" : platform).join(",");
 
-serviceTest("copy carries the complete platforms of a real image through a registry and a bucket", [
-  "registry",
-  "minio",
-], async (services) => {
-  if (!fixture) return console.log("the shared fixture is absent: skipped");
+const REAL = "copy carries the complete platforms of a real image through a registry and a bucket";
+fixtureTest(REAL, "s3lo-store", ["registry", "minio"], async (fixture, services) => {
   await using folder = await tempFolder();
   using buckets = await makeBuckets(services.minio);
   const options = { env: buckets.env };
@@ -260,19 +256,24 @@ serviceTest("copy carries the complete platforms of a real image through a regis
   );
 });
 
-Deno.test("copy of a damaged store names the missing blob and its platform, and leaves no tag", async () => {
-  if (!fixture) return console.log("the shared fixture is absent: skipped");
-  await using folder = await tempFolder();
-  const run = await s3lo(["copy", `local://${fixture}//alpine:latest`, `local://${folder.path}/b//alpine:latest`]);
-  assert.equal(run.code, 1);
-  assert.match(run.stderr, /Error: Cannot copy layer "sha256:d8ad8cd72600[0-9a-f]{52}" of linux\/arm64\/v8 from/);
-  assert.equal(await readStoredTag(`${folder.path}/b`, "alpine", "latest"), undefined);
-  assert.match(await s3loOk(["inspect", `local://${fixture}//alpine:latest`]), /8 platform\(s\)[\s\S]*Attestations: 8/);
-});
+fixtureTest(
+  "copy of a damaged store names the missing blob and its platform, and leaves no tag",
+  "s3lo-store",
+  [],
+  async (fixture) => {
+    await using folder = await tempFolder();
+    const run = await s3lo(["copy", `local://${fixture}//alpine:latest`, `local://${folder.path}/b//alpine:latest`]);
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /Error: Cannot copy layer "sha256:d8ad8cd72600[0-9a-f]{52}" of linux\/arm64\/v8 from/);
+    assert.equal(await readStoredTag(`${folder.path}/b`, "alpine", "latest"), undefined);
+    assert.match(
+      await s3loOk(["inspect", `local://${fixture}//alpine:latest`]),
+      /8 platform\(s\)[\s\S]*Attestations: 8/,
+    );
+  },
+);
 
-Deno.test("copy between folders keeps the chunks of the Go tool, key for key", async () => {
-  const chunked = fixturePath("go-chunked");
-  if (!chunked) return console.log("the shared fixture is absent: skipped");
+fixtureTest("copy between folders keeps the chunks of the Go tool, key for key", "go-chunked", [], async (chunked) => {
   await using folder = await tempFolder();
   for (const tag of ["v1", "v2"]) {
     await s3loOk(["copy", `local://${chunked}//team/app:${tag}`, `local://${folder.path}/b//team/app:${tag}`]);

@@ -13,6 +13,7 @@ async function localKit(): Promise<StoreKit> {
     store,
     other,
     partBytes: 1024 * 1024,
+    refreshes: true,
     async leftovers() {
       let count = 0;
       for await (const _ of Deno.readDir(`${folder}/a/.s3lo/tmp`)) count++;
@@ -32,6 +33,10 @@ for (const { name, body } of CONTRACT) {
       await body(kit);
     },
   });
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map((entry) => entry.name);
 }
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -61,7 +66,7 @@ Deno.test({
       const conflict = (error: unknown) => isImageError(error, "conflict");
       await assert.rejects(openLocalStore({ folder: `${folder}/used`, access: "write" }), conflict);
       await assert.rejects(openLocalStore({ folder: `${folder}/used/notes.txt`, access: "write" }), conflict);
-      assert.deepEqual([...Deno.readDirSync(`${folder}/used`)].map((entry) => entry.name), ["notes.txt"]);
+      assert.deepEqual(await namesIn(`${folder}/used`), ["notes.txt"]);
       await openLocalStore({ folder: `${folder}/used`, access: "write", create: true });
     }),
 });
@@ -94,9 +99,9 @@ Deno.test({
       const yesterday = new Date(Date.now() - 25 * 3600 * 1000);
       await Deno.utime(`${folder}/.s3lo/tmp/old`, yesterday, yesterday);
       await openLocalStore({ folder });
-      assert.equal([...Deno.readDirSync(`${folder}/.s3lo/tmp`)].length, 2);
+      assert.equal((await namesIn(`${folder}/.s3lo/tmp`)).length, 2);
       await openLocalStore({ folder, access: "write" });
-      assert.deepEqual([...Deno.readDirSync(`${folder}/.s3lo/tmp`)].map((entry) => entry.name), ["young"]);
+      assert.deepEqual(await namesIn(`${folder}/.s3lo/tmp`), ["young"]);
     }),
 });
 
@@ -109,14 +114,14 @@ Deno.test({
       const store = await openLocalStore({ folder, access: "write" });
       await store.write("a/b/c", encode("x"));
       const umask = 0o022;
-      assert.equal((Deno.statSync(`${folder}/a/b/c`).mode ?? 0) & 0o777 & ~umask, 0o644 & ~umask);
-      assert.equal((Deno.statSync(`${folder}/a/b`).mode ?? 0) & 0o777 & ~umask, 0o755 & ~umask);
+      assert.equal(((await Deno.stat(`${folder}/a/b/c`)).mode ?? 0) & 0o777 & ~umask, 0o644 & ~umask);
+      assert.equal(((await Deno.stat(`${folder}/a/b`)).mode ?? 0) & 0o777 & ~umask, 0o755 & ~umask);
       const keys: string[] = [];
       for await (const page of store.list("")) keys.push(...page.map((info) => info.key));
       assert.deepEqual(keys, ["a/b/c"]);
       await assert.rejects(store.write(".s3lo/x", encode("x")), (error) => isImageError(error, "invalid-input"));
       await store.remove(["a/b/c"]);
-      assert.deepEqual([...Deno.readDirSync(folder)].map((entry) => entry.name), [".s3lo"]);
+      assert.deepEqual(await namesIn(folder), [".s3lo"]);
     }),
 });
 
@@ -138,7 +143,7 @@ Deno.test({
       assert.equal(await store.read("b", 10), undefined);
       await store.remove(["b", "a/b"]);
       assert.notEqual(await store.head("b/c"), undefined);
-      assert.deepEqual([...Deno.readDirSync(`${folder}/.s3lo/tmp`)], []);
+      assert.deepEqual(await namesIn(`${folder}/.s3lo/tmp`), []);
     }),
 });
 
@@ -153,12 +158,12 @@ Deno.test({
       await other.write("blob", pattern(100), { isBlob: true });
       for (const _ of ["new", "over itself"]) await store.copyFrom(other, "blob", "linked", 100, { isBlob: true });
       await store.copyFrom(other, "blob", "copied", 100);
-      const inode = Deno.statSync(`${folder}/b/blob`).ino;
-      assert.equal(Deno.statSync(`${folder}/a/linked`).ino, inode);
-      assert.notEqual(Deno.statSync(`${folder}/a/copied`).ino, inode);
+      const inode = (await Deno.stat(`${folder}/b/blob`)).ino;
+      assert.equal((await Deno.stat(`${folder}/a/linked`)).ino, inode);
+      assert.notEqual((await Deno.stat(`${folder}/a/copied`)).ino, inode);
       await store.write("linked", encode("changed"));
       assert.equal((await other.head("blob"))?.sizeBytes, 100);
-      assert.deepEqual([...Deno.readDirSync(`${folder}/a/.s3lo/tmp`)], []);
+      assert.deepEqual(await namesIn(`${folder}/a/.s3lo/tmp`), []);
     }),
 });
 
@@ -181,7 +186,7 @@ Deno.test({
           }),
       };
       await assert.rejects(store.writeStream("x", endless), (error) => isImageError(error, "aborted"));
-      assert.deepEqual([...Deno.readDirSync(`${folder}/.s3lo/tmp`)], []);
+      assert.deepEqual(await namesIn(`${folder}/.s3lo/tmp`), []);
     }),
 });
 
@@ -203,7 +208,7 @@ Deno.test({
           store.writeStream("blobs/x", contentOf(pattern(2 * 1024 * 1024)), { isBlob: true }),
           (error) => isImageError(error, "unsupported") && error.message.includes(`${folder}/small`),
         );
-        assert.deepEqual([...Deno.readDirSync(`${folder}/small/.s3lo/tmp`)], []);
+        assert.deepEqual(await namesIn(`${folder}/small/.s3lo/tmp`), []);
         await store.write("small", encode("fits"));
       } finally {
         await new Deno.Command("umount", { args: [`${folder}/small`] }).output();

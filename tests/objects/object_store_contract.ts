@@ -10,6 +10,8 @@ export interface StoreKit extends AsyncDisposable {
   readonly other: ObjectStore;
   /** Largest object that the store sends in one piece. */
   readonly partBytes: number;
+  /** Whether an object that is copied onto itself gets a new time. */
+  readonly refreshes: boolean;
   /** How many half-written things lie about: temporary files, pending uploads. */
   leftovers(): Promise<number>;
   /** Another store over the same objects, as a second process would have. */
@@ -330,15 +332,35 @@ export const CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    name: "copyFrom() onto itself makes an object new",
-    async body({ store }) {
+    name: "copyFrom() onto itself makes an object new, or says that it does not",
+    async body({ store, refreshes }) {
       await store.write("blobs/old", encode("x"), { isBlob: true });
       const before = await store.head("blobs/old");
       await new Promise((resolve) => setTimeout(resolve, 1100)); // some servers keep whole seconds
-      assert.equal(await store.copyFrom(store, "blobs/old", "blobs/old", 1, { isBlob: true }), true);
+      assert.equal(await store.copyFrom(store, "blobs/old", "blobs/old", 1, { isBlob: true }), refreshes);
       const after = await store.head("blobs/old");
-      assert.ok((after?.modifiedAt.getTime() ?? 0) > (before?.modifiedAt.getTime() ?? 0));
+      assert.equal((after?.modifiedAt.getTime() ?? 0) > (before?.modifiedAt.getTime() ?? 0), refreshes);
       assert.equal(after?.sizeBytes, 1);
+    },
+  },
+  {
+    name: "copyFrom() under a condition copies once and then fails with conflict",
+    async body({ store, other, leftovers }) {
+      await other.write("chunk", encode("one"));
+      const conflict = (error: unknown) => isImageError(error, "conflict");
+      assert.equal(await store.copyFrom(other, "chunk", "chunk", 3, { condition: { absent: true } }), true);
+      await other.write("chunk", encode("four"));
+      await assert.rejects(store.copyFrom(other, "chunk", "chunk", 4, { condition: { absent: true } }), conflict);
+      const found = await store.read("chunk", 10);
+      assert.equal(new TextDecoder().decode(found?.bytes), "one");
+      const { etag = "" } = found ?? {};
+      assert.equal(await store.copyFrom(other, "chunk", "chunk", 4, { condition: { etag } }), true);
+      await assert.rejects(store.copyFrom(other, "chunk", "chunk", 4, { condition: { etag } }), conflict);
+      await assert.rejects(
+        store.copyFrom(other, "none", "new", 4, { condition: { absent: true } }),
+        (error) => isImageError(error, "not-found"),
+      );
+      assert.equal(await leftovers(), 0);
     },
   },
 ];

@@ -78,3 +78,16 @@ export function fixturePath(name: string): string | undefined {
     return undefined;
   }
 }
+
+/** A test on shared real data, and on real services where `needs` names any; says so and is skipped where the data is absent. */
+export function fixtureTest(
+  name: string,
+  fixture: string,
+  needs: readonly ServiceName[],
+  body: (path: string, addresses: Record<ServiceName, string>) => Promise<void>,
+): void {
+  const path = fixturePath(fixture);
+  if (path === undefined) {
+    Deno.test({ name: `${name} (skipped: no shared data "${fixture}")`, ignore: true, fn: () => {} });
+  } else serviceTest(name, needs, (addresses) => body(path, addresses));
+}

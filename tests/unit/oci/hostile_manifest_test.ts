@@ -35,6 +35,8 @@ Deno.test("readManifest() refuses members that two readers could read differentl
   refuses({ ...image, "manife\u017fts": [] }, "invalid-input", /must be spelled "manifests"/);
   refuses({ ...image, config: { ...config, SIZE: 8 } }, "invalid-input", /"SIZE" must be spelled "size"/);
   refuses({ ...image, layers: [{ ...config, Digest: "x" }] }, "invalid-input", /layer 0 of .*must be spelled "digest"/);
+  refuses(`{${rest},"x\\\\":1,"x\\\\":1}`, "invalid-input", /names "x\\" twice/);
+  refuses(`{${rest},"q\\"":"\\\\","q\\"":1}`, "invalid-input", /names "q"" twice/);
   // The same name in different objects, in a text or as a value is fine; so is case in annotations.
   const fine = read({ ...image, annotations: { size: "size", Size: '"size":1,"size":2', digest: "{[" } });
   assert.equal(fine.content.annotations["Size"], `"size":1,"size":2`);

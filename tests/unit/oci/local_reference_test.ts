@@ -41,6 +41,7 @@ Deno.test("parseReference() lets // decide between store and image", { permissio
     "local://./store//app": "./store | app",
     "local://.//app": ". | app",
     "local://..//app": ".. | app",
+    "local://///app": "/ | app",
     "local://C:/data/store//team/app:v1": "C:/data/store | team/app",
     "local:///home/me@work/store//app:v1": "/home/me@work/store | app",
     "local:///Volumes/My Disk/Store//app:v1": "/Volumes/My Disk/Store | app",
@@ -100,6 +101,7 @@ Deno.test("parseStoreLocation() reads stores and prefixes that end in /", { perm
     ["local:///", local("/", "", false)],
     ["local:///srv/store", local("/srv/store", "", false)],
     ["local:///srv/store//", local("/srv/store", "", true)],
+    ["local://///team", local("/", "team/", true)],
     ["local:///srv/store//team", local("/srv/store", "team/", true)],
     ["local:///srv/My Store//team/", local("/srv/My Store", "team/", true)],
   ];

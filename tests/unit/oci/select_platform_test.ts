@@ -71,6 +71,11 @@ Deno.test(
   },
 );
 
+Deno.test("selectPlatform() knows that Armv8 ended at v8.9", { permissions: "none" }, () => {
+  assert.equal(choose("linux/arm64/v9.5", ["linux/arm64/v8.10"]), undefined);
+  assert.equal(choose("linux/arm64/v9.5", ["linux/arm64/v8.9"]), "linux/arm64/v8.9");
+});
+
 Deno.test("selectPlatform() stays with the architecture that was asked for by name", { permissions: "none" }, () => {
   assert.equal(choose("linux/arm64", ["linux/arm/v7", "linux/amd64"]), undefined);
   assert.equal(choose("linux/amd64", ["linux/386"]), undefined);
@@ -133,6 +138,7 @@ Deno.test("selectPlatform() takes an equal os version elsewhere, if both name on
 Deno.test("selectPlatform() honours os features", { permissions: "none" }, () => {
   const offered = ["windows(10.0.1+win32k)/amd64", "windows(10.0.1)/amd64", "windows(10.0.1+other+win32k)/amd64"];
   assert.equal(choose("windows(10.0.1+win32k)/amd64", offered), offered[0], "most of the wanted features");
+  assert.equal(choose("windows(10.0.1+win32k)/amd64", offered.slice(0, 2).toReversed()), offered[0]);
   assert.equal(choose("windows(10.0.1+win32k)/amd64", offered.slice(2)), undefined, "needs one that is not offered");
   assert.equal(choose("windows(10.0.1)/amd64", offered), offered[1], "nothing asked: one that needs nothing");
   assert.equal(choose("windows/amd64", [offered[0]!, offered[2]!]), offered[0], "else what there is");
