@@ -83,7 +83,14 @@ export function permissionGrants(os: string = Deno.build.os): readonly Permissio
   ];
 }
 
-/** The arguments of `deno run` and `deno compile` that grant exactly this; never a question at the terminal. */
+/**
+ * The arguments of `deno run` and `deno compile` that grant exactly this; never a question at the terminal, and no line for
+ * each helper that is not installed, which the runtime would else write.
+ */
 export function permissionFlags(grants: readonly PermissionGrant[] = permissionGrants()): string[] {
-  return ["--no-prompt", ...grants.map(({ name, only }) => `--allow-${name}${only ? `=${only.join(",")}` : ""}`)];
+  return [
+    "--quiet",
+    "--no-prompt",
+    ...grants.map(({ name, only }) => `--allow-${name}${only ? `=${only.join(",")}` : ""}`),
+  ];
 }

@@ -1,5 +1,7 @@
 /** Runs the program as people do: a process of its own, both streams captured. */
 
+import { permissionFlags } from "../../src/cli/permissions.ts";
+
 /** What a run of the program gave. */
 export interface ProgramRun {
   readonly code: number;
@@ -18,11 +20,8 @@ export interface ProgramOptions {
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** The permissions of the program in tests. */
-const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-net", "--allow-run", "--allow-sys"];
-
-/** Arguments of `deno` that run the program. */
-export const PROGRAM = ["run", "--no-prompt", "--no-check", "--cached-only", ...PERMISSIONS, `${ROOT}main.ts`];
+/** Arguments of `deno` that run the program, with the permissions that it is compiled with. */
+export const PROGRAM = ["run", "--no-check", "--cached-only", ...permissionFlags(), `${ROOT}main.ts`];
 
 /** Runs `s3lo args…` to its end. */
 export async function s3lo(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
