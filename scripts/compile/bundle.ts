@@ -13,21 +13,24 @@ export const ENTRY = "main.js";
 export async function makeBundle(folder: string, build: BuildInfo): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch(ignoreMissing);
   await Deno.mkdir(folder, { recursive: true });
-  const entry = `${ROOT}/dist/entry/main.ts`;
-  await Deno.mkdir(`${ROOT}/dist/entry`, { recursive: true });
+  const work = await Deno.makeTempDir({ prefix: "s3lo-bundle-" });
   try {
+    const entry = `${work}/main.ts`;
     await Deno.writeTextFile(entry, entrySource(build));
-    await runDeno(["bundle", "--quiet", "--minify", "--code-splitting", "--outdir", folder, entry]);
+    const config = ["--config", `${ROOT}/deno.json`, "--lock", `${ROOT}/deno.lock`, "--frozen"];
+    await runDeno(["bundle", "--quiet", ...config, "--minify", "--code-splitting", "--outdir", folder, entry]);
   } finally {
-    await Deno.remove(`${ROOT}/dist/entry`, { recursive: true });
+    await Deno.remove(work, { recursive: true });
   }
   for await (const { name } of Deno.readDir(folder)) await Deno.utime(`${folder}/${name}`, build.epoch, build.epoch);
 }
 
+const ROOT_URL = new URL("../../", import.meta.url);
+
 /** What a compiled program starts with. */
 export function entrySource({ commit, date }: BuildInfo): string {
-  return `import { main } from "../../src/cli/main.ts";
-import { declareBuild } from "../../src/cli/version.ts";
+  return `import { main } from "${new URL("src/cli/main.ts", ROOT_URL)}";
+import { declareBuild } from "${new URL("src/cli/version.ts", ROOT_URL)}";
 
 declareBuild(${JSON.stringify({ commit, date })});
 Deno.exit(await main(Deno.args));
