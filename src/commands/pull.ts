@@ -56,14 +56,15 @@ export async function pullCommand(session: Session, reference: string, options: 
   const choice = await choosePlatform(session, options);
   const root = await source.root();
   const chosen = choice ? await select(source, root, choice) : { root, platform: undefined };
-  await using target = await openPullTarget(session, name, source, options);
+  const opened = await openPullTarget(session, name, source, options);
+  await using target = opened.target;
   const result = await copyImage(source, target, {
     root: chosen.root,
     concurrentBlobs: session.concurrentBlobs,
     signal: session.signal,
     onEvent: options.onEvent,
   });
-  const id = (target as { readonly imageId?: string }).imageId;
+  const id = opened.imageId();
   return {
     ref: source.name,
     image_tag: name,
@@ -103,16 +104,22 @@ async function select(
   return { root: selection.root, platform: selection.platforms[0] };
 }
 
+/** Where the image goes, and the ID that it has there in the end. */
+interface PullTarget {
+  readonly target: ImageTarget;
+  readonly imageId: () => string | undefined;
+}
+
 async function openPullTarget(
   session: Session,
   name: string,
   source: ImageSource,
   options: PullOptions,
-): Promise<ImageTarget> {
+): Promise<PullTarget> {
   const { file } = options;
-  return file
-    ? await openArchiveTarget(session, file, file.path, [name])
-    : await openDaemonTargetFor(session, name, source);
+  if (file) return { target: await openArchiveTarget(session, file, file.path, [name]), imageId: () => undefined };
+  const target = await openDaemonTargetFor(session, name, source);
+  return { target, imageId: () => target.imageId };
 }
 
 /** `image:tag` of the reference, as `docker images` shows it. */

@@ -3,6 +3,7 @@ import { type ArchiveReference, parseArchiveReference } from "../archive/archive
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { readSmallBlob } from "../image/select_platforms.ts";
 import { parseReference } from "../oci/reference.ts";
+import type { ArchivedSource } from "./archived_source.ts";
 import type { DaemonSourceOptions } from "./docker_daemon_content.ts";
 import type { DaemonSource } from "./docker_daemon_source.ts";
 import type { DaemonTarget } from "./docker_daemon_target.ts";
@@ -90,7 +91,11 @@ export async function openDaemonTargetFor(session: Session, name: string, source
 }
 
 /** Opens an archive or layout for reading. */
-export async function openArchive(session: Session, reference: ArchiveReference, text: string): Promise<ImageSource> {
+export async function openArchive(
+  session: Session,
+  reference: ArchiveReference,
+  text: string,
+): Promise<ArchivedSource> {
   const options = { ...session.options.streams, ...session.options.compression, signal: session.signal };
   if (reference.kind === "oci") {
     const { openOciLayoutSource } = await import("./oci_layout.ts");
