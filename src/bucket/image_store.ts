@@ -11,6 +11,7 @@ import { type ChunkDecoder, openRawLayer } from "./chunked_layer.ts";
 import { openLayer, readRecipeOnce, type RecipeCache } from "./find_layer.ts";
 import {
   checkBucketDigest,
+  compareTags,
   type ImageTag,
   isDigestTag,
   parseTagKey,
@@ -145,7 +146,7 @@ export class ImageStore {
         if (tag) tags.push(tag);
       }
     }
-    return tags.sort((left, right) => compare(left.image, right.image) || compare(left.tag, right.tag));
+    return tags.sort(compareTags);
   }
 
   /** The manifests that refer to a subject. */
@@ -213,8 +214,4 @@ export class ImageStore {
   #nameOf(image: string, tag: string): string {
     return `${this.objects.name}${this.objects.name.startsWith("local://") ? "//" : "/"}${image}:${tag}`;
   }
-}
-
-function compare(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -5,12 +5,17 @@ import type { ChunkDecoder } from "../bucket/chunked_layer.ts";
 import type { ImageStore } from "../bucket/image_store.ts";
 import { LegacyImage } from "../bucket/legacy_v1.ts";
 import { readSignatures } from "../bucket/signatures.ts";
-import type { ImageSource, RawLayer, SignatureRecord } from "../image/places.ts";
+import { readLayerStates, wholeState } from "../bucket/layer_states.ts";
+import { mapPool } from "../bytes/pool.ts";
+import type { ImageSource, LayerState, RawLayer, SignatureRecord } from "../image/places.ts";
 import { readSmallBlob } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { isImageConfig, LayerDiffIds } from "./layer_diff_ids.ts";
+
+/** Layers looked up at once, where each has to be. */
+const PARALLEL_LOOKUPS = 16;
 
 /** Threads that unpack chunks: as many as chunks are read ahead of a layer. */
 const MAX_UNPACKERS = 4;
@@ -103,6 +108,15 @@ export class BucketSource implements ImageSource {
   /** What a blob of this image is called in errors. */
   labelOf(blob: Descriptor): string {
     return `blob "${blob.digest}" of "${this.name}"`;
+  }
+
+  /** See {@linkcode ImageSource.storedLayers}. */
+  async storedLayers(layers: readonly Descriptor[]): Promise<ReadonlyMap<Digest, LayerState>> {
+    const usable = layers.filter((layer) => layer.digest.startsWith("sha256:"));
+    const legacy = this.#legacy;
+    if (!legacy) return await readLayerStates(this.image.store.objects, usable);
+    const state = async (layer: Descriptor) => [layer.digest, wholeState(layer, await legacy.findBlob(layer))] as const;
+    return new Map(await mapPool(usable, PARALLEL_LOOKUPS, state));
   }
 
   /** See {@linkcode ImageSource.referrers}. */
