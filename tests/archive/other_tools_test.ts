@@ -1,7 +1,9 @@
 /** Archives that other tools write are read, and other tools read ours. Each test needs the tools it names. */
 import assert from "node:assert/strict";
+import { openArchiveOutput } from "../../src/archive/archive_output.ts";
 import { copyImage } from "../../src/image/copy_image.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
+import { BundleWriter } from "../../src/transports/bundle_target.ts";
 import { openDockerArchiveSource, openDockerArchiveTarget } from "../../src/transports/docker_archive.ts";
 import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports/oci_archive.ts";
 import { openOciLayoutSource, openOciLayoutTarget } from "../../src/transports/oci_layout.ts";
