@@ -84,7 +84,13 @@ export class BundleWriter implements AsyncDisposable {
 
   async #write(): Promise<void> {
     await using reader = tarReader(ociArchiveMembers(this.#next()));
-    await this.#options.output.writeAll(reader);
+    try {
+      await this.#options.output.writeAll(reader);
+    } catch (error) {
+      // Before the reader is closed, which the queue would take for the reason.
+      this.#fail(error);
+      throw error;
+    }
   }
 
   async *#next(): AsyncGenerator<OciArchiveImage> {

@@ -93,6 +93,24 @@ toolTest("skopeo reads all platforms of an OCI archive that we write", ["skopeo"
   assert.equal(copied.descriptor.digest, image.root.descriptor.digest);
 });
 
+toolTest("skopeo copies each image out of a bundle", ["skopeo"], async ([skopeo = ""], folder) => {
+  const path = `${folder}/bundle.tar`;
+  const images = [["registry.example.com/app:v1", multiImage({ seed: 5 })], [
+    "db:v1",
+    multiImage({ seed: 6 }),
+  ]] as const;
+  await using bundle = new BundleWriter({ name: path, output: await openArchiveOutput(path) });
+  for (const [name, image] of images) {
+    await using target = bundle.image([name]);
+    await copyImage(new MemorySource(image), target);
+  }
+  await bundle.finish();
+  for (const [name, image] of images) {
+    const copied = await skopeoCopy(skopeo, `oci-archive:${path}:${name}`, folder, "--all");
+    assert.equal(copied.descriptor.digest, image.root.descriptor.digest);
+  }
+});
+
 toolTest(
   "archives of skopeo keep digests (OCI) or the image ID (Docker)",
   ["skopeo"],

@@ -183,6 +183,25 @@ Deno.test({
 });
 
 Deno.test({
+  name: "an archive target passes on why its output fails, and not that it stopped",
+  permissions: FILES,
+  async fn() {
+    const image = singleImage(LINUX, { layersPerPlatform: 5, layerBytes: 3_000_000, compression: "none" });
+    for (const kind of ["docker-archive", "oci-archive"]) {
+      let written = 0;
+      const stdout = {
+        write: (bytes: Uint8Array) => {
+          written += bytes.byteLength;
+          if (written > 5_000_000) return Promise.reject(new Deno.errors.BrokenPipe("gone"));
+          return Promise.resolve(bytes.byteLength);
+        },
+      };
+      await assert.rejects(save(image, `${kind}:-:app:v1`, { stdout }), /nobody reads it any more/);
+    }
+  },
+});
+
+Deno.test({
   name: "an OCI layout keeps its other images, replaces a tag, and tells images apart by name, digest and place",
   permissions: FILES,
   async fn() {
