@@ -41,6 +41,12 @@ export interface S3Request {
   readonly body?: Uint8Array<ArrayBuffer>;
 }
 
+/** A small object that was read whole. */
+export interface Received {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly etag: string;
+}
+
 /** How one step is done. */
 export interface StepOptions {
   /** Replaces the connection's signal, for what must be done even after that has fired. */
@@ -113,25 +119,37 @@ export class S3Connection {
 
   /** Sends a request for bytes and gives the answer when it is a success; its body is not read yet. */
   async send(action: string, request: S3Request, options: StepOptions = {}): Promise<HttpResponse> {
-    return await this.#repeating(action, options, async () => {
-      const { url, headers } = await this.#sign(request);
-      const guard = new StallGuard(new URL(url).host, options.signal ?? this.signal);
-      const { method, body } = request;
-      const limitMs = method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS;
-      const sent = await guard.watch(
-        limitMs,
-        () => this.#options.http.send({ method, url, headers, body, signal: guard.signal }),
-      );
-      const response = watched(sent, guard);
-      if (response.status >= 200 && response.status < 300) return response;
-      const answer = await readAnswer(response);
-      throw new ImageError("unavailable", answer.code, { cause: answer });
+    return await this.#repeating(action, options, () => this.#sendOnce(request, options));
+  }
+
+  /** Reads a whole small object, from the start again when the connection breaks. Throws `invalid-input` beyond `maxBytes`. */
+  async receive(action: string, key: string, maxBytes: number): Promise<Received> {
+    return await this.#repeating(action, {}, async () => {
+      const response = await this.#sendOnce({ method: "GET", key }, {});
+      await using body = response.reader();
+      const bytes = await readAll(body, maxBytes, `"${key}" of "${this.name}"`);
+      return { bytes, etag: response.headers.get("etag") ?? "" };
     });
   }
 
   /** Lets the SDK's client go. */
   close(): void {
     this.#client.destroy();
+  }
+
+  async #sendOnce(request: S3Request, options: StepOptions): Promise<HttpResponse> {
+    const { url, headers } = await this.#sign(request);
+    const guard = new StallGuard(new URL(url).host, options.signal ?? this.signal);
+    const { method, body } = request;
+    const limitMs = method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS;
+    const sent = await guard.watch(
+      limitMs,
+      () => this.#options.http.send({ method, url, headers, body, signal: guard.signal }),
+    );
+    const response = watched(sent, guard);
+    if (response.status >= 200 && response.status < 300) return response;
+    const answer = await readAnswer(response);
+    throw new ImageError("unavailable", answer.code, { cause: answer });
   }
 
   async #repeating<T>(action: string, options: StepOptions, step: () => Promise<T>): Promise<T> {
