@@ -1,5 +1,5 @@
 import type { Descriptor } from "../oci/descriptor.ts";
-import { type Digest, isDigest } from "../oci/digest.ts";
+import { blobPath, type Digest, isDigest } from "../oci/digest.ts";
 import type { ArchiveFiles } from "./archive_files.ts";
 import { namesOf, readLayoutIndex } from "./layout_reader.ts";
 
@@ -18,7 +18,12 @@ export async function listLayout(files: ArchiveFiles): Promise<readonly LayoutIm
 
 /** The digests of everything that a layout holds, in order: what a later bundle for the same place may leave out. */
 export async function heldDigests(files: ArchiveFiles): Promise<readonly Digest[]> {
-  const names = await files.list("blobs/");
-  const digests = names.map((name) => name.slice("blobs/".length).replace("/", ":")).filter(isDigest);
-  return digests.sort();
+  const names = await files.list("");
+  return names.map(digestOfFile).filter((digest) => digest !== undefined).sort();
+}
+
+/** The digest of the blob that a file of a layout is; undefined for other files. */
+function digestOfFile(file: string): Digest | undefined {
+  const digest = file.split("/").slice(1).join(":");
+  return isDigest(digest) && blobPath(digest) === file ? digest : undefined;
 }
