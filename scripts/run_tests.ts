@@ -6,6 +6,7 @@
  *
  * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
  */
+import { HELPER_FOLDER_VARIABLE, HELPER_NAMES } from "../tests/support/credential_helpers.ts";
 import { SERVICE_VARIABLES } from "../tests/support/services.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
@@ -24,6 +25,7 @@ export async function permissionArguments(work: string, denoFolder: string): Pro
   const programs = [Deno.execPath()];
   const compiled = Deno.env.get("S3LO_TEST_PROGRAM");
   if (compiled) programs.push(compiled);
+  programs.push(...HELPER_NAMES.map((name) => `${work}/helpers/docker-credential-${name}`));
   for (const name of [...Object.keys(PROGRAMS) as ProgramName[], ...TOOLS]) {
     const built = `${programsFolder()}/${name}`;
     const path = await isFile(built) ? built : await onPath(name);
@@ -55,10 +57,11 @@ async function main(args: readonly string[]): Promise<number> {
     TMPDIR: `${work}/tmp`,
     DENO_DIR: denoFolder,
     [SOCKET_FOLDER_VARIABLE]: `${work}/sockets`,
+    [HELPER_FOLDER_VARIABLE]: `${work}/helpers`,
     ...(unit ? { CI: "false" } : {}), // elsewhere a missing service fails there
   };
   try {
-    for (const folder of ["home", "tmp", "sockets"]) await Deno.mkdir(`${work}/${folder}`);
+    for (const folder of ["home", "tmp", "sockets", "helpers"]) await Deno.mkdir(`${work}/${folder}`);
     const permissions = await permissionArguments(work, denoFolder);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", ...permissions, ...args.slice(unit ? 1 : 0)],
