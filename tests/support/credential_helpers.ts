@@ -16,10 +16,10 @@ export type HelperName = (typeof HELPER_NAMES)[number];
 export const HELPER_PROGRAM = '#!/bin/sh\n. "${0%/*}/../helper-scripts/${0##*-}"\n';
 
 /** Makes the helpers' folder and that of their scripts in a folder. */
-export async function makeHelpers(work: string): Promise<void> {
+export async function makeHelpers(work: string, names: readonly HelperName[] = HELPER_NAMES): Promise<void> {
   await Deno.mkdir(`${work}/helpers`);
   await Deno.mkdir(`${work}/helper-scripts`);
-  for (const name of HELPER_NAMES) {
+  for (const name of names) {
     await Deno.writeTextFile(`${work}/helpers/docker-credential-${name}`, HELPER_PROGRAM, { mode: 0o755 });
   }
 }
@@ -28,7 +28,7 @@ export async function makeHelpers(work: string): Promise<void> {
 export async function withHelper(name: HelperName, script: string, body: () => Promise<void>): Promise<void> {
   const given = Deno.env.get(HELPER_FOLDER_VARIABLE);
   const own = given === undefined ? await Deno.makeTempDir({ prefix: "s3lo-helpers-" }) : undefined;
-  if (own) await makeHelpers(own);
+  if (own) await makeHelpers(own, [name]);
   const folder = given ?? `${own}/helpers`;
   const path = Deno.env.get("PATH") ?? "";
   await Deno.writeTextFile(`${folder}/../helper-scripts/${name}`, `${script}\n`);
