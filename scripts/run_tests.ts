@@ -7,6 +7,7 @@
  * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
  */
 import { fixturesFolder, SERVICE_VARIABLES } from "../tests/support/services.ts";
+import { HELPER_FOLDER_VARIABLE, HELPER_NAMES, makeHelpers } from "../tests/support/credential_helpers.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
 import { type ProgramName, PROGRAMS } from "./services/programs.ts";
@@ -14,7 +15,7 @@ import { forward, isFile } from "./services/run.ts";
 import { denoJson, ROOT } from "./source_files.ts";
 
 /** Programs of the system that tests may call besides those of `PROGRAMS`. */
-const TOOLS = ["sh", "bash", "openssl", "tar", "docker"];
+const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker"];
 
 /** The engines, whose addresses are paths of sockets. */
 const ENGINES = ["docker20", "docker29", "podman"] as const;
@@ -24,6 +25,7 @@ export async function permissionArguments(work: string, denoFolder: string): Pro
   const programs = [Deno.execPath()];
   const compiled = Deno.env.get("S3LO_TEST_PROGRAM");
   if (compiled) programs.push(compiled);
+  programs.push(...HELPER_NAMES.map((name) => `${work}/helpers/docker-credential-${name}`));
   for (const name of [...Object.keys(PROGRAMS) as ProgramName[], ...TOOLS]) {
     const built = `${programsFolder()}/${name}`;
     const path = await isFile(built) ? built : await onPath(name);
@@ -54,10 +56,12 @@ async function main(args: readonly string[]): Promise<number> {
     TMPDIR: `${work}/tmp`,
     DENO_DIR: denoFolder,
     [SOCKET_FOLDER_VARIABLE]: `${work}/sockets`,
+    [HELPER_FOLDER_VARIABLE]: `${work}/helpers`,
     ...(unit ? { CI: "false" } : {}), // elsewhere a missing service fails there
   };
   try {
     for (const folder of ["home", "tmp", "sockets"]) await Deno.mkdir(`${work}/${folder}`);
+    await makeHelpers(work);
     const permissions = await permissionArguments(work, denoFolder);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", ...permissions, ...args.slice(unit ? 1 : 0)],
