@@ -77,20 +77,23 @@ export async function* ociArchiveMembers(content: OciArchiveContent): AsyncGener
   yield bytesMember("index.json", layoutIndex(entries));
   yield bytesMember("oci-layout", LAYOUT_BYTES);
   const image = onlyImage(manifests);
-  if (image) yield bytesMember("manifest.json", dockerList(image, content.names.flatMap(({ full }) => full ?? [])));
+  const names = content.names.flatMap(({ full }) => full ?? []);
+  if (image) yield bytesMember("manifest.json", dockerList([{ image, names }]));
 }
 
-/** Docker's `manifest.json` of an image whose blobs lie where the layout has them. */
-export function dockerList(image: ImageManifest, names: readonly string[]): Uint8Array<ArrayBuffer> {
-  return jsonBytes([{
+/** Docker's `manifest.json` of images whose blobs lie where the layout has them. */
+export function dockerList(
+  images: readonly { readonly image: ImageManifest; readonly names: readonly string[] }[],
+): Uint8Array<ArrayBuffer> {
+  return jsonBytes(images.map(({ image, names }) => ({
     Config: blobPath(image.config.digest),
     RepoTags: names,
     Layers: image.layers.map((layer) => blobPath(layer.digest)),
-  }]);
+  })));
 }
 
-/** Entries for manifests that nothing below the root names (signatures), so that they can be found. */
-function looseEntries(manifests: readonly Manifest[]): LayoutEntry[] {
+/** Entries for manifests that nothing below the root (the first) names (signatures), so that they can be found. */
+export function looseEntries(manifests: readonly Manifest[]): LayoutEntry[] {
   const [root, ...others] = manifests;
   const named = new Set(
     manifests.flatMap(({ content }) => content.kind === "index" ? childrenOf(content).map(({ digest }) => digest) : []),
@@ -101,8 +104,8 @@ function looseEntries(manifests: readonly Manifest[]): LayoutEntry[] {
   return loose.flatMap(({ descriptor }) => layoutEntries(descriptor, []));
 }
 
-/** The image of a root that holds one image for containers, maybe with attestations around it. */
-function onlyImage(manifests: readonly Manifest[]): ImageManifest | undefined {
+/** The image of a root (the first) that holds one image for containers, maybe with attestations around it. */
+export function onlyImage(manifests: readonly Manifest[]): ImageManifest | undefined {
   const [root] = manifests;
   if (!root) return undefined;
   const { content } = root;
