@@ -1,0 +1,193 @@
+import { ImageError } from "../errors.ts";
+import { type Digest, Hasher, isDigest } from "../oci/digest.ts";
+import { archiveFiles, openArchiveFile } from "./archive_file.ts";
+import type { ArchiveFiles } from "./archive_files.ts";
+import { JoinedFile } from "./joined_file.ts";
+import { parsePartPath, partListPath, partPath, readPartList } from "./part_list.ts";
+import { RandomFile } from "./random_file.ts";
+import { indexTar } from "./tar_index.ts";
+import type { SpoolOptions } from "./temporary_file.ts";
+
+const CHUNK_BYTES = 1 << 20;
+
+/** Most parts or blobs that an error names. */
+const MAX_NAMED = 3;
+
+/** How a bundle is opened. */
+export interface OpenBundleOptions extends SpoolOptions {
+  /** Whether every part is read through and checked before anything else happens; otherwise they only must be there. */
+  readonly checkParts?: boolean;
+}
+
+/**
+ * Opens a bundle: one file, or its parts. One path is enough (that of the whole, of any part, or of the list); parts that lie
+ * in different folders are all named, in any order.
+ *
+ * Throws `not-found` when the file, a part or the list is missing, `digest-mismatch` when a part is damaged (with the blobs
+ * that this hits), `usage` when paths do not belong together, and what `openArchiveFile` throws.
+ */
+export async function openBundleFiles(
+  paths: readonly string[],
+  options: OpenBundleOptions = {},
+): Promise<ArchiveFiles> {
+  const parts = await findParts(paths);
+  if (!parts) return await openArchiveFile(paths[0]!, options);
+  const joined = await JoinedFile.open(parts.paths);
+  const file = new RandomFile(joined, { name: parts.name, sizeBytes: joined.sizeBytes });
+  try {
+    if (options.checkParts) await checkParts(file, joined, parts, options.signal);
+  } catch (error) {
+    await file[Symbol.asyncDispose]();
+    throw error;
+  }
+  return await archiveFiles(file, options);
+}
+
+/** The parts of a bundle. */
+export interface BundleParts {
+  /** The path that the whole would have. */
+  readonly name: string;
+  /** In order. */
+  readonly paths: readonly string[];
+  readonly digests: readonly Digest[];
+}
+
+/** Finds the parts of a bundle; undefined when the one path is a whole file. See {@linkcode openBundleFiles}. */
+export async function findParts(paths: readonly string[]): Promise<BundleParts | undefined> {
+  const [first = ""] = paths;
+  const named = paths.map((path) => parsePartPath(path));
+  const bases = paths.length === 1 && !named[0] ? [await wholeOrBase(first)] : named.map((part) => part?.path);
+  if (bases.length === 1 && bases[0] === undefined) return undefined;
+  const strange = paths.find((_, index) => bases[index] === undefined);
+  if (strange !== undefined) {
+    throw new ImageError("usage", `Cannot read "${strange}" together with other files: it is no part of an archive`, {
+      hint: "Name one bundle at a time: its file, or its parts (.001, .002, …)",
+    });
+  }
+  const unique = [...new Set(bases as string[])];
+  const name = unique[0]!;
+  const digests = await readList(unique);
+  const given = new Map(named.flatMap((part, index) => part ? [[part.number, paths[index]!] as const] : []));
+  const numbers = named.flatMap((part) => part?.number ?? []);
+  const excess = numbers.find((number) => number > digests.length || numbers.filter((n) => n === number).length > 1);
+  if (excess !== undefined) {
+    throw new ImageError("usage", `Cannot use part ${excess} of "${name}": its list has ${digests.length}, each once`);
+  }
+  const found = await Promise.all(digests.map((_, index) => findPart(index + 1, given.get(index + 1), unique)));
+  const missing = digests.flatMap((_, index) => found[index] === undefined ? [partPath(name, index + 1)] : []);
+  if (missing.length > 0) {
+    const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : "";
+    const shown = missing.slice(0, MAX_NAMED).map((path) => `"${path}"`).join(", ");
+    throw new ImageError(
+      "not-found",
+      `Cannot read "${name}": missing of its ${digests.length} parts: ${shown}${more}`,
+      {
+        hint: "Put all parts into one folder, or name each of them",
+      },
+    );
+  }
+  return { name, paths: found as string[], digests };
+}
+
+/** What a single path stands for: undefined for a whole file, else the path that its parts start with. */
+async function wholeOrBase(path: string): Promise<string | undefined> {
+  if (path.endsWith(".sha256")) return path.slice(0, -".sha256".length);
+  if (await isThere(path)) return undefined;
+  return await isThere(partListPath(path)) || await isThere(partPath(path, 1)) ? path : undefined;
+}
+
+async function readList(bases: readonly string[]): Promise<readonly Digest[]> {
+  for (const base of bases) {
+    const digests = await readPartList(partListPath(base));
+    if (digests) return digests;
+  }
+  throw new ImageError(
+    "not-found",
+    `Cannot check the parts of "${bases[0]}": "${partListPath(bases[0]!)}" is missing`,
+    {
+      hint: "Put it beside the parts, or join them with cat and read the whole",
+    },
+  );
+}
+
+async function findPart(
+  number: number,
+  given: string | undefined,
+  bases: readonly string[],
+): Promise<string | undefined> {
+  for (const path of given === undefined ? bases.map((base) => partPath(base, number)) : [given]) {
+    if (await isThere(path)) return path;
+  }
+  return undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return false;
+    throw cause;
+  }
+}
+
+/** Reads every part through; names those whose checksum is wrong, and the blobs in them. */
+async function checkParts(
+  file: RandomFile,
+  joined: JoinedFile,
+  parts: BundleParts,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const damaged: number[] = [];
+  for (const [index, digest] of parts.digests.entries()) {
+    const { start, sizeBytes } = joined.parts[index]!;
+    if (await hashOf(file, { start, sizeBytes, signal }) !== digest) damaged.push(index);
+  }
+  if (damaged.length === 0) return;
+  const ranges = damaged.map((index) => joined.parts[index]!);
+  const blobs = await damagedBlobs(file, ranges, signal).catch(() => {
+    signal?.throwIfAborted();
+    return [];
+  });
+  const shown = damaged.slice(0, MAX_NAMED).map((index) => `"${parts.paths[index]}"`).join(", ");
+  const hit = blobs.slice(0, MAX_NAMED).map((blob) => `"${blob}"`).join(", ");
+  const more = blobs.length > MAX_NAMED ? ` and ${blobs.length - MAX_NAMED} more` : "";
+  throw new ImageError(
+    "digest-mismatch",
+    `Cannot use ${damaged.length > 1 ? "parts" : "part"} ${shown} of "${parts.name}": its checksum is wrong` +
+      (blobs.length > 0 ? `, which hits ${blobs.length > 1 ? "blobs" : "blob"} ${hit}${more}` : ""),
+    { hint: `Copy ${damaged.length > 1 ? "these parts" : "this part"} again from where the bundle was saved` },
+  );
+}
+
+/** The blobs that lie in the damaged ranges and are not what their names say. */
+async function damagedBlobs(
+  file: RandomFile,
+  ranges: readonly { readonly start: number; readonly sizeBytes: number }[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Digest[]> {
+  const damaged: Digest[] = [];
+  for (const [name, entry] of await indexTar(file, signal)) {
+    const digest = /^blobs\/([^/]+)\/([^/]+)$/.exec(name)?.slice(1).join(":");
+    if (entry.kind !== "file" || digest === undefined || !isDigest(digest)) continue;
+    const { offset: start, sizeBytes } = entry;
+    const isHit = ranges.some((range) => start < range.start + range.sizeBytes && range.start < start + sizeBytes);
+    if (isHit && await hashOf(file, { start, sizeBytes, signal }, digest) !== digest) damaged.push(digest);
+  }
+  return damaged;
+}
+
+async function hashOf(
+  file: RandomFile,
+  range: { readonly start: number; readonly sizeBytes: number; readonly signal: AbortSignal | undefined },
+  like?: Digest,
+): Promise<Digest> {
+  const hasher = new Hasher(like?.startsWith("sha512:") ? "sha512" : "sha256");
+  const reader = file.reader(range.start, range.sizeBytes);
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
+    range.signal?.throwIfAborted();
+    hasher.update(piece);
+  }
+  return hasher.digest();
+}
