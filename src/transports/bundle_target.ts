@@ -1,0 +1,121 @@
+import { ImageError } from "../errors.ts";
+import { BlobQueue } from "../archive/blob_queue.ts";
+import type { BundleName } from "../archive/bundle_names.ts";
+import type { HeldBlobs } from "../archive/bundle_needs.ts";
+import type { BundleWriter, WrittenImage } from "../archive/bundle_writer.ts";
+import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import { type Manifest, MAX_MANIFEST_BYTES } from "../oci/manifest.ts";
+
+/** What became of an image in a bundle. */
+export interface BundledImage extends WrittenImage {
+  /** Its blobs, those of referrers too. */
+  readonly blobs: readonly Descriptor[];
+  /** Those of them that were left out, since the other side holds them. */
+  readonly leftOut: readonly Descriptor[];
+}
+
+/**
+ * One image on its way into a bundle. Blobs go in the order of the plan, so the same images give the same file. Leaving the
+ * scope before `publish` takes back what was written of it.
+ */
+export class BundleTarget implements ImageTarget {
+  readonly name: string;
+  /** One blob flows into the bundle, the others are read ahead (8 MiB each at most) while they wait. */
+  readonly limits: TargetLimits = { concurrentBlobs: 4, acceptsIndex: true };
+  readonly #writer: BundleWriter;
+  readonly #bundleName: BundleName;
+  readonly #held: HeldBlobs;
+  readonly #queue = new BlobQueue();
+  readonly #rollback: (() => Promise<void>) | undefined;
+  #planned: { readonly manifests: readonly Manifest[]; readonly blobs: readonly Descriptor[] } | undefined;
+  #missing: readonly Descriptor[] = [];
+  #leftOut: readonly Descriptor[] = [];
+  #others: Manifest[] = [];
+  #writing: Promise<void> | undefined;
+  #image: BundledImage | undefined;
+
+  /** `held`: what the other side has. The writer stays the caller's; one target of it at a time. */
+  constructor(writer: BundleWriter, name: BundleName, held: HeldBlobs) {
+    this.name = name.ref;
+    this.#writer = writer;
+    this.#bundleName = name;
+    this.#held = held;
+    this.#rollback = writer.mark();
+  }
+
+  /** The image, once it is published. */
+  get image(): BundledImage {
+    if (!this.#image) throw new TypeError("The image was not published");
+    return this.#image;
+  }
+
+  plan(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void> {
+    this.#planned = { manifests, blobs };
+    return Promise.resolve();
+  }
+
+  /** A config always comes along: what an image is can be told from the bundle alone. */
+  findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
+    const { manifests = [], blobs: planned = [] } = this.#planned ?? {};
+    const configs = new Set(
+      manifests.flatMap(({ content }) => content.kind === "image" ? [content.config.digest] : []),
+    );
+    const isConfig = (blob: Descriptor) => configs.has(blob.digest) && blob.size <= MAX_MANIFEST_BYTES;
+    this.#leftOut = planned.filter((blob) => this.#held.get(blob.digest)?.size === blob.size && !isConfig(blob));
+    const leftOut = new Set(this.#leftOut.map(({ digest }) => digest));
+    const isPresent = ({ digest }: Descriptor) => leftOut.has(digest) || this.#writer.has(digest);
+    this.#missing = planned.filter((blob) => !isPresent(blob));
+    return Promise.resolve(new Set(blobs.filter(isPresent).map(({ digest }) => digest)));
+  }
+
+  linkBlob(): Promise<LinkResult> {
+    return Promise.resolve(false);
+  }
+
+  async writeBlob(content: BlobContent): Promise<void> {
+    this.#start();
+    await this.#queue.offer(content);
+  }
+
+  writeManifest(manifest: Manifest): Promise<void> {
+    const isPlanned = this.#planned?.manifests.some(({ descriptor }) =>
+      descriptor.digest === manifest.descriptor.digest
+    );
+    if (!isPlanned) this.#others.push(manifest);
+    return Promise.resolve();
+  }
+
+  async publish(root: Manifest): Promise<void> {
+    await this.#start();
+    const { manifests = [], blobs = [] } = this.#planned ?? {};
+    if (root.descriptor.digest !== manifests[0]?.descriptor.digest) {
+      throw new TypeError("publish() was given another root than plan()");
+    }
+    // Those that refer come in any order.
+    const others = this.#others.toSorted((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1);
+    const all = [...manifests, ...others];
+    await this.#writer.writeManifests(all.toReversed());
+    this.#image = { name: this.#bundleName, manifests: all, blobs, leftOut: this.#leftOut };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#queue.fail(new ImageError("aborted", `Stopped writing "${this.name}"`));
+    await this.#writing?.catch(() => {});
+    await this.#queue[Symbol.asyncDispose]();
+    if (!this.#image) await this.#rollback?.();
+  }
+
+  #start(): Promise<void> {
+    if (!this.#writing) {
+      this.#writing = this.#write();
+      this.#writing.catch((error) => this.#queue.fail(error));
+    }
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    for (const blob of this.#missing) await this.#writer.writeBlob(blob, () => this.#queue.open(blob));
+  }
+}
