@@ -17,6 +17,8 @@ const MAX_NAMED = 3;
 export interface OpenBundleOptions extends SpoolOptions {
   /** Whether every part is read through and checked before anything else happens; otherwise they only must be there. */
   readonly checkParts?: boolean;
+  /** Told of each part before it is read through. */
+  readonly onPart?: ((path: string) => void) | undefined;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function openBundleFiles(
   const joined = await JoinedFile.open(parts.paths);
   const file = new RandomFile(joined, { name: parts.name, sizeBytes: joined.sizeBytes });
   try {
-    if (options.checkParts) await checkParts(file, joined, parts, options.signal);
+    if (options.checkParts) await checkParts(file, joined, parts, options);
   } catch (error) {
     await file[Symbol.asyncDispose]();
     throw error;
@@ -136,10 +138,11 @@ async function checkParts(
   file: RandomFile,
   joined: JoinedFile,
   parts: BundleParts,
-  signal: AbortSignal | undefined,
+  { signal, onPart }: OpenBundleOptions,
 ): Promise<void> {
   const damaged: number[] = [];
   for (const [index, digest] of parts.digests.entries()) {
+    onPart?.(parts.paths[index]!);
     const { start, sizeBytes } = joined.parts[index]!;
     if (await hashOf(file, { start, sizeBytes, signal }) !== digest) damaged.push(index);
   }

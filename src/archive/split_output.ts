@@ -99,7 +99,10 @@ export class SplitOutput implements ArchiveOutput {
     const before = await readPartList(listPath).catch(() => undefined) ?? [];
     // From here to its end no list vouches for what is there.
     await Deno.remove(listPath).catch(() => {});
-    for (const part of parts) await part.output.commit();
+    for (const part of this.#parts) {
+      // The last one is empty when the archive ended with the part before.
+      await (part.sizeBytes > 0 ? part.output.commit() : part.output[Symbol.asyncDispose]());
+    }
     await using list = await openArchiveOutput(listPath);
     await list.writeAll(bytesReader(formatPartList(this.#path, parts.map((part): Digest => part.hasher.digest()))));
     await list.commit();

@@ -25,9 +25,12 @@ export interface BundleListOutcome {
 export async function bundleListCommand(
   session: Session,
   files: readonly string[],
-  options: { readonly verify?: boolean } = {},
+  options: { readonly verify?: boolean; readonly onPart?: (path: string) => void } = {},
 ): Promise<BundleListOutcome> {
-  await using bundle = await openBundle(session, files, { checkParts: options.verify ?? false });
+  await using bundle = await openBundle(session, files, {
+    checkParts: options.verify ?? false,
+    onPart: options.onPart,
+  });
   const report = { file: bundle.name, ...await describeOpenBundle(bundle, session.signal) };
   return { report, failures: options.verify ? await verify(bundle, session.signal) : [] };
 }

@@ -26,6 +26,8 @@ export interface BundleLoadOptions {
   /** Make a store in a folder that holds something else. */
   readonly create?: boolean;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
+  /** Told of each part of the bundle before it is checked. */
+  readonly onPart?: ((path: string) => void) | undefined;
   /** Told of each image before it is loaded. */
   readonly onImage?: ((name: string, target: string) => void) | undefined;
 }
@@ -68,7 +70,7 @@ export async function bundleLoadCommand(
   options: BundleLoadOptions = {},
 ): Promise<BundleLoadOutcome> {
   const place = parseBundlePlace(target);
-  await using bundle = await openBundle(session, files, { checkParts: true });
+  await using bundle = await openBundle(session, files, { checkParts: true, onPart: options.onPart });
   const landed = chooseLanding(bundle, place, bundle.choose(options.images ?? []));
   const planned = await planImages(bundle, landed, session.signal);
   const holders = await findNeeds(session, place, { bundle, images: planned });

@@ -201,6 +201,7 @@ async function saveImage(
 ): Promise<SavedImage> {
   const { item, source, selection, sourceDigest } = image;
   options.onImage?.(source.name, item.bundleName.ref);
+  const platform = await singlePlatform(source, selection.root);
   await using target = new BundleTarget(writer, item.bundleName, options.held);
   const result = await copyImage(source, target, {
     root: selection.root,
@@ -211,7 +212,6 @@ async function saveImage(
     onEvent: options.onEvent,
   });
   const { manifests, blobs, leftOut, name } = target.image;
-  const platform = await singlePlatform(source, selection.root);
   return {
     written: { name, manifests },
     content: { name: name.ref, manifests, blobs, leftOut, platform },

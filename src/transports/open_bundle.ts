@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { ArchiveOutput } from "../archive/archive_output.ts";
-import { openBundleFiles } from "../archive/bundle_parts.ts";
+import { openBundleFiles, type OpenBundleOptions } from "../archive/bundle_parts.ts";
 import {
   archiveBundleName,
   type BundleItem,
@@ -31,7 +31,7 @@ const MAX_LIST_BYTES = 16 * 1024 * 1024;
 export async function openBundle(
   session: Session,
   paths: readonly string[],
-  options: { readonly checkParts?: boolean } = {},
+  options: Pick<OpenBundleOptions, "checkParts" | "onPart"> = {},
 ): Promise<Bundle> {
   const { signal } = session;
   if (paths.length === 1 && paths[0] === "-") {

@@ -125,6 +125,7 @@ export const BUNDLE_LOAD: CommandSpec = {
         force: options.flag("force"),
         create: options.flag("create"),
         onEvent: progress.onEvent,
+        onPart: (path) => io.note(`Checking ${path}`),
         onImage: (name, target) => io.note(`Loading ${name} to ${target}`),
       });
     };
@@ -152,7 +153,10 @@ export const BUNDLE_LIST: CommandSpec = {
   async run(files, options, io) {
     const { bundleListCommand } = await import("../../commands/bundle_list.ts");
     await using session = await openSession(options, io);
-    const { report, failures } = await bundleListCommand(session, files, { verify: options.flag("verify") });
+    const { report, failures } = await bundleListCommand(session, files, {
+      verify: options.flag("verify"),
+      onPart: (path) => io.note(`Checking ${path}`),
+    });
     await io.out(await render(outputFormat(options), report, () => listText(report)));
     for (const error of failures) io.err(errorLines(error));
     if (options.flag("verify") && failures.length === 0) io.note(`All ${count(report.blobs.length, "blob")} are whole`);
