@@ -6,6 +6,7 @@
  *
  * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
  */
+import { HELPER_FOLDER_VARIABLE, HELPER_NAMES, makeHelpers } from "../tests/support/credential_helpers.ts";
 import { SERVICE_VARIABLES } from "../tests/support/services.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
@@ -14,10 +15,7 @@ import { forward, isFile } from "./services/run.ts";
 import { denoJson, ROOT } from "./source_files.ts";
 
 /** Programs of the system that tests may call besides those of `PROGRAMS`. */
-const TOOLS = ["sh", "bash", "openssl", "tar", "docker"];
-
-/** What the AWS SDK and Node's modules ask the system. */
-const SYSTEM_FACTS = ["homedir", "osRelease", "hostname", "uid", "gid"];
+const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker"];
 
 /** The engines, whose addresses are paths of sockets. */
 const ENGINES = ["docker20", "docker29", "podman"] as const;
@@ -25,6 +23,9 @@ const ENGINES = ["docker20", "docker29", "podman"] as const;
 /** The arguments that grant the permissions. `work` is the temporary folder, `denoFolder` Deno's cache. */
 export async function permissionArguments(work: string, denoFolder: string): Promise<string[]> {
   const programs = [Deno.execPath()];
+  const compiled = Deno.env.get("S3LO_TEST_PROGRAM");
+  if (compiled) programs.push(compiled);
+  programs.push(...HELPER_NAMES.map((name) => `${work}/helpers/docker-credential-${name}`));
   for (const name of [...Object.keys(PROGRAMS) as ProgramName[], ...TOOLS]) {
     const built = `${programsFolder()}/${name}`;
     const path = await isFile(built) ? built : await onPath(name);
@@ -43,7 +44,7 @@ export async function permissionArguments(work: string, denoFolder: string): Pro
     `--allow-write=${[work, ...engines].join(",")}`,
     `--allow-net=${net.join(",")}`,
     `--allow-run=${programs.join(",")}`,
-    `--allow-sys=${SYSTEM_FACTS.join(",")}`,
+    "--allow-sys", // whole: the known certificate authorities cannot be granted by a name of their own
   ];
 }
 
@@ -56,10 +57,12 @@ async function main(args: readonly string[]): Promise<number> {
     TMPDIR: `${work}/tmp`,
     DENO_DIR: denoFolder,
     [SOCKET_FOLDER_VARIABLE]: `${work}/sockets`,
+    [HELPER_FOLDER_VARIABLE]: `${work}/helpers`,
     ...(unit ? { CI: "false" } : {}), // elsewhere a missing service fails there
   };
   try {
     for (const folder of ["home", "tmp", "sockets"]) await Deno.mkdir(`${work}/${folder}`);
+    await makeHelpers(work);
     const permissions = await permissionArguments(work, denoFolder);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", ...permissions, ...args.slice(unit ? 1 : 0)],

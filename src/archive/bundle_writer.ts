@@ -39,10 +39,18 @@ export class BundleWriter implements AsyncDisposable {
     return this.#written.has(digest);
   }
 
-  /** Writes a blob; `open` gives its bytes, checked, when it is its turn. One at a time. */
-  async writeBlob(blob: Descriptor, open: () => Promise<BlobReader>): Promise<void> {
+  /**
+   * Writes a blob; `open` gives its bytes, checked, when it is its turn. One at a time.
+   *
+   * `onError` is told why it failed before the bytes' reader is closed, which whoever gives them could take for the reason.
+   */
+  async writeBlob(
+    blob: Descriptor,
+    open: () => Promise<BlobReader>,
+    onError?: (error: unknown) => void,
+  ): Promise<void> {
     if (this.has(blob.digest)) return;
-    await this.#append([{ name: blobPath(blob.digest), sizeBytes: blob.size, open }]);
+    await this.#append([{ name: blobPath(blob.digest), sizeBytes: blob.size, open }], { onError });
     this.#written.add(blob.digest);
   }
 
@@ -89,15 +97,23 @@ export class BundleWriter implements AsyncDisposable {
     await this.#output[Symbol.asyncDispose]();
   }
 
-  async #append(members: readonly TarMember[], { isLast = false }: { readonly isLast?: boolean } = {}): Promise<void> {
-    await using tar = tarReader(members, { isOpen: !isLast });
-    await this.#output.writeAll({
-      read: async (into) => {
-        const piece = await tar.read(into);
-        this.#sizeBytes += piece.byteLength;
-        return piece;
-      },
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    });
+  async #append(
+    members: readonly TarMember[],
+    options: { readonly isLast?: boolean; readonly onError?: ((error: unknown) => void) | undefined } = {},
+  ): Promise<void> {
+    await using tar = tarReader(members, { isOpen: !options.isLast });
+    try {
+      await this.#output.writeAll({
+        read: async (into) => {
+          const piece = await tar.read(into);
+          this.#sizeBytes += piece.byteLength;
+          return piece;
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      });
+    } catch (error) {
+      options.onError?.(error);
+      throw error;
+    }
   }
 }

@@ -13,8 +13,8 @@ import { jsonBytes } from "./layout_writer.ts";
 import { type IntakeOptions, type StoredLayer, takeLayer } from "./layer_intake.ts";
 import { chooseEntry, readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
 
-/** How many layers are made into blobs at once: reading, hashing and writing overlap. */
-const LAYERS_AT_ONCE = 2;
+/** How many layers are made into blobs at once, at most: each is compressed on a core of its own, in some 40 MB. */
+const MAX_LAYERS_AT_ONCE = 3;
 
 /**
  * Opens an image of a docker archive: of `docker save` in any version, podman, skopeo, kaniko, bazel, crane, or our own.
@@ -125,9 +125,14 @@ async function takeLayers(
   const wanted = new Map(diffIds.map((diffId, position) => [diffId, names[position]!]));
   const taken = new Map<Digest, StoredLayer>();
   try {
-    await mapPool(wanted, LAYERS_AT_ONCE, async ([diffId, name], signal) => {
-      taken.set(diffId, await takeLayer(files, name, diffId, { ...options, signal }));
-    }, options.signal);
+    await mapPool(
+      wanted,
+      Math.min(MAX_LAYERS_AT_ONCE, navigator.hardwareConcurrency),
+      async ([diffId, name], signal) => {
+        taken.set(diffId, await takeLayer(files, name, diffId, { ...options, signal }));
+      },
+      options.signal,
+    );
     return taken;
   } catch (error) {
     for (const layer of taken.values()) await layer[Symbol.asyncDispose]();

@@ -43,7 +43,7 @@ export class JoinedFile implements SeekableFile {
     return Promise.resolve(offset);
   }
 
-  async read(into: Uint8Array<ArrayBuffer>): Promise<number | null> {
+  async read(into: Uint8Array): Promise<number | null> {
     const part = this.parts.find(({ start, sizeBytes }) => this.#position < start + sizeBytes);
     if (!part || into.byteLength === 0) return null;
     const file = await this.#file(part);

@@ -1,6 +1,7 @@
-import { pipeline, Readable, type Transform } from "node:stream";
-import { constants, createGzip, createZstdCompress, type ZstdOptions } from "node:zlib";
-import type { BlobReader } from "../bytes/blob_reader.ts";
+import type { Transform } from "node:stream";
+import { constants, createGzip, type ZstdOptions } from "node:zlib";
+import { type BlobReader, fill } from "../bytes/blob_reader.ts";
+import { zstdRuntime } from "../bytes/zstd_runtime.ts";
 import { type LayerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 
 /** How raw layers are stored. */
@@ -21,6 +22,18 @@ export const LAYER_MEDIA_TYPES: Readonly<Record<LayerCompression, string>> = {
   zstd: MEDIA_TYPES.ociLayerZstd,
 };
 
+/** A compression of streams, and its level. */
+export interface StreamCompression {
+  readonly compression: "gzip" | "zstd";
+  readonly level?: number | undefined;
+}
+
+/**
+ * Length of the pieces that go into a compressor. What comes out may depend on how the input is cut, so every user cuts it
+ * alike.
+ */
+export const PIECE_BYTES = 1024 * 1024;
+
 const CHUNK_BYTES = 256 * 1024;
 
 /** Where gzip's header names the operating system, and the value for an unknown one. Spec: RFC 1952, section 2.3. */
@@ -28,28 +41,66 @@ const GZIP_OS_OFFSET = 9;
 const GZIP_OS_UNKNOWN = 255;
 
 /**
+ * Compresses a stream of known length step by step. Equal pieces give equal bytes: each is through before the next one or
+ * the end is told, for the runtime's compressors take a last piece that comes together with the end otherwise.
+ */
+export class StepCompressor {
+  readonly #stream: Transform;
+  readonly #output: Uint8Array[] = [];
+  #failure: Error | undefined;
+
+  /** `sizeBytes`: how much will come in. */
+  constructor(sizeBytes: number, { compression, level }: StreamCompression) {
+    this.#stream = compression === "gzip"
+      ? createGzip({ level: level ?? 6, chunkSize: CHUNK_BYTES })
+      : zstdRuntime("zstd compression").createZstdCompress(zstdOptions(sizeBytes, level ?? 3));
+    let isFirst = compression === "gzip";
+    this.#stream.on("data", (piece: Uint8Array) => {
+      if (isFirst && piece.byteLength > GZIP_OS_OFFSET) piece[GZIP_OS_OFFSET] = GZIP_OS_UNKNOWN;
+      isFirst = false;
+      this.#output.push(piece);
+    });
+    this.#stream.on("error", (error) => this.#failure ??= error);
+  }
+
+  /** Takes a piece in, {@linkcode PIECE_BYTES} long except for the last, or the end; gives what came out since. */
+  async step(piece: Uint8Array | undefined): Promise<readonly Uint8Array[]> {
+    await new Promise<void>((resolve) => {
+      this.#stream.once("error", () => resolve());
+      if (piece) return this.#stream.write(piece, () => resolve());
+      this.#stream.once("end", () => resolve());
+      this.#stream.end();
+    });
+    this.#stream.removeAllListeners("error").on("error", (error) => this.#failure ??= error);
+    if (this.#failure) throw this.#failure;
+    return this.#output.splice(0);
+  }
+
+  /** Lets go of the compressor. */
+  close(): void {
+    this.#stream.destroy();
+  }
+}
+
+/**
  * The compressed bytes of a tar of `sizeBytes`: the same input, compression and level give the same bytes on any machine.
  * Closing the reader closes `source`.
  */
-export function compressReader(
-  source: BlobReader,
-  sizeBytes: number,
-  options: { readonly compression: "gzip" | "zstd"; readonly level?: number | undefined },
-): BlobReader {
-  const input = chunksOf(source, CHUNK_BYTES);
-  const output = options.compression === "gzip"
-    ? anonymousGzip(through(createGzip({ level: options.level ?? 6, chunkSize: CHUNK_BYTES }), input))
-    : through(createZstdCompress(zstdOptions(sizeBytes, options.level ?? 3)), input);
-  return iterableReader(output, () => source[Symbol.asyncDispose]());
+export function compressReader(source: BlobReader, sizeBytes: number, options: StreamCompression): BlobReader {
+  const compressor = new StepCompressor(sizeBytes, options);
+  return iterableReader(compressed(source, compressor), async () => {
+    compressor.close();
+    await source[Symbol.asyncDispose]();
+  });
 }
 
-async function* anonymousGzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let position = 0;
-  for await (const chunk of chunks) {
-    const at = GZIP_OS_OFFSET - position;
-    if (at >= 0 && at < chunk.byteLength) chunk[at] = GZIP_OS_UNKNOWN;
-    position += chunk.byteLength;
-    yield chunk;
+async function* compressed(source: BlobReader, compressor: StepCompressor): AsyncGenerator<Uint8Array> {
+  while (true) {
+    const { bytes, ended } = await fill(source, new Uint8Array(PIECE_BYTES));
+    if (bytes.byteLength > 0) yield* await compressor.step(bytes);
+    if (!ended) continue;
+    yield* await compressor.step(undefined);
+    return;
   }
 }
 
@@ -60,15 +111,6 @@ function zstdOptions(sizeBytes: number, level: number): ZstdOptions & { readonly
     pledgedSrcSize: sizeBytes,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   };
-}
-
-/** The bytes of a reader in fresh chunks, to the end. Does not close the reader. */
-async function* chunksOf(reader: BlobReader, chunkBytes = CHUNK_BYTES): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  while (true) {
-    const chunk = await reader.read(new Uint8Array(chunkBytes));
-    if (chunk.byteLength === 0) return;
-    yield chunk;
-  }
 }
 
 /** A reader of the chunks that an iterable gives; `close` runs when the reader is closed, after the iterable was ended. */
@@ -98,11 +140,4 @@ function iterableReader(
       }
     },
   };
-}
-
-/** The chunks that come out of a transforming stream (of `node:zlib`) that is fed with `input`. */
-async function* through(transform: Transform, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  // The callback takes the error that also ends the iteration below.
-  pipeline(Readable.from(input, { highWaterMark: 1 }), transform, () => {});
-  for await (const chunk of transform) yield chunk as Uint8Array;
 }

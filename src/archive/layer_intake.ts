@@ -6,7 +6,8 @@ import { fill } from "../bytes/blob_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
-import { type CompressionOptions, compressReader, LAYER_MEDIA_TYPES, TAR_SIZE } from "./layer_compression.ts";
+import { threadedCompressReader } from "./compress_thread.ts";
+import { type CompressionOptions, LAYER_MEDIA_TYPES, TAR_SIZE } from "./layer_compression.ts";
 import type { RandomFile } from "./random_file.ts";
 import { spool, type SpoolOptions } from "./temporary_file.ts";
 
@@ -32,8 +33,8 @@ const CHUNK_BYTES = 1 << 20;
  * Makes a blob of a layer file in an archive. Its tar must have the digest `diffId`, which is checked here.
  *
  * A compressed layer (gzip, zstd) stays as it is and is read once, to learn its digest. A raw tar is compressed, as the
- * options say, to a temporary file: its digest must be known before the first byte can be stored, and compressing is much
- * slower than reading the result back.
+ * options say, to a temporary file: its digest must be known before the first byte can be stored, and compressing twice
+ * costs far more than reading the result back (zstd at level 3 makes 230 MB/s of tar on one core, gzip at level 6 makes 55).
  *
  * Throws `digest-mismatch`, `not-found` when the file is missing, `invalid-input` when it is broken, `unsupported` for
  * other compressions and for a full disk.
@@ -101,7 +102,10 @@ async function compressLayer(intake: Intake, compression: "gzip" | "zstd"): Prom
   const { files, file, sizeBytes, diffId, what, options } = intake;
   const [tarHasher, hasher] = [new Hasher(algorithmOf(diffId)), new Hasher("sha256")];
   const tar = hashed(await files.open(file), tarHasher);
-  await using compressed = hashed(compressReader(tar, sizeBytes, { compression, level: options.level }), hasher);
+  await using compressed = hashed(
+    await threadedCompressReader(tar, sizeBytes, { compression, level: options.level }),
+    hasher,
+  );
   const spooled = await spool(compressed, what, options);
   try {
     checkDiffId(tarHasher.digest(), diffId, what);

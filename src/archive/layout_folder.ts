@@ -6,7 +6,7 @@ import { blobPath } from "../oci/digest.ts";
 import { isObject, Members, parseJsonObject } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { openArchiveOutput, writeError } from "./archive_output.ts";
-import { CONTAINERD_NAME, type LayoutName, REF_NAME } from "./image_names.ts";
+import { CONTAINERD_NAME, isSameName, type LayoutName, REF_NAME } from "./image_names.ts";
 import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
 
 /** A folder with an OCI image layout that is written to: made where it is missing, other images in it stay. */
@@ -28,10 +28,10 @@ export class LayoutFolder {
     }
   }
 
-  /** Makes the folders and the marker. Throws `conflict` when the path is something else, `unsupported`, `denied`. */
+  /** Makes the folder and the marker. Throws `conflict` when the path is something else, `unsupported`, `denied`. */
   async prepare(): Promise<void> {
     try {
-      await Deno.mkdir(`${this.#path}/blobs/sha256`, { recursive: true });
+      await Deno.mkdir(this.#path, { recursive: true });
     } catch (cause) {
       if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
         throw new ImageError("conflict", `Cannot write image layout "${this.#path}": something else is there`, {
@@ -90,10 +90,13 @@ function replaces(
 ): boolean {
   if (!isObject(entry)) return false;
   const annotations = isObject(entry["annotations"]) ? entry["annotations"] : {};
-  const [full, ref] = [annotations[CONTAINERD_NAME], annotations[REF_NAME]];
-  const [ownFull, ownRef] = [added.annotations?.[CONTAINERD_NAME], added.annotations?.[REF_NAME]];
-  if (ownFull !== undefined && full !== undefined) return ownFull === full;
-  if (ownRef !== undefined || ref !== undefined) return ownRef === ref;
+  const name = annotations[CONTAINERD_NAME] ?? annotations[REF_NAME];
+  const ownName = added.annotations?.[CONTAINERD_NAME] ?? added.annotations?.[REF_NAME];
+  if (typeof name === "string" && ownName !== undefined) {
+    // A word alone is a tag, and not the image of that name.
+    return name === ownName || (/[/:]/.test(name) && /[/:]/.test(ownName) && isSameName(name, ownName));
+  }
+  if (name !== undefined || ownName !== undefined) return false;
   return entry["digest"] === added.digest;
 }
 

@@ -92,7 +92,9 @@ function matching(entries: readonly Descriptor[], wanted: string): Descriptor[] 
   const bare = wanted.startsWith("@") ? wanted.slice(1) : wanted;
   if (isDigest(bare)) return entries.filter((entry) => entry.digest === bare);
   if (wanted.startsWith("@") && /^[0-9]{1,6}$/.test(bare)) return entries.slice(Number(bare), Number(bare) + 1);
-  const exact = entries.filter((entry) => namesOf(entry).includes(wanted));
+  // An entry that is called just this comes before those that have it as the tag of their full name.
+  const own = entries.filter((entry) => namesOf(entry)[0] === wanted);
+  const exact = own.length > 0 ? own : entries.filter((entry) => namesOf(entry).includes(wanted));
   if (exact.length > 0) return exact;
   return entries.filter((entry) => namesOf(entry).some((name) => looksFull(name) && isSameName(name, wanted)));
 }

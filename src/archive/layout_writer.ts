@@ -51,7 +51,7 @@ export function layoutIndex(entries: readonly unknown[]): Uint8Array<ArrayBuffer
 }
 
 /** What an OCI archive is made of. */
-export interface OciArchiveContent {
+export interface OciArchiveImage {
   /** The blobs, in the order in which they are written. */
   readonly blobs: readonly Descriptor[];
   readonly names: readonly LayoutName[];
@@ -65,20 +65,24 @@ export interface OciArchiveContent {
  * that one that was cut off shows no image. Where the root comes down to one image for containers, Docker's `manifest.json`
  * follows, and the same file works with `docker load` of any version that can read the layers as they are.
  */
-export async function* ociArchiveMembers(content: OciArchiveContent): AsyncGenerator<TarMember> {
-  for (const blob of content.blobs) {
-    yield { name: blobPath(blob.digest), sizeBytes: blob.size, open: () => content.openBlob(blob) };
+export async function* ociArchiveMembers(image: OciArchiveImage): AsyncGenerator<TarMember> {
+  const written = new Set<Digest>();
+  const isNew = ({ digest }: Descriptor) => !written.has(digest) && written.add(digest);
+  for (const blob of image.blobs.filter(isNew)) {
+    yield { name: blobPath(blob.digest), sizeBytes: blob.size, open: () => image.openBlob(blob) };
   }
-  const manifests = await content.manifests();
-  for (const { descriptor, bytes } of manifests.toReversed()) yield bytesMember(blobPath(descriptor.digest), bytes);
+  const manifests = await image.manifests();
+  for (const { descriptor, bytes } of manifests.toReversed().filter(({ descriptor }) => isNew(descriptor))) {
+    yield bytesMember(blobPath(descriptor.digest), bytes);
+  }
   const [root] = manifests;
   if (!root) return;
-  const entries = [...layoutEntries(root.descriptor, content.names), ...looseEntries(manifests)];
+  const entries = [...layoutEntries(root.descriptor, image.names), ...looseEntries(manifests)];
   yield bytesMember("index.json", layoutIndex(entries));
   yield bytesMember("oci-layout", LAYOUT_BYTES);
-  const image = onlyImage(manifests);
-  const names = content.names.flatMap(({ full }) => full ?? []);
-  if (image) yield bytesMember("manifest.json", dockerList([{ image, names }]));
+  const only = onlyImage(manifests);
+  const names = image.names.flatMap(({ full }) => full ?? []);
+  if (only) yield bytesMember("manifest.json", dockerList([{ image: only, names }]));
 }
 
 /** Docker's `manifest.json` of images whose blobs lie where the layout has them. */

@@ -1,10 +1,10 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 
-/** What is read from: an open file, or several that are one. */
+/** What a {@linkcode RandomFile} needs of an open file. */
 export interface SeekableFile {
-  seek(offset: number, whence: Deno.SeekMode): Promise<number>;
-  read(into: Uint8Array<ArrayBuffer>): Promise<number | null>;
+  seek(position: number, whence: Deno.SeekMode): Promise<number>;
+  read(into: Uint8Array): Promise<number | null>;
   close(): void;
 }
 

@@ -127,24 +127,29 @@ function paxRecord(key: string, value: string): string {
 }
 
 /** The sum of all bytes, those of the checksum itself counted as spaces. */
-function sum(block: Uint8Array, isSigned = false): number {
+function sum(block: Uint8Array): number {
   const [start, length] = FIELDS.checksum;
   let total = 0x20 * length;
-  for (let index = 0; index < TAR_BLOCK_BYTES; index++) {
-    const byte = block[index]!;
-    if (index < start || index >= start + length) total += isSigned && byte > 127 ? byte - 256 : byte;
-  }
+  for (let index = 0; index < TAR_BLOCK_BYTES; index++) total += block[index]!;
+  for (let index = start; index < start + length; index++) total -= block[index]!;
   return total;
 }
 
 function checkSum(block: Uint8Array): void {
   const wanted = parseNumber(block, "checksum");
+  if (wanted === sum(block)) return;
   // Old writers summed signed bytes.
-  if (wanted !== sum(block) && wanted !== sum(block, true)) throw new Error("a header's checksum is wrong");
+  const [start, length] = FIELDS.checksum;
+  const high = block.reduce(
+    (count, byte, at) => count + (byte > 127 && (at < start || at >= start + length) ? 1 : 0),
+    0,
+  );
+  if (wanted !== sum(block) - 256 * high) throw new Error("a header's checksum is wrong");
 }
 
 function text(block: Uint8Array, field: keyof typeof FIELDS): string {
   const [start, length] = FIELDS[field];
+  if (block[start] === 0) return "";
   const end = block.indexOf(0, start);
   return decoder.decode(block.subarray(start, end < 0 ? start + length : Math.min(end, start + length)));
 }
@@ -153,14 +158,25 @@ function text(block: Uint8Array, field: keyof typeof FIELDS): string {
 function parseNumber(block: Uint8Array, field: "size" | "checksum"): number {
   const [start, length] = FIELDS[field];
   const first = block[start] ?? 0;
-  if (first < 0x80) {
-    const digits = text(block, field).trim();
-    if (!/^[0-7]*$/.test(digits)) throw new Error(`a header's ${field} is not a number`);
-    return digits === "" ? 0 : Number.parseInt(digits, 8);
-  }
+  if (first < 0x80) return parseOctal(block, field);
   let value = first & 0x7f;
   for (let index = start + 1; index < start + length; index++) value = value * 256 + block[index]!;
   // 0xff begins a negative number, which a size never is.
   if (first === 0xff || !Number.isSafeInteger(value)) throw new Error(`a header's ${field} is out of range`);
+  return value;
+}
+
+/** Octal digits with spaces before them, ended by a space, a zero byte or the end of the field. */
+function parseOctal(block: Uint8Array, field: "size" | "checksum"): number {
+  const [start, length] = FIELDS[field];
+  let value = 0;
+  let at = start;
+  while (at < start + length && block[at] === 0x20) at++;
+  for (; at < start + length; at++) {
+    const byte = block[at]!;
+    if (byte === 0 || byte === 0x20) break;
+    if (byte < 0x30 || byte > 0x37) throw new Error(`a header's ${field} is not a number`);
+    value = value * 8 + byte - 0x30;
+  }
   return value;
 }

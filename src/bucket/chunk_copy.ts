@@ -3,7 +3,7 @@ import { release } from "../bytes/release.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import { verifiedReader } from "../image/verified_reader.ts";
-import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
+import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, Hasher } from "../oci/digest.ts";
 import { MEDIA_TYPES } from "../oci/media_types.ts";
@@ -103,12 +103,14 @@ class LayerCopy {
     this.#checkFormats();
     const chunks = [...new Map(this.#recipe.chunks.map((chunk) => [chunk.digest, chunk])).values()];
     const found = await this.#presence.find(chunks.map((chunk) => chunk.digest), this.#options.signal);
-    const present = chunks.filter((chunk) => found.get(chunk.digest));
-    const missing = chunks.filter((chunk) => !found.get(chunk.digest));
+    const present = chunks.filter((chunk) => found.get(chunk.digest) !== undefined);
+    const missing = chunks.filter((chunk) => found.get(chunk.digest) === undefined);
     // Looked at before anything moves, so that a layer that cannot be shared leaves no chunks behind.
-    const same = await mapPool(present, PARALLEL_CHUNKS, (chunk) => this.#isSame(chunk, found.get(chunk.digest)));
+    const { signal } = this.#options;
+    const isSame = (chunk: RecipeChunk) => this.#isSame(chunk, found.get(chunk.digest));
+    const same = await mapPool(present, PARALLEL_CHUNKS, isSame, signal);
     if (same.includes(false)) return await this.#writeWhole();
-    const written = await mapPool(missing, PARALLEL_CHUNKS, (chunk) => this.#copyChunk(chunk), this.#options.signal);
+    const written = await mapPool(missing, PARALLEL_CHUNKS, (chunk) => this.#copyChunk(chunk), signal);
     if (written.includes("other")) return await this.#writeWhole();
     await this.#copyFileIndex();
     await this.#writeRecipe();
@@ -128,8 +130,8 @@ class LayerCopy {
   }
 
   /** Whether the target's object of a chunk is, as far as can be told cheaply, the source's. */
-  async #isSame(chunk: RecipeChunk, info: ObjectInfo | undefined): Promise<boolean> {
-    if (info?.sizeBytes !== chunk.storedSizeBytes) return false;
+  async #isSame(chunk: RecipeChunk, sizeBytes: number | undefined): Promise<boolean> {
+    if (sizeBytes !== chunk.storedSizeBytes) return false;
     const [own, other] = await Promise.all([
       this.#beginning(this.#source, chunk),
       this.#beginning(this.#target, chunk),
@@ -150,6 +152,7 @@ class LayerCopy {
       if (!isImageError(error, "conflict")) throw error;
       return await this.#isSame(chunk, await this.#presence.refresh(chunk.digest)) ? "present" : "other";
     }
+    this.#presence.note(chunk.digest, chunk.storedSizeBytes);
     this.#chunksCopied++;
     this.#copiedBytes += chunk.storedSizeBytes;
     return "copied";

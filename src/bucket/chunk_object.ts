@@ -5,7 +5,7 @@ import { ImageError, isImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import { digestOf } from "../oci/digest.ts";
 import { chunkKey } from "./chunk_keys.ts";
-import { MAX_CHUNK_BYTES, type RecipeChunk } from "./recipe.ts";
+import { MAX_CHUNK_BYTES, MAX_STORED_CHUNK_BYTES, type RecipeChunk } from "./recipe.ts";
 
 /** A raw chunk needs no larger window than its own size; twice that leaves room for odd encoders. */
 const MAX_CHUNK_WINDOW_BYTES = 2 * MAX_CHUNK_BYTES;
@@ -34,22 +34,46 @@ export function readStoredChunk(
   const isWhole = range === undefined || range.length === chunk.storedSizeBytes;
   const wanted = isWhole ? chunk.storedSizeBytes : range.length;
   return retrying(async () => {
-    signal?.throwIfAborted();
     await using reader = await openChunk(store, chunk, options, isWhole ? undefined : range);
-    let bytes = new Uint8Array(wanted);
-    let filled = 0;
-    while (filled < wanted) {
-      const piece = await reader.read(new Uint8Array(bytes.buffer, filled));
-      signal?.throwIfAborted();
-      if (piece.byteLength === 0) throw wrongLength(store, chunk, options, `${(range?.start ?? 0) + filled}`);
-      bytes = new Uint8Array(piece.buffer);
-      filled += piece.byteLength;
+    const bytes = await readUpTo(reader, wanted, signal);
+    if (bytes.byteLength < wanted) {
+      throw wrongLength(store, chunk, options, `${(range?.start ?? 0) + bytes.byteLength}`);
     }
     if (isWhole && (await reader.read(new Uint8Array(1))).byteLength > 0) {
       throw wrongLength(store, chunk, options, "more");
     }
     return bytes;
   }, { ...options.retry, signal });
+}
+
+/**
+ * Reads a chunk's object of whatever length, to be unpacked and checked.
+ *
+ * The Go tool reuses a chunk by its name and takes for granted that the object is what its own encoder makes; where another
+ * encoder was first, the recipe has the wrong length and the layer cannot be had as stored, but its raw bytes are all there.
+ * Throws `not-found`, and `digest-mismatch` when the object is larger than any chunk can be.
+ */
+export function readAnyStoredChunk(
+  store: ObjectStore,
+  chunk: RecipeChunk,
+  options: ReadChunkOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return retrying(async () => {
+    await using reader = await openChunk(store, chunk, options, undefined);
+    const bytes = await readUpTo(reader, chunk.storedSizeBytes, options.signal);
+    if (bytes.byteLength < chunk.storedSizeBytes) return bytes;
+    const leftBytes = MAX_STORED_CHUNK_BYTES - bytes.byteLength;
+    // As a rule there is nothing more, and a buffer for what there could be would be larger than the chunk.
+    const first = await readUpTo(reader, Math.min(1, leftBytes), options.signal);
+    if (first.byteLength === 0) return bytes;
+    const rest = await readUpTo(reader, leftBytes, options.signal);
+    if (rest.byteLength === leftBytes) throw wrongLength(store, chunk, options, `more than ${MAX_STORED_CHUNK_BYTES}`);
+    const all = new Uint8Array(bytes.byteLength + 1 + rest.byteLength);
+    all.set(bytes);
+    all.set(first, bytes.byteLength);
+    all.set(rest, bytes.byteLength + 1);
+    return all;
+  }, { ...options.retry, signal: options.signal });
 }
 
 /**
@@ -101,12 +125,32 @@ export function missingChunk(
   });
 }
 
+/** Reads so many bytes, fewer where the reader ends before. */
+async function readUpTo(
+  reader: BlobReader,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let { buffer } = new Uint8Array(sizeBytes);
+  let filled = 0;
+  while (filled < sizeBytes) {
+    signal?.throwIfAborted();
+    const piece = await reader.read(new Uint8Array(buffer, filled, sizeBytes - filled));
+    if (piece.byteLength > 0 || piece.buffer.byteLength === sizeBytes) buffer = piece.buffer;
+    if (piece.byteLength === 0) break;
+    filled += piece.byteLength;
+  }
+  signal?.throwIfAborted();
+  return new Uint8Array(buffer, 0, filled);
+}
+
 async function openChunk(
   store: ObjectStore,
   chunk: RecipeChunk,
   options: ReadChunkOptions,
   range: ByteRange | undefined,
 ): Promise<BlobReader> {
+  options.signal?.throwIfAborted();
   try {
     return await store.open(chunkKey(chunk.digest), range);
   } catch (error) {

@@ -16,7 +16,7 @@ const PARALLEL_HEADS = 16;
  */
 export class ChunkPresence {
   readonly #store: ObjectStore;
-  readonly #known = new Map<Digest, ObjectInfo | undefined>();
+  readonly #known = new Map<Digest, number | undefined>();
   #listing: Promise<ReadonlyMap<string, ObjectInfo> | undefined> | undefined;
 
   /** Asks nothing yet. */
@@ -24,26 +24,30 @@ export class ChunkPresence {
     this.#store = store;
   }
 
-  /** The objects of those chunks that the bucket holds; `undefined` stands for a chunk that it does not. */
-  async find(chunks: Iterable<Digest>, signal?: AbortSignal): Promise<ReadonlyMap<Digest, ObjectInfo | undefined>> {
+  /** The sizes of those chunks' objects, in bytes; undefined stands for a chunk that the bucket does not hold. */
+  async find(chunks: Iterable<Digest>, signal?: AbortSignal): Promise<ReadonlyMap<Digest, number | undefined>> {
     const unknown = [...new Set(chunks)].filter((chunk) => !this.#known.has(chunk));
     // Layers are copied side by side: they share one listing, and one answer that it is too long.
     if (unknown.length > PARALLEL_HEADS) this.#listing ??= this.#list(unknown.length / PARALLEL_HEADS);
     const listed = await this.#listing;
-    if (listed) { for (const chunk of unknown) this.#known.set(chunk, listed.get(chunkKey(chunk))); }
-    else {
-      await mapPool(unknown, PARALLEL_HEADS, async (chunk) => {
-        this.#known.set(chunk, await this.#store.head(chunkKey(chunk)));
-      }, signal);
-    }
+    const lookUp = async (chunk: Digest) => {
+      const info = listed ? listed.get(chunkKey(chunk)) : await this.#store.head(chunkKey(chunk));
+      this.#known.set(chunk, info?.sizeBytes);
+    };
+    await mapPool(unknown, PARALLEL_HEADS, lookUp, signal);
     return this.#known;
   }
 
   /** Asks for one chunk again, after somebody else wrote it. */
-  async refresh(chunk: Digest): Promise<ObjectInfo | undefined> {
-    const info = await this.#store.head(chunkKey(chunk));
-    this.#known.set(chunk, info);
-    return info;
+  async refresh(chunk: Digest): Promise<number | undefined> {
+    const sizeBytes = (await this.#store.head(chunkKey(chunk)))?.sizeBytes;
+    this.#known.set(chunk, sizeBytes);
+    return sizeBytes;
+  }
+
+  /** Notes a chunk that was just written, for the layers that follow. */
+  note(chunk: Digest, sizeBytes: number): void {
+    this.#known.set(chunk, sizeBytes);
   }
 
   /** All chunks of the bucket; undefined where that takes more than so many pages. */

@@ -5,7 +5,7 @@ import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import { type Digest, Hasher } from "../oci/digest.ts";
-import { decodeChunk, readStoredChunk } from "./chunk_object.ts";
+import { decodeChunk, readAnyStoredChunk, readStoredChunk } from "./chunk_object.ts";
 import { checkRecipeDiffId, type Recipe, type RecipeChunk } from "./recipe.ts";
 
 /** Chunks read at once per layer: as many as the Go tool, enough to hide a far bucket's latency. */
@@ -59,7 +59,8 @@ export function openChunkedLayer(
 /**
  * Opens the raw tar of a chunked layer.
  *
- * Every chunk is unpacked within its size and checked against its digest, and the last one is handed out only when the
+ * Every chunk is unpacked within its size and checked against its digest (so how it is stored does not matter, even where
+ * the recipe is wrong about that), and the last one is handed out only when the
  * whole is what `diffId` (of the image's config) names. Throws `invalid-input` at once when the recipe makes another layer;
  * reading throws `not-found`, `digest-mismatch`, `invalid-input`.
  */
@@ -72,7 +73,7 @@ export function openRawLayer(
   const decode = options.decode ?? ((...args) => Promise.resolve(decodeChunk(...args)));
   checkRecipeDiffId(recipe, { what, diffId: options.diffId });
   const read = async (chunk: RecipeChunk, _index: number, signal: AbortSignal) => {
-    const stored = await readStoredChunk(store, chunk, {
+    const stored = await readAnyStoredChunk(store, chunk, {
       what,
       signal: joined(signal, options.signal),
       retry: options.retry,
@@ -143,7 +144,10 @@ class PieceReader<T> implements BlobReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended = true;
+    // Reading on must not look like the end of the bytes.
+    this.#ended = false;
+    this.#failed = true;
+    this.#failure = new ImageError("aborted", "Stopped reading: the reader was closed");
     if (this.#piece) release(this.#piece);
     this.#piece = undefined;
     await this.#ahead[Symbol.asyncDispose]();

@@ -1,7 +1,8 @@
-import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
+import { createGunzip, type Gunzip, type ZstdDecompress } from "node:zlib";
 import { ImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "./blob_reader.ts";
 import { ZstdSplitter } from "./zstd_frames.ts";
+import { zstdRuntime } from "./zstd_runtime.ts";
 
 /** How a stream is unpacked. */
 export interface DecompressOptions {
@@ -40,6 +41,7 @@ export function rawTarReader(
 /** A reader of what any sequence of zstd frames unpacks to; see {@linkcode rawTarReader}. Spec: RFC 8878. */
 export function zstdReader(reader: BlobReader, options: DecompressOptions): BlobReader {
   const splitter = new ZstdSplitter({ what: options.what, maxOutputBytes: ZSTD_OUTPUT_BYTES });
+  const { createZstdDecompress } = zstdRuntime(options.what);
   return new Unpacker(reader, createZstdDecompress({ chunkSize: PIECE_BYTES }), options, {
     *steps(bytes) {
       for (const segment of splitter.split(bytes)) yield segment.bytes;
@@ -93,6 +95,7 @@ class Unpacker implements BlobReader {
   async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     if (into.byteLength === 0) return into;
     while (this.#waiting.length === 0 && !this.#ended) {
+      this.#check();
       await this.#advance();
       this.#check();
     }
@@ -110,7 +113,9 @@ class Unpacker implements BlobReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended = true;
+    // Reading on must not look like the end of the bytes.
+    this.#ended = false;
+    this.#failure = new ImageError("aborted", "Stopped reading: the reader was closed");
     this.#waiting.length = 0;
     this.#decoder.destroy();
     await this.#reader[Symbol.asyncDispose]();
@@ -152,11 +157,13 @@ class Unpacker implements BlobReader {
 
   #check(): void {
     const { what, maxBytes } = this.#options;
+    if (this.#failure instanceof ImageError) throw this.#failure;
     if (this.#failure !== undefined) {
       const cause = this.#failure;
       throw new ImageError("invalid-input", `Cannot decompress ${what}: ${messageOf(cause)}`, { cause });
     }
     if (maxBytes !== undefined && this.#unpackedBytes > maxBytes) {
+      this.#waiting.length = 0;
       throw new ImageError("invalid-input", `Cannot decompress ${what}: it unpacks to more than ${maxBytes} bytes`);
     }
   }

@@ -1,3 +1,5 @@
+import { ImageError } from "../errors.ts";
+
 /** How far a {@linkcode OrderedAhead} runs ahead. */
 export interface OrderedAheadOptions<T> {
   /** Most items on the way or waiting at once, the one handed out last included. */
@@ -48,7 +50,7 @@ export class OrderedAhead<T, R> implements AsyncDisposable {
   /** Stops what is on its way, and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#started = this.#items.length;
-    this.#stopped.abort();
+    this.#stopped.abort(new ImageError("aborted", "Stopped reading: the reader was closed"));
     await Promise.allSettled(this.#running.splice(0));
   }
 

@@ -1,4 +1,4 @@
-import { isImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 
 /** How often and how patiently a failed step is tried again. */
 export interface RetryOptions {
@@ -33,7 +33,9 @@ export async function retrying<T>(step: (attempt: number) => Promise<T>, options
       const backoff = baseDelayMs * 2 ** (attempt - 1) * (0.5 + Math.random());
       const delayMs = Math.min(asked === undefined ? backoff : asked + Math.random() * 100, maxDelayMs);
       options.onRetry?.(error, delayMs);
-      await sleep(delayMs, signal);
+      await sleep(delayMs, signal).catch((cause) => {
+        throw new ImageError("aborted", "Stopped", { cause });
+      });
     }
   }
 }

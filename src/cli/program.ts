@@ -6,6 +6,7 @@ import { INSPECT } from "./commands/inspect.ts";
 import { LIST } from "./commands/list.ts";
 import { PULL } from "./commands/pull.ts";
 import { PUSH } from "./commands/push.ts";
+import { VERSION_COMMAND } from "./commands/version.ts";
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -20,4 +21,5 @@ export const COMMANDS: readonly CommandSpec[] = [
   BUNDLE_SAVE,
   BUNDLE_LOAD,
   BUNDLE_LIST,
+  VERSION_COMMAND,
 ];

@@ -1,23 +1,26 @@
-import { ImageError } from "../errors.ts";
-import { readAll, streamReader } from "../bytes/blob_reader.ts";
+import { streamReader } from "../bytes/blob_reader.ts";
+import { connectionFailure } from "./connection_failure.ts";
 import { describeUrl } from "./describe.ts";
-import {
-  connectionError,
-  guardedReader,
-  type HttpOptions,
-  type HttpRequest,
-  type HttpResponse,
-  plainCause,
-} from "./message.ts";
+import { type HttpOptions, type HttpRequest, type HttpResponse, plainCause, type RawResponse } from "./message.ts";
+import { KeptAgents } from "./kept_agents.ts";
 import { nodeSend } from "./node_send.ts";
+import { fetchGoesAstray, type ProxySettings, readProxySettings } from "./proxy.ts";
+import { StallWatch } from "./stall_watch.ts";
+import { sendFailure, watchedRequest, watchedResponse } from "./watched.ts";
 
 /** Larger bodies go by node's client. */
 const MAX_FETCH_BODY_BYTES = 64 * 1024;
+
+/** Longest silence of a server, where nothing else is said. */
+const DEFAULT_STALL_TIMEOUT_MS = 180_000;
 
 /** Sends HTTP requests over one set of connection settings. Dispose it to close idle connections. */
 export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #client: Deno.HttpClient;
+  readonly #agents = new KeptAgents();
+  #proxies: ProxySettings | undefined;
+  #largeByNode = true;
 
   /** Makes a client; no connection is opened before the first request. */
   constructor(options: HttpOptions = {}) {
@@ -33,60 +36,76 @@ export class HttpClient implements Disposable {
   /**
    * Sends one request, once. Throws `unavailable` when no answer comes, `aborted` when the signal stops it; any answer,
    * whatever its status, is returned.
+   *
+   * The runtime's `fetch` may send bytes in memory a second time by itself when a connection breaks; a streamed body
+   * never goes out twice.
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();
     const what = `${request.method} ${describeUrl(request.url)}`;
+    const timeoutMs = request.stallTimeoutMs ?? this.#options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
+    const watch = new StallWatch(timeoutMs, URL.canParse(request.url) ? new URL(request.url).host : "the server");
     try {
-      const response = await this.#dispatch(request);
+      const response = await this.#dispatch(watchedRequest(request, watch));
       this.#options.log?.(`${what} -> ${response.status} in ${Math.round(performance.now() - started)} ms`);
-      return response;
+      watch.pause();
+      return watchedResponse(response, request, watch);
     } catch (error) {
-      if (request.signal?.aborted) throw new ImageError("aborted", "Stopped", { cause: request.signal.reason });
-      this.#options.log?.(`${what} failed: ${plainCause(error)}`);
-      if (error instanceof ImageError) throw error;
-      throw connectionError(request.url, error);
+      watch.stop();
+      const failure = sendFailure(error, request, watch);
+      this.#options.log?.(`${what} failed: ${plainCause(watch.failure ?? error)}`);
+      throw failure;
     }
   }
 
   /** Closes idle connections. */
   [Symbol.dispose](): void {
     this.#client.close();
+    this.#agents[Symbol.dispose]();
   }
 
-  async #dispatch(request: HttpRequest): Promise<HttpResponse> {
+  async #dispatch(request: HttpRequest): Promise<RawResponse> {
     const headers = {
       "accept-encoding": "identity",
       "user-agent": this.#options.userAgent ?? "s3lo",
       ...request.headers,
     };
-    const isSmall = request.body === undefined ||
-      (request.body instanceof Uint8Array && request.body.byteLength <= MAX_FETCH_BODY_BYTES);
-    // fetch sends a stream without Content-Length, copies a large body twice and leaves the copies to the collector (for
-    // 4 GiB in parts: 26 % more CPU time and 290 MiB more memory), and cannot skip certificate checks; node's client can.
-    if (!isSmall || this.#options.insecure) return await nodeSend({ ...request, headers }, this.#options);
+    const { body } = request;
+    const isStream = body !== undefined && !(body instanceof Uint8Array);
+    const proxies = this.#proxies ??= readProxySettings();
+    // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
+    if (isStream) return await nodeSend({ ...request, headers }, this.#options, { proxies });
+    const isAstray = this.#options.unixSocket === undefined && fetchGoesAstray(new URL(request.url), proxies);
+    const byNode = () => nodeSend({ ...request, headers }, this.#options, { proxies, agents: this.#agents });
+    if (this.#options.insecure || isAstray) return await byNode();
+    // fetch copies a large body twice and leaves the copies to the collector (for 4 GiB in parts: 26 % more CPU time and
+    // 290 MiB more memory).
+    if (body && body.byteLength > MAX_FETCH_BODY_BYTES && this.#largeByNode) {
+      try {
+        return await byNode();
+      } catch (error) {
+        if (connectionFailure(error) !== "certificate") throw error;
+        // The runtime can be told to trust more authorities than node's client knows; fetch checks against those.
+        this.#largeByNode = false;
+      }
+    }
     const response = await fetch(request.url, {
       method: request.method,
       headers,
       redirect: "manual",
       client: this.#client,
-      ...(request.body === undefined ? {} : { body: request.body as Uint8Array<ArrayBuffer> }),
+      ...(body === undefined ? {} : { body }),
       ...(request.signal ? { signal: request.signal } : {}),
     });
-    return fetchResponse(response, request);
+    return fetchResponse(response);
   }
 }
 
-function fetchResponse(response: Response, request: HttpRequest): HttpResponse {
-  const reader = () => guardedReader(response.body ? streamReader(response.body) : undefined, request);
+function fetchResponse({ status, headers, body }: Response): RawResponse {
   return {
-    status: response.status,
-    headers: response.headers,
-    reader,
-    async bytes(maxBytes) {
-      await using body = reader();
-      return await readAll(body, maxBytes, `the answer of ${describeUrl(request.url)}`);
-    },
-    discard: async () => await response.body?.cancel().catch(() => {}),
+    status,
+    headers,
+    reader: () => body ? streamReader(body) : undefined,
+    discard: async () => await body?.cancel().catch(() => {}),
   };
 }

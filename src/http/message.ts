@@ -5,10 +5,9 @@ import { connectionFailure, connectionHint } from "./connection_failure.ts";
 /** Largest error body read, in bytes; what comes after is thrown away. */
 export const MAX_ERROR_BODY_BYTES = 64 * 1024;
 
-/** A request body that is produced while it is sent. */
+/** A request body that is produced while it is sent; without a known length it goes in chunked encoding. */
 export interface StreamedBody {
-  /** Its length; without one it is sent in chunks, and a server sees a body that failed on the way as cut off. */
-  readonly sizeBytes?: number | undefined;
+  readonly sizeBytes?: number;
   readonly content: BlobReader;
 }
 
@@ -19,6 +18,8 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | StreamedBody | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Overrides the client's. */
+  readonly stallTimeoutMs?: number;
 }
 
 /** One HTTP answer. Read or discard its body: an unread one holds its connection. */
@@ -33,7 +34,19 @@ export interface HttpResponse {
   discard(): Promise<void>;
 }
 
-/** How connections are made. Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as the runtime reads them. */
+/** An answer as one of the two ways of sending gives it: nothing checked, nothing watched. */
+export interface RawResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Opens the body; undefined when there is none. */
+  reader(): BlobReader | undefined;
+  discard(): Promise<void>;
+}
+
+/**
+ * How connections are made. Proxies come from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; this machine itself is
+ * always reached directly.
+ */
 export interface HttpOptions {
   /** Further certificate authorities, PEM texts. */
   readonly caCertificates?: readonly string[];
@@ -43,30 +56,19 @@ export interface HttpOptions {
   readonly unixSocket?: string;
   /** Client certificate and key for TLS, PEM texts. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string };
+  /**
+   * Longest silence of a server while something is expected of it. Default 180,000: some take minutes to commit a blob.
+   */
+  readonly stallTimeoutMs?: number;
   /** Sent as `User-Agent`. */
   readonly userAgent?: string;
   /** Told of every request and its outcome, with nothing secret in it; for `--debug`. */
   readonly log?: ((line: string) => void) | undefined;
 }
 
-/** Turns whatever a broken connection throws into `unavailable`, which resuming and retrying look for. */
-export function guardedReader(reader: BlobReader | undefined, request: HttpRequest): BlobReader {
-  return {
-    async read(into) {
-      if (!reader) return into.subarray(0, 0);
-      try {
-        return await reader.read(into);
-      } catch (error) {
-        if (request.signal?.aborted) throw new ImageError("aborted", "Stopped", { cause: request.signal.reason });
-        if (error instanceof ImageError) throw error;
-        throw connectionError(request.url, error);
-      }
-    },
-    [Symbol.asyncDispose]: async () => await reader?.[Symbol.asyncDispose](),
-  };
-}
-
-/** The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason. */
+/**
+ * The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason.
+ */
 export function connectionError(url: string, error: unknown): ImageError {
   const host = URL.canParse(url) ? new URL(url).host : "the server";
   return new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, {

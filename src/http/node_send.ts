@@ -4,43 +4,59 @@ import * as tls from "node:tls";
 import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
-import { readAll } from "../bytes/blob_reader.ts";
-import { describeUrl } from "./describe.ts";
-import { guardedReader, type HttpOptions, type HttpRequest, type HttpResponse, type StreamedBody } from "./message.ts";
-import { proxyAgent } from "./proxy_agent.ts";
+import { BufferPool } from "../bytes/buffers.ts";
+import type { HttpOptions, HttpRequest, RawResponse, StreamedBody } from "./message.ts";
+import type { KeptAgents } from "./kept_agents.ts";
+import { proxyAgent, type ProxySettings } from "./proxy.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
 
+/** Pieces that may wait for the socket. */
+const PIECES_UNDER_WAY = 4;
+
+/** How a request gets out. */
+export interface NodeSendOptions {
+  readonly proxies: ProxySettings;
+  /** Keep the connection for the next request once the answer has been read to its end. */
+  readonly agents?: KeptAgents;
+}
+
 /**
- * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates.
+ * Sends a request by node's HTTP client, for what `fetch` cannot do: streams of known length, unchecked certificates, large
+ * bodies without copies of them.
  *
- * An answer that comes before a streamed body was sent whole stops the body; nothing is read from it afterwards.
+ * An answer that comes before the body was sent whole stops the body; nothing is read from it afterwards.
  */
-export async function nodeSend(request: HttpRequest, options: HttpOptions): Promise<HttpResponse> {
+export async function nodeSend(
+  request: HttpRequest,
+  options: HttpOptions,
+  way: NodeSendOptions,
+): Promise<RawResponse> {
   const { body } = request;
-  const outgoing = open(request, options);
+  const outgoing = open(request, options, way);
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   answered.catch(() => {});
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
   outgoing.on("error", () => {});
   try {
-    if (body instanceof Uint8Array) outgoing.end(body);
-    else if (body) await sendStream(outgoing, body, answered);
+    if (body) await sendBody(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
-    return nodeResponse(outgoing, incoming, request);
+    return nodeResponse(outgoing, incoming, way.agents !== undefined);
   } catch (error) {
     outgoing.destroy();
     throw error;
   }
 }
 
-function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
+function open(request: HttpRequest, options: HttpOptions, way: NodeSendOptions): http.ClientRequest {
   const url = new URL(request.url);
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-  const agent = options.unixSocket === undefined ? proxyAgent(url.protocol) : undefined;
+  const agent = options.unixSocket === undefined
+    ? way.agents?.get(url, way.proxies) ?? proxyAgent(url, way.proxies)
+    : undefined;
   const common = {
     method: request.method,
     headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },
@@ -62,30 +78,57 @@ function open(request: HttpRequest, options: HttpOptions): http.ClientRequest {
 }
 
 /**
- * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the server
- * never sees it whole.
+ * Writes the body piece by piece. A body that fails or ends short throws, and the request is then destroyed, so the
+ * server never sees it whole.
  */
-async function sendStream(
+async function sendBody(
   outgoing: http.ClientRequest,
-  body: StreamedBody,
+  body: Uint8Array<ArrayBuffer> | StreamedBody,
   answered: Promise<unknown>,
 ): Promise<void> {
   let isOver = false;
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
+  const isComplete = body instanceof Uint8Array
+    ? await sendBytes(outgoing, body, { over, isOver: () => isOver })
+    : await sendStream(outgoing, body, { over, isOver: () => isOver });
+  if (isComplete) outgoing.end();
+}
+
+/** The end of a request by its answer or failure. */
+interface End {
+  readonly over: Promise<void>;
+  readonly isOver: () => boolean;
+}
+
+/** Bytes in memory go in pieces too: written at once, TLS would hold all of them a second time. False when stopped. */
+async function sendBytes(outgoing: http.ClientRequest, body: Uint8Array, end: End): Promise<boolean> {
+  for (let position = 0; position < body.byteLength; position += PIECE_BYTES) {
+    if (end.isOver()) return false;
+    if (!outgoing.write(body.subarray(position, position + PIECE_BYTES))) await drained(outgoing, end.over);
+  }
+  return true;
+}
+
+/** Sends what the body's reader gives. False when stopped. */
+async function sendStream(outgoing: http.ClientRequest, body: StreamedBody, end: End): Promise<boolean> {
+  // Few buffers, lent again once what they held is written: made anew for every piece, they pile up until collected.
+  const buffers = new BufferPool(PIECES_UNDER_WAY, PIECE_BYTES);
   let left = body.sizeBytes ?? Infinity;
-  while (left > 0 && !isOver) {
-    const piece = await body.content.read(new Uint8Array(Math.min(PIECE_BYTES, left)));
+  while (left > 0) {
+    const buffer = await Promise.race([buffers.take(), end.over]);
+    if (!buffer || end.isOver()) return false;
+    const piece = await body.content.read(buffer.subarray(0, Math.min(PIECE_BYTES, left)));
     if (piece.byteLength === 0) {
-      if (body.sizeBytes === undefined) return void outgoing.end();
+      if (left === Infinity) return true;
       throw new Error(`the body ended ${left} bytes early`);
     }
     left -= piece.byteLength;
-    if (isOver) return;
-    if (!outgoing.write(piece)) await drained(outgoing, over);
+    if (end.isOver()) return false;
+    outgoing.write(piece, () => buffers.give(piece));
   }
-  if (left === 0) outgoing.end();
+  return true;
 }
 
 /** Waits until more may be written, the request failed, or its answer is there. */
@@ -99,28 +142,20 @@ async function drained(outgoing: http.ClientRequest, over: Promise<void>): Promi
 function nodeResponse(
   outgoing: http.ClientRequest,
   incoming: http.IncomingMessage,
-  request: HttpRequest,
-): HttpResponse {
+  keepsConnection: boolean,
+): RawResponse {
   const headers = new Headers();
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
     headers.append(incoming.rawHeaders[index] ?? "", incoming.rawHeaders[index + 1] ?? "");
   }
   const close = () => {
+    // The agent has the connection back by then, perhaps for another request already.
+    if (keepsConnection && incoming.readableEnded && outgoing.writableFinished) return Promise.resolve();
     incoming.destroy();
     outgoing.destroy();
     return Promise.resolve();
   };
-  const reader = () => guardedReader(messageReader(incoming, close), request);
-  return {
-    status: incoming.statusCode ?? 0,
-    headers,
-    reader,
-    async bytes(maxBytes) {
-      await using body = reader();
-      return await readAll(body, maxBytes, `the answer of ${describeUrl(request.url)}`);
-    },
-    discard: close,
-  };
+  return { status: incoming.statusCode ?? 0, headers, reader: () => messageReader(incoming, close), discard: close };
 }
 
 /** A reader over node's readable stream; what a chunk holds beyond the asked bytes is kept for the next read. */

@@ -12,9 +12,10 @@ export interface HttpSender {
 /**
  * Sends a request that is safe to repeat until it is answered for good.
  *
- * Tried again: lost connections, 408, 429 and 5xx except those that say "never" (501, 505); `Retry-After` is obeyed up to
- * `maxDelayMs`. Not tried again: a certificate that is not trusted, a host that does not speak TLS. The last try's answer
- * is returned whatever its status, so that its body can be read. A streamed body is sent once: it cannot be repeated.
+ * Tried again: lost connections, 408, 429 and 5xx except those that say "never" (501, 505); `Retry-After` is obeyed up
+ * to `maxDelayMs`. Not tried again: a certificate that is not trusted, a host that does not speak TLS. The last try's
+ * answer is returned whatever its status, so that its body can be read. A streamed body is sent once: it cannot be
+ * repeated.
  */
 export async function sendRetrying(
   sender: HttpSender,

@@ -10,7 +10,7 @@ export class S3Answer {
   /** S3's error code, like `NoSuchKey`; for an answer without a body one made from the status. */
   readonly code: string;
   /** The server's words. */
-  readonly message: string;
+  readonly words: string;
   /** The region the server names instead of the one that was used. */
   readonly region: string | undefined;
   /** How long the server asks to wait. */
@@ -19,10 +19,10 @@ export class S3Answer {
   readonly date: Date | undefined;
 
   /** Puts an answer together from a status, a code and a text (from the body, where there was one), and headers. */
-  constructor(status: number, code: string | undefined, message: string, header: (name: string) => string | undefined) {
+  constructor(status: number, code: string | undefined, words: string, header: (name: string) => string | undefined) {
     this.status = status;
     this.code = code || codeOfStatus(status);
-    this.message = message.replaceAll(/\s+/g, " ").trim().slice(0, 300);
+    this.words = words.replaceAll(/\s+/g, " ").trim().slice(0, 300);
     this.region = header("x-amz-bucket-region");
     this.retryAfterMs = retryAfterMs(new Headers({ "retry-after": header("retry-after") ?? "" }));
     const date = Date.parse(header("date") ?? "");
@@ -36,7 +36,7 @@ export class S3Answer {
       "retry-after": this.retryAfterMs === undefined ? undefined : String(this.retryAfterMs / 1000),
       "date": this.date?.toUTCString(),
     };
-    return new S3Answer(this.status, this.code, this.message, (name) => headers[name]);
+    return new S3Answer(this.status, this.code, this.words, (name) => headers[name]);
   }
 }
 

@@ -59,7 +59,7 @@ export function refusalError(answer: S3Answer, context: S3Context): ImageError {
   const { bucket, action, identity } = context;
   const fail = (code: ErrorCode, reason: string, hint?: string) =>
     new ImageError(code, `Cannot ${action}: ${reason}`, { hint, cause: answer });
-  const said = answer.message === "" ? answer.code : `${answer.code}: ${answer.message.replace(/\.$/, "")}`;
+  const said = answer.words === "" ? answer.code : `${answer.code}: ${answer.words.replace(/\.$/, "")}`;
   if (answer.code === "NoSuchBucket") {
     const where = context.endpoint === undefined ? "" : ` at "${context.endpoint}"`;
     return fail(
@@ -99,7 +99,7 @@ export function refusalError(answer: S3Answer, context: S3Context): ImageError {
   if (answer.code === "RequestTimeTooSkewed") {
     return fail("unauthorized", "the clock of this machine is wrong", "Set the clock");
   }
-  if (answer.code.startsWith("KMS.") || (answer.status === 403 && /\bkms\b/i.test(answer.message))) {
+  if (answer.code.startsWith("KMS.") || (answer.status === 403 && /\bkms\b/i.test(answer.words))) {
     return fail(
       "denied",
       `the encryption key may not be used (${identity})`,

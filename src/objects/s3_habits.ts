@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { createHash } from "node:crypto";
+import { Buffer } from "node:buffer";
 import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
 import { answerOf, type S3Answer } from "./s3_answer.ts";
 
@@ -28,25 +29,33 @@ export class S3Habits {
 
   /** Runs a step that follows the habit it is given, again with a better one for as long as that was the trouble. */
   async adapting<T>(step: (habit: Habit) => Promise<T>): Promise<T> {
+    const first = this.#habit;
+    let habit = first;
     while (true) {
-      const habit = this.#habit;
       try {
-        return await step(habit);
+        const result = await step(habit);
+        if (habit !== first) this.#learn(first, habit);
+        return result;
       } catch (error) {
         const answer = answerOf(error);
         const better = answer && improved(habit, answer);
         if (!better) throw error;
-        // Another step may have learned the same meanwhile, or more.
-        if (this.#habit === habit) {
-          this.#log(
-            `The server refused (${answer.code}); going on with checksums: ${better.checksum}, class: ${
-              better.storageClass ?? "default"
-            }`,
-          );
-          this.#habit = better;
-        }
+        this.#log(
+          `The server refused (${answer.code}); trying with checksums: ${better.checksum}, storage class: ${
+            better.storageClass ?? "default"
+          }`,
+        );
+        habit = better;
       }
     }
+  }
+
+  /** Keeps what made a step succeed, beside what others have learned meanwhile. */
+  #learn(first: Habit, worked: Habit): void {
+    this.#habit = {
+      checksum: worked.checksum === first.checksum ? this.#habit.checksum : worked.checksum,
+      storageClass: worked.storageClass === first.storageClass ? this.#habit.storageClass : worked.storageClass,
+    };
   }
 }
 
@@ -55,11 +64,11 @@ export class S3Habits {
  * words have to be read.
  */
 function improved(habit: Habit, answer: S3Answer): Habit | undefined {
-  const { status, code, message } = answer;
-  if (status !== 400 && status !== 501) return undefined;
-  const aboutClass = code === "InvalidStorageClass" || /storage.?class/i.test(message);
-  const aboutChecksum = /checksum|content-md5|sdk-checksum/i.test(message) || code === "MissingContentMD5";
-  if (aboutChecksum && (code === "MissingContentMD5" || /requir|missing|must/i.test(message))) {
+  const { status, code, words } = answer;
+  if ((status !== 400 && status !== 501) || /if-(none-)?match/i.test(words)) return undefined;
+  const aboutClass = code === "InvalidStorageClass" || /storage.?class/i.test(words);
+  const aboutChecksum = /checksum|content-md5|sdk-checksum/i.test(words) || code === "MissingContentMD5";
+  if (aboutChecksum && (code === "MissingContentMD5" || /requir|missing|must/i.test(words))) {
     return habit.checksum === "md5" ? undefined : { ...habit, checksum: "md5" };
   }
   const broken = code === "BadDigest" || code.startsWith("XAmzContent");
@@ -87,5 +96,5 @@ export function crc32Base64(bytes: Uint8Array): string {
 }
 
 function base64OfHex(hex: string): string {
-  return Uint8Array.fromHex(hex).toBase64();
+  return Buffer.from(hex, "hex").toString("base64");
 }

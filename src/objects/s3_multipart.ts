@@ -1,6 +1,7 @@
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
+import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
@@ -135,7 +136,7 @@ async function sendPart(
     body: bytes,
   }, { signal });
   const etag = response.headers.get("etag") ?? "";
-  await response.discard();
+  await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
   const checksum = headers["x-amz-checksum-crc32"];
   return { PartNumber: number, ETag: etag, ...(checksum === undefined ? {} : { ChecksumCRC32: checksum }) };
 }

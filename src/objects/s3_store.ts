@@ -69,8 +69,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
   ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined> {
     checkKey(key);
     try {
-      const response = await this.#connection.send(this.#reading(key), { method: "GET", key });
-      return { bytes: await response.bytes(maxBytes), etag: response.headers.get("etag") ?? "" };
+      return await this.#connection.receive(this.#reading(key), key, maxBytes);
     } catch (error) {
       if (isMissingKey(error)) return undefined;
       throw error;

@@ -2,6 +2,7 @@ import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
+import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
@@ -53,7 +54,7 @@ export class S3Writer {
         };
         const request = { method: "PUT", key, headers, body: bytes } as const;
         const response = await this.connection.send(this.action(key), request, { onTry: () => tries++ });
-        await response.discard();
+        await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
       });
     } catch (error) {
       if (!options.condition || !isUnmetError(error)) throw error;
@@ -109,11 +110,7 @@ export class S3Writer {
 
   async #holds(key: string, bytes: Uint8Array): Promise<boolean> {
     try {
-      const response = await this.connection.send(`read "${key}" from "${this.connection.name}"`, {
-        method: "GET",
-        key,
-      });
-      const found = await response.bytes(bytes.byteLength);
+      const { bytes: found } = await this.connection.receive(this.action(key), key, bytes.byteLength);
       return found.byteLength === bytes.byteLength && found.every((byte, index) => byte === bytes[index]);
     } catch (error) {
       if (isImageError(error, "invalid-input") || isImageError(error, "not-found")) return false;

@@ -1,4 +1,5 @@
 import { ImageError, messageOf } from "../errors.ts";
+import { decodeBase64 } from "../bytes/base64.ts";
 import { isObject, type JsonObject, Members, parseJsonObject } from "../oci/json.ts";
 import { askCredentialHelper } from "./credential_helper.ts";
 import type { Credentials } from "./credentials.ts";
@@ -10,8 +11,8 @@ const HUB_KEY = "https://index.docker.io/v1/";
 const HUB_HOSTS = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"]);
 
 /**
- * The credentials that a file in the format of Docker's `config.json` (podman's `auth.json` too) holds for a repository;
- * undefined when the file is missing or holds none.
+ * The credentials that a file in the format of Docker's `config.json` (podman's `auth.json` too) holds for a
+ * repository; undefined when the file is missing or holds none.
  *
  * Order, as Docker has it: the host's own helper, the store, the entries of the file; of those the longest path that
  * matches. Throws `invalid-input` when the file cannot be read, and what {@linkcode askCredentialHelper} throws.
@@ -85,7 +86,7 @@ function parseEntry(value: unknown, what: string): Credentials | undefined {
 function decodeAuth(auth: string, what: string): { readonly username: string; readonly password: string } {
   let text: string;
   try {
-    text = new TextDecoder().decode(Uint8Array.fromBase64(auth.trim()));
+    text = new TextDecoder().decode(decodeBase64(auth.trim()));
   } catch {
     // The engine's own message would quote the secret.
     throw new ImageError("invalid-input", `Invalid ${what}: "auth" is not base64`);

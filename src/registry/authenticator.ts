@@ -70,9 +70,10 @@ export class Authenticator {
     }
   }
 
-  /** Whether credentials are held for a repository: tells "wrong ones" from "none". */
+  /** Whether credentials were used for a repository: tells "wrong ones" from "none". Never throws. */
   async hasCredentials(repository: string): Promise<boolean> {
-    return await this.#options.finder.find(repository) !== undefined;
+    if (!this.#challenge) return false;
+    return await this.#options.finder.find(repository).then((found) => found !== undefined, () => false);
   }
 
   #basic(credentials: Credentials | undefined): string | undefined {

@@ -9,9 +9,9 @@ import type { Repository } from "./repository.ts";
 /**
  * Opens a blob's bytes, or a range of them.
  *
- * The reader gives exactly the bytes asked for, or fails with `unavailable` when the connection ends early. A registry that
- * does not do ranges is read from the start and skipped forward. Every call starts at the registry's own URL: where an
- * earlier one was redirected to may have expired.
+ * The reader gives exactly the bytes asked for, or fails with `unavailable` when the connection ends early. A registry
+ * that does not do ranges is read from the start and skipped forward. Every call starts at the registry's own URL:
+ * where an earlier one was redirected to may have expired.
  *
  * Throws `not-found`, `digest-mismatch` when the registry gives another size, `unauthorized`, `denied`, `unavailable`.
  * Spec: OCI distribution-spec v1.1.1, "Pulling blobs"; RFC 9110, section 14.
@@ -34,11 +34,11 @@ export async function openBlob(repository: Repository, blob: Descriptor, range?:
 /**
  * Whether the registry holds a blob of this size.
  *
- * A refusal counts as "no": some registries let nobody ask without the right to list, and the write that follows then says
- * what is wrong. Throws `unauthorized`, `unavailable`.
+ * A refusal counts as "no": some registries let nobody ask without the right to list, and the write that follows then
+ * says what is wrong. Throws `unauthorized`, `unavailable`.
  */
-export async function hasBlob(repository: Repository, blob: Descriptor): Promise<boolean> {
-  const response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}` });
+export async function hasBlob(repository: Repository, blob: Descriptor, access = repository.pull): Promise<boolean> {
+  const response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}`, access });
   await response.discard();
   if (response.status === 200) {
     const length = response.headers.get("content-length");
@@ -77,8 +77,7 @@ async function checkContentRange(
 
 async function checkLength(repository: Repository, blob: Descriptor, response: HttpResponse): Promise<void> {
   const length = response.headers.get("content-length");
-  // An encoded body's length says nothing of the blob.
-  if (length === null || response.headers.has("content-encoding") || Number(length) === blob.size) return;
+  if (length === null || Number(length) === blob.size) return;
   await response.discard();
   throw new ImageError(
     "digest-mismatch",

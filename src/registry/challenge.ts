@@ -12,8 +12,8 @@ const SPACE = /[ \t]*/y;
 const SEPARATOR = /[ \t,]*/y;
 
 /**
- * Reads the challenges of a `WWW-Authenticate` header (several headers joined by commas). Never throws: what cannot be read
- * ends the list.
+ * Reads the challenges of a `WWW-Authenticate` header (several headers joined by commas). Never throws: what cannot be
+ * read ends the list.
  *
  * Spec: RFC 9110, section 11.6.1.
  */

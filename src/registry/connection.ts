@@ -1,11 +1,12 @@
 import { ImageError, isImageError } from "../errors.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { connectionFailure } from "../http/connection_failure.ts";
+import { isLoopback } from "../http/loopback.ts";
 import type { HttpRequest, HttpResponse, StreamedBody } from "../http/message.ts";
 import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
 import { type Access, Authenticator } from "./authenticator.ts";
 import type { CredentialFinder } from "./find_credentials.ts";
-import { apiHost, isLoopback, resolveUrl } from "./endpoint.ts";
+import { apiHost, resolveUrl } from "./endpoint.ts";
 import { registryError } from "./registry_error.ts";
 
 /** How one registry is reached. */
@@ -33,11 +34,16 @@ export interface RegistryRequest {
 /** Most redirects followed in a row. */
 const MAX_REDIRECTS = 10;
 
+/** How long a server on this machine may take to show that it speaks TLS. */
+const LOOPBACK_PROBE_MS = 5000;
+
 /** Talks to one registry: finds its scheme, proves who one is, follows redirects, tries again. */
 export class RegistryConnection {
   /** The registry as references name it. */
   readonly registry: string;
   readonly retry: RetryOptions;
+  /** Size of the smallest blob that the registry refused to take in one piece. */
+  refusedWholeBytes = Infinity;
   readonly #sender: HttpSender;
   readonly #plainHttp: boolean;
   readonly #authenticator: Authenticator;
@@ -91,21 +97,27 @@ export class RegistryConnection {
     const origin = await this.origin();
     const isOwn = new URL(request.url).origin === origin;
     const authorization = isOwn ? await this.#authenticator.authorization(request.access) : undefined;
-    const response = await this.#follow(request, origin, authorization);
-    if (response.status !== 401 || !isOwn || !this.#authenticator.learn(response.headers)) return response;
+    const { response, url } = await this.#follow(request, origin, authorization);
+    // What a storage or another host asks for is not to be answered with the registry's credentials.
+    const isRefusal = response.status === 401 && isOwn && new URL(url).origin === origin;
+    if (!isRefusal || !this.#authenticator.learn(response.headers)) return response;
     const renewed = await this.#authenticator.authorization(request.access, authorization);
     if (renewed === undefined || renewed === authorization) return response;
     await response.discard();
-    return await this.#follow(request, origin, renewed);
+    return (await this.#follow(request, origin, renewed)).response;
   }
 
   /** Follows redirects by hand; each hop is judged anew, so the authorization never reaches another origin. */
-  async #follow(request: RegistryRequest, origin: string, authorization?: string): Promise<HttpResponse> {
+  async #follow(
+    request: RegistryRequest,
+    origin: string,
+    authorization: string | undefined,
+  ): Promise<{ readonly response: HttpResponse; readonly url: string }> {
     let url = request.url;
     for (let hops = 0;; hops++) {
       const response = await this.#sendOne(request, url, new URL(url).origin === origin ? authorization : undefined);
       const next = redirectTarget(request.method, response, url);
-      if (next === undefined) return response;
+      if (next === undefined) return { response, url };
       await response.discard();
       if (hops >= MAX_REDIRECTS) {
         throw new ImageError("invalid-input", `Cannot follow "${this.registry}": more than ${MAX_REDIRECTS} redirects`);
@@ -139,7 +151,7 @@ export class RegistryConnection {
     if (this.#plainHttp) return await this.#ping(`http://${host}`, this.retry);
     if (!isLoopback(host)) return await this.#ping(`https://${host}`, this.retry);
     try {
-      return await this.#ping(`https://${host}`, { ...this.retry, tries: 1 });
+      return await this.#ping(`https://${host}`, { ...this.retry, tries: 1 }, LOOPBACK_PROBE_MS);
     } catch (error) {
       // A certificate that is not trusted is an answer: the registry speaks TLS, and going around it would hide that.
       if (!isImageError(error, "unavailable") || connectionFailure(error.cause) === "certificate") throw error;
@@ -147,10 +159,10 @@ export class RegistryConnection {
     }
   }
 
-  async #ping(origin: string, retry: RetryOptions): Promise<string> {
-    const response = await sendRetrying(this.#sender, { method: "GET", url: `${origin}/v2/`, signal: retry.signal }, {
-      ...retry,
-    });
+  async #ping(origin: string, retry: RetryOptions, stallTimeoutMs?: number): Promise<string> {
+    const timeout = stallTimeoutMs === undefined ? {} : { stallTimeoutMs };
+    const request = { method: "GET", url: `${origin}/v2/`, signal: retry.signal, ...timeout };
+    const response = await sendRetrying(this.#sender, request, retry);
     if (response.status === 401) this.#authenticator.learn(response.headers);
     await response.discard();
     return new URL(origin).origin;

@@ -6,12 +6,6 @@ export function apiHost(registry: string): string {
   return registry === DOCKER_HUB ? "registry-1.docker.io" : registry;
 }
 
-/** Whether a host, with or without port, is this machine itself: `localhost`, `127.0.0.0/8`, `[::1]`. */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "").toLowerCase();
-  return name === "localhost" || name.endsWith(".localhost") || /^127(?:\.\d{1,3}){3}$/.test(name) || name === "[::1]";
-}
-
 /**
  * Resolves a URL that a registry gave (`Location`, `Link`) against the one that was asked.
  *

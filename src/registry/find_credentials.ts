@@ -16,8 +16,8 @@ const EXPIRY_MARGIN_MS = 5 * 60_000;
  * Finds the credentials for the repositories of one registry, and remembers them.
  *
  * Looked up in order: `REGISTRY_AUTH_FILE` where it is set; Docker's `config.json` (in `DOCKER_CONFIG`, else
- * `~/.docker`); podman's `auth.json` (in `XDG_RUNTIME_DIR`, then `~/.config`); for private ECR hosts a login with the AWS
- * credentials.
+ * `~/.docker`); podman's `auth.json` (in `XDG_RUNTIME_DIR`, then `~/.config`); for private ECR hosts a login with the
+ * AWS credentials.
  */
 export class CredentialFinder {
   readonly #registry: string;
@@ -32,7 +32,8 @@ export class CredentialFinder {
   }
 
   /**
-   * The credentials for a repository; undefined means: go in without. `repository` may be empty, for the registry itself.
+   * The credentials for a repository; undefined means: go in without. `repository` may be empty, for the registry
+   * itself.
    *
    * Throws what {@linkcode readAuthFile} and {@linkcode readEcrCredentials} throw.
    */

@@ -12,7 +12,10 @@ export function nextLink(header: string | null): string | undefined {
   return undefined;
 }
 
-/** The relation types of one link. Its parameters are walked one by one: a quoted one may hold text that looks like `rel`. */
+/**
+ * The relation types of one link. Its parameters are walked one by one: a quoted one may hold text that looks like
+ * `rel`.
+ */
 function relations(parameters: string): readonly string[] {
   const parameter = /\s*;\s*([^\s=;,"]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y;
   for (let match = parameter.exec(parameters); match; match = parameter.exec(parameters)) {

@@ -4,6 +4,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { MANIFEST_MEDIA_TYPES } from "../oci/media_types.ts";
 import { retrying } from "../bytes/retry.ts";
+import { readProblems, type RegistryProblem } from "./registry_error.ts";
 import type { Repository } from "./repository.ts";
 
 const ACCEPT = MANIFEST_MEDIA_TYPES.join(", ");
@@ -25,25 +26,7 @@ export async function findManifest(
   reference: string,
   expected?: Descriptor,
 ): Promise<Manifest | undefined> {
-  const what = `manifest "${reference}" of "${repository.label}"`;
-  // The body is part of the step: one that breaks off is asked for again.
-  return await retrying(async () => {
-    const response = await repository.send({
-      method: "GET",
-      url: `manifests/${reference}`,
-      headers: { accept: ACCEPT },
-    });
-    if (response.status === 404) {
-      await response.discard();
-      return undefined;
-    }
-    if (response.status !== 200) throw await repository.failure(response, `Cannot read ${what}`);
-    const bytes = await response.bytes(MAX_MANIFEST_BYTES);
-    const claimed = response.headers.get("docker-content-digest");
-    const digest = isDigest(reference) ? reference : claimed !== null && isDigest(claimed) ? claimed : undefined;
-    const mediaType = response.headers.get("content-type") ?? undefined;
-    return readManifest(bytes, what, { mediaType, expected, digest });
-  }, repository.connection.retry);
+  return (await askForManifest(repository, reference, expected)).manifest;
 }
 
 /** Reads a manifest that must be there; as {@linkcode findManifest}, and throws `not-found`. */
@@ -52,19 +35,48 @@ export async function getManifest(
   reference: string,
   expected?: Descriptor,
 ): Promise<Manifest> {
-  const manifest = await findManifest(repository, reference, expected);
+  const { manifest, problem } = await askForManifest(repository, reference, expected);
   if (manifest) return manifest;
-  const isPinned = isDigest(reference);
+  const { label, connection } = repository;
+  if (problem?.code === "NAME_UNKNOWN") {
+    throw new ImageError("not-found", `Cannot find repository "${label}": the registry has no such repository`, {
+      hint: `Check the name; s3lo list ${connection.registry} shows what is there where the registry allows it`,
+    });
+  }
+  const kind = isDigest(reference) ? "manifest" : "tag";
   throw new ImageError(
     "not-found",
-    `Cannot find ${isPinned ? "manifest" : "tag"} "${reference}" in "${repository.label}": the registry has no such ${
-      isPinned ? "manifest" : "tag or repository"
-    }`,
-    { hint: `List what is there with s3lo list ${repository.label}` },
+    `Cannot find ${kind} "${reference}" in "${label}": the registry has no such ${kind}`,
+    { hint: `List what is there with s3lo list ${label}` },
   );
 }
 
-/** The digest that a tag points at, without its bytes; undefined when there is no such tag or the registry won't say. */
+async function askForManifest(
+  repository: Repository,
+  reference: string,
+  expected?: Descriptor,
+): Promise<{ readonly manifest?: Manifest; readonly problem?: RegistryProblem | undefined }> {
+  const what = `manifest "${reference}" of "${repository.label}"`;
+  // The body is part of the step: one that breaks off is asked for again.
+  return await retrying(async () => {
+    const response = await repository.send({
+      method: "GET",
+      url: `manifests/${reference}`,
+      headers: { accept: ACCEPT },
+    });
+    if (response.status === 404) return { problem: (await readProblems(response))[0] };
+    if (response.status !== 200) throw await repository.failure(response, `Cannot read ${what}`);
+    const bytes = await response.bytes(MAX_MANIFEST_BYTES);
+    const claimed = response.headers.get("docker-content-digest");
+    const digest = isDigest(reference) ? reference : claimed !== null && isDigest(claimed) ? claimed : undefined;
+    const mediaType = response.headers.get("content-type") ?? undefined;
+    return { manifest: readManifest(bytes, what, { mediaType, expected, digest }) };
+  }, repository.connection.retry);
+}
+
+/**
+ * The digest that a tag points at, without its bytes; undefined when there is no such tag or the registry won't say.
+ */
 export async function headManifest(repository: Repository, reference: string): Promise<Digest | undefined> {
   const response = await repository.send({
     method: "HEAD",
@@ -80,7 +92,8 @@ export async function headManifest(repository: Repository, reference: string): P
  * Writes a manifest under a tag or its digest.
  *
  * An immutable tag that points at the same manifest already is success. Throws `conflict` when such a tag points
- * elsewhere, `digest-mismatch` when the registry stored something else, `not-found` when it misses what the manifest names.
+ * elsewhere, `digest-mismatch` when the registry stored something else, `not-found` when it misses what the manifest
+ * names.
  * Spec: OCI distribution-spec v1.1.1, "Pushing Manifests".
  */
 export async function putManifest(repository: Repository, reference: string, manifest: Manifest): Promise<PutResult> {

@@ -15,8 +15,8 @@ const NO_API = new Set([400, 404, 405, 406, 501]);
 /**
  * The manifests that refer to a subject, from the referrers API, else from the tag that stands in for it.
  *
- * A registry that knows neither the subject nor any referrer gives none. Throws `unauthorized`, `denied`, `unavailable`,
- * `invalid-input`. Spec: OCI distribution-spec v1.1.1, "Listing Referrers", "Unavailable Referrers API".
+ * A registry that knows neither the subject nor any referrer gives none. Throws `unauthorized`, `denied`,
+ * `unavailable`, `invalid-input`. Spec: OCI distribution-spec v1.1.1, "Listing Referrers", "Unavailable Referrers API".
  */
 export async function listReferrers(repository: Repository, subject: Digest): Promise<readonly Descriptor[]> {
   const found = await askApi(repository, subject);
@@ -24,11 +24,11 @@ export async function listReferrers(repository: Repository, subject: Digest): Pr
 }
 
 /**
- * Adds a manifest to the list that a tag keeps for its subject, for registries that keep none themselves. Adding one that is
- * listed already changes nothing.
+ * Adds a manifest to the list that a tag keeps for its subject, for registries that keep none themselves. Adding one
+ * that is listed already changes nothing.
  *
- * Two writers at once can lose an entry: the specification knows no remedy. Spec: OCI distribution-spec v1.1.1, "Pushing
- * Manifests with Subject".
+ * Two writers at once can lose an entry: the specification knows no remedy. Spec: OCI distribution-spec v1.1.1,
+ * "Pushing Manifests with Subject".
  */
 export async function addToFallback(repository: Repository, referrer: Manifest): Promise<void> {
   const subject = referrer.content.subject;

@@ -114,7 +114,13 @@ function explain(response: HttpResponse, { registry, hasCredentials }: RequestCo
 }
 
 function hintFor(response: HttpResponse, context: RequestContext, code: ErrorCode): string | undefined {
-  if (code === "unauthorized" || (code === "denied" && !context.hasCredentials)) return loginHint(context.registry);
+  if (code === "unauthorized" || (code === "denied" && !context.hasCredentials)) {
+    // Docker Hub asks for credentials where a repository does not exist: most of the time the name is wrong.
+    const isHub = context.registry === DOCKER_HUB && !context.hasCredentials;
+    return isHub
+      ? `Check the name; for a private repository, ${lowered(loginHint(DOCKER_HUB))}`
+      : loginHint(context.registry);
+  }
   if (response.status !== 429) return undefined;
   if (context.registry === DOCKER_HUB && !context.hasCredentials) {
     return "Log in with docker login to get a quota of your own, or try again later";
@@ -125,6 +131,10 @@ function hintFor(response: HttpResponse, context: RequestContext, code: ErrorCod
 /** How to give credentials for a registry. */
 export function loginHint(registry: string): string {
   return `Run docker login${registry === DOCKER_HUB ? "" : ` ${registry}`}, or give --username and --password-stdin`;
+}
+
+function lowered(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1);
 }
 
 function formatProblem({ code, message }: RegistryProblem): string {

@@ -3,7 +3,9 @@ import type { ImageError } from "../errors.ts";
 import type { Access } from "./authenticator.ts";
 import type { RegistryConnection, RegistryRequest } from "./connection.ts";
 
-/** A request inside one repository: its path starts behind `/v2/<name>/`, or it is a whole URL that the registry gave. */
+/**
+ * A request inside one repository: its path starts behind `/v2/<name>/`, or it is a whole URL that the registry gave.
+ */
 export interface RepositoryRequest extends Omit<RegistryRequest, "access"> {
   readonly access?: Access;
 }

@@ -1,9 +1,10 @@
 import { ImageError } from "../errors.ts";
 import { Members, parseJsonObject } from "../oci/json.ts";
+import { isLoopback } from "../http/loopback.ts";
 import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { basicAuthorization, type Credentials } from "./credentials.ts";
-import { isLoopback, withQuery } from "./endpoint.ts";
+import { withQuery } from "./endpoint.ts";
 import { registryError } from "./registry_error.ts";
 
 /** Largest answer of a token server that is read; tokens of big organisations have tens of kilobytes. */

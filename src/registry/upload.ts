@@ -23,9 +23,9 @@ const REFUSES_WHOLE = new Set([404, 405, 411, 413, 501]);
 /**
  * Writes one blob; the registry shows it only after it took and checked all of it.
  *
- * Up to 8 MiB it is sent from memory. A larger one is sent as one PUT of known length; where a registry refuses that, or the
- * connection breaks in it, it goes in parts, from where the registry says it stopped. `begun`: an upload that the registry
- * began already (a mount that was not granted).
+ * Up to 8 MiB it is sent from memory. A larger one is sent as one PUT of known length; where a registry refuses that,
+ * or the connection breaks in it, it goes in parts, from where the registry says it stopped. `begun`: an upload that
+ * the registry began already (a mount that was not granted).
  *
  * Throws whatever reading `content` throws, unchanged and at once; `unauthorized`, `denied`, `digest-mismatch`,
  * `unavailable`. Spec: OCI distribution-spec v1.1.1, "Pushing blobs".
@@ -45,13 +45,16 @@ class Upload {
   readonly #content: WatchedContent;
   #begun: UploadSession | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
-  #inParts = false;
+  /** How the next try goes. */
+  #inParts: boolean;
+  #refusesParts = false;
   #wentOn = false;
 
   constructor(repository: Repository, content: UploadContent, begun: UploadSession | undefined) {
     this.#repository = repository;
     this.#content = new WatchedContent(content);
     this.#begun = begun;
+    this.#inParts = content.sizeBytes >= repository.connection.refusedWholeBytes;
   }
 
   /** Tries once. Throws what another try may mend; gives back what it won't. */
@@ -75,19 +78,26 @@ class Upload {
       const next = this.#judge(error);
       if (next.code !== "unavailable") throw next;
       // The connection may have broken after the registry had taken everything.
-      if (await hasBlob(this.#repository, this.#descriptor).catch(() => false)) return undefined;
+      const { push } = this.#repository;
+      if (await hasBlob(this.#repository, this.#descriptor, push).catch(() => false)) return undefined;
       throw next;
     }
   }
 
   /**
-   * What a failure means for the next try. A session that was lost midway is no reason to give up, nor are bytes that got
-   * mixed up because the registry still took some from a connection that had broken: a new session may hold.
+   * What a failure means for the next try. A session that was lost midway is no reason to give up, nor are bytes that
+   * got mixed up because the registry still took some from a connection that had broken: a new session may hold.
    */
   #judge(error: unknown): ImageError {
     const isMixedUp = this.#wentOn && isImageError(error, "digest-mismatch");
     this.#wentOn = false;
-    if (isMixedUp || isImageError(error, "conflict") || isImageError(error, "not-found")) {
+    const isPartsRefusal = this.#inParts && isImageError(error, "unsupported") && !this.#refusesWhole;
+    if (isPartsRefusal) {
+      // Parts were only tried because the connection had broken: back to one piece, for good.
+      this.#refusesParts = true;
+      this.#inParts = false;
+    }
+    if (isPartsRefusal || isMixedUp || isImageError(error, "conflict") || isImageError(error, "not-found")) {
       return new ImageError("unavailable", messageOf(error), { cause: error });
     }
     if (error instanceof ImageError) return error;
@@ -132,20 +142,21 @@ class Upload {
 
   /** Goes on after a broken connection, from where the registry stopped. */
   async #goOn(session: UploadSession, broken: ImageError): Promise<void> {
-    this.#inParts = true;
+    this.#inParts = !this.#refusesParts;
     this.#wentOn = true;
     // Time for the registry to notice: until then it may count bytes that are still on their way.
     const { baseDelayMs = 500, signal } = this.#repository.connection.retry;
     await sleep(baseDelayMs, signal);
-    const state = await readUploadOffset(this.#repository, session);
-    if (state && state.offset <= this.#content.sizeBytes) {
-      return await uploadInParts(this.#repository, state.session, this.#content, state.offset);
-    }
-    throw broken;
+    const offset = await readUploadOffset(this.#repository, session);
+    if (!this.#inParts || offset === undefined || offset > this.#content.sizeBytes) throw broken;
+    await uploadInParts(this.#repository, session, this.#content, offset);
   }
 
   async #beginInParts(refused: UploadSession): Promise<void> {
+    const { connection } = this.#repository;
     this.#inParts = true;
+    // Remembered for the blobs that follow, which would be sent in vain.
+    connection.refusedWholeBytes = Math.min(connection.refusedWholeBytes, this.#content.sizeBytes);
     await cancelUpload(this.#repository, refused);
     const session = await startUpload(this.#repository);
     try {
@@ -154,6 +165,10 @@ class Upload {
       await cancelUpload(this.#repository, session);
       throw error;
     }
+  }
+
+  get #refusesWhole(): boolean {
+    return this.#content.sizeBytes >= this.#repository.connection.refusedWholeBytes;
   }
 
   get #descriptor(): Descriptor {

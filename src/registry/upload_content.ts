@@ -6,8 +6,8 @@ export interface UploadContent {
   readonly digest: Digest;
   readonly sizeBytes: number;
   /**
-   * Opens the bytes from `offset` (default 0). The reader fails before it hands out the last of them when they are not what
-   * they should be.
+   * Opens the bytes from `offset` (default 0). The reader fails before it hands out the last of them when they are not
+   * what they should be.
    */
   open(offset?: number): Promise<BlobReader>;
 }

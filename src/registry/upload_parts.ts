@@ -3,7 +3,7 @@ import { bytesReader, fill } from "../bytes/blob_reader.ts";
 import { retrying } from "../bytes/retry.ts";
 import type { Repository } from "./repository.ts";
 import type { UploadContent } from "./upload_content.ts";
-import { completeUpload, nextSession, readUploadOffset, type UploadSession } from "./upload_session.ts";
+import { advance, completeUpload, readUploadOffset, type UploadSession } from "./upload_session.ts";
 
 /** Size of a part, where the registry does not ask for larger ones. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -11,16 +11,16 @@ export const PART_BYTES = 8 * 1024 * 1024;
 /**
  * Sends a blob's bytes from `offset` on in parts, each from memory, and completes the upload.
  *
- * A part whose connection broke is sent again from where the registry says it stopped. Throws `conflict` when the registry
- * has lost the upload, so that it has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in chunks".
+ * A part whose connection broke is sent again from where the registry says it stopped. Throws `conflict` when the
+ * registry has lost the upload, so that it has to begin anew. Spec: OCI distribution-spec v1.1.1, "Pushing a blob in
+ * chunks".
  */
 export async function uploadInParts(
   repository: Repository,
-  begun: UploadSession,
+  session: UploadSession,
   content: UploadContent,
   offset: number,
 ): Promise<void> {
-  let session = begun;
   let position = offset;
   const partBytes = Math.max(PART_BYTES, session.minPartBytes);
   if (position < content.sizeBytes) {
@@ -36,7 +36,7 @@ export async function uploadInParts(
           `Cannot write blob "${content.digest}": it ends ${missing} bytes early`,
         );
       }
-      session = await sendPart(repository, session, bytes, position);
+      await sendPart(repository, session, bytes, position);
       position += bytes.byteLength;
       buffer = bytes.buffer;
     }
@@ -44,23 +44,21 @@ export async function uploadInParts(
   await completeUpload(repository, session, content.digest);
 }
 
-/** Sends one part and gives the session to go on with. */
+/** Sends one part, in as many tries as it takes. */
 async function sendPart(
   repository: Repository,
-  begun: UploadSession,
+  session: UploadSession,
   part: Uint8Array<ArrayBuffer>,
   position: number,
-): Promise<UploadSession> {
-  let session = begun;
+): Promise<void> {
   let sent = 0;
-  return await retrying(async (attempt) => {
+  await retrying(async (attempt) => {
     if (attempt > 1) {
-      const state = await readUploadOffset(repository, session);
-      if (!state || state.offset < position || state.offset > position + part.byteLength) throw lost(repository);
-      sent = state.offset - position;
-      session = state.session;
+      const offset = await readUploadOffset(repository, session);
+      if (offset === undefined || offset < position || offset > position + part.byteLength) throw lost(repository);
+      sent = offset - position;
     }
-    if (sent === part.byteLength) return session;
+    if (sent === part.byteLength) return;
     const rest = part.subarray(sent);
     const start = position + sent;
     const response = await repository.send({
@@ -71,8 +69,8 @@ async function sendPart(
         "content-type": "application/octet-stream",
         "content-range": `${start}-${start + rest.byteLength - 1}`,
       },
-      // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part that
-      // arrives twice spoils the upload.
+      // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part
+      // that arrives twice spoils the upload.
       body: () => Promise.resolve({ sizeBytes: rest.byteLength, content: bytesReader(rest) }),
     });
     // Some answer 201 or 204 instead of 202, and a `Range` that lags behind: the status alone counts.
@@ -82,7 +80,7 @@ async function sendPart(
       throw response.status === 416 ? new ImageError("unavailable", error.message, { cause: error }) : error;
     }
     await response.discard();
-    return await nextSession(repository, response, session) ?? session;
+    advance(session, response);
   }, repository.connection.retry);
 }
 

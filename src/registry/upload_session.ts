@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { HttpResponse } from "../http/message.ts";
 import type { Digest } from "../oci/digest.ts";
 import { resolveUrl, withQuery } from "./endpoint.ts";
@@ -9,8 +9,8 @@ const MAX_PART_BYTES = 64 * 1024 * 1024;
 
 /** An upload that a registry has begun to take. */
 export interface UploadSession {
-  /** Where the next request goes; registries change it with every answer. */
-  readonly url: string;
+  /** Where the next request goes. Registries change it with every answer; {@linkcode advance} keeps it up to date. */
+  url: string;
   /** Smallest part that the registry takes, except for the last (`OCI-Chunk-Min-Length`); 0 where it does not care. */
   readonly minPartBytes: number;
 }
@@ -25,7 +25,7 @@ export async function startUpload(repository: Repository): Promise<UploadSession
     throw await repository.failure(response, `Cannot write blobs to "${repository.label}"`);
   }
   await response.discard();
-  const session = await nextSession(repository, response);
+  const session = await beginSession(repository, response);
   if (session) return session;
   throw new ImageError(
     "invalid-input",
@@ -34,48 +34,53 @@ export async function startUpload(repository: Repository): Promise<UploadSession
 }
 
 /**
- * Asks a registry to take over a blob from another repository of its own. A refusal of any kind is "no": the upload that
- * follows says what is wrong. When the registry began an upload instead, that one is handed over.
+ * Asks a registry to take over a blob from another repository of its own. A refusal of any kind is "no": the upload
+ * that follows says what is wrong. When the registry began an upload instead, that one is handed over.
  *
  * Spec: OCI distribution-spec v1.1.1, "Mounting a blob from another repository".
  */
 export async function mountBlob(repository: Repository, digest: Digest, from: string): Promise<MountOutcome> {
   const url = withQuery(withQuery("blobs/uploads/", "mount", digest), "from", from);
   const access = { ...repository.push, scopes: [...repository.push.scopes, `repository:${from}:pull`] };
-  const response = await repository.send({ method: "POST", url, access });
+  let response: HttpResponse;
+  try {
+    response = await repository.send({ method: "POST", url, access });
+  } catch (error) {
+    // A token server may give no token at all where one of the two repositories is out of reach.
+    if (isImageError(error, "unauthorized") || isImageError(error, "denied")) return { mounted: false };
+    throw error;
+  }
   await response.discard();
   if (response.status === 201) return { mounted: true };
-  const session = response.status === 202 ? await nextSession(repository, response) : undefined;
+  const session = response.status === 202 ? await beginSession(repository, response) : undefined;
   return { mounted: false, ...(session ? { session } : {}) };
 }
 
-/** The session as an answer leaves it: its `Location` counts from now on. Undefined when it has none that is usable. */
-export async function nextSession(
-  repository: Repository,
-  response: HttpResponse,
-  current?: UploadSession,
-): Promise<UploadSession | undefined> {
+/** Takes in the `Location` of an answer: it counts from now on. */
+export function advance(session: UploadSession, response: HttpResponse): void {
   const location = response.headers.get("location");
-  const base = current?.url ?? `${await repository.connection.origin()}/v2/${repository.name}/blobs/uploads/`;
-  const url = location === null ? current?.url : resolveUrl(location, base);
+  session.url = (location === null ? undefined : resolveUrl(location, session.url)) ?? session.url;
+}
+
+async function beginSession(repository: Repository, response: HttpResponse): Promise<UploadSession | undefined> {
+  const location = response.headers.get("location");
+  const asked = `${await repository.connection.origin()}/v2/${repository.name}/blobs/uploads/`;
+  const url = location === null ? undefined : resolveUrl(location, asked);
   if (url === undefined) return undefined;
-  const minimum = Number(response.headers.get("oci-chunk-min-length") ?? current?.minPartBytes ?? 0);
+  const minimum = Number(response.headers.get("oci-chunk-min-length") ?? 0);
   return { url, minPartBytes: Number.isSafeInteger(minimum) ? Math.min(Math.max(minimum, 0), MAX_PART_BYTES) : 0 };
 }
 
-/** How many bytes of an upload the registry holds, and where to go on; undefined when it knows nothing of it. */
-export async function readUploadOffset(
-  repository: Repository,
-  session: UploadSession,
-): Promise<{ readonly offset: number; readonly session: UploadSession } | undefined> {
+/** How many bytes of an upload the registry holds; undefined when it knows nothing of it. */
+export async function readUploadOffset(repository: Repository, session: UploadSession): Promise<number | undefined> {
   const response = await repository.send({ method: "GET", url: session.url, access: repository.push });
   await response.discard();
   if (response.status !== 204 && response.status !== 200 && response.status !== 202) return undefined;
   const end = /^(?:bytes=)?0-(\d+)$/.exec(response.headers.get("range")?.trim() ?? "")?.[1];
-  const next = await nextSession(repository, response, session);
-  if (end === undefined || !next) return undefined;
+  if (end === undefined) return undefined;
+  advance(session, response);
   // "0-0" is what registries say of an upload that holds nothing yet.
-  return { offset: end === "0" ? 0 : Number(end) + 1, session: next };
+  return end === "0" ? 0 : Number(end) + 1;
 }
 
 /** Ends an upload by naming the digest of what was sent. Throws what the registry has against it. */

@@ -116,6 +116,7 @@ export class BundleTarget implements ImageTarget {
   }
 
   async #write(): Promise<void> {
-    for (const blob of this.#missing) await this.#writer.writeBlob(blob, () => this.#queue.open(blob));
+    const fail = (error: unknown) => this.#queue.fail(error);
+    for (const blob of this.#missing) await this.#writer.writeBlob(blob, () => this.#queue.open(blob), fail);
   }
 }

@@ -38,4 +38,10 @@ export interface DescribedImage {
 }
 
 /** Where a source has its bytes from: the bytes are exported when they are needed. */
-export type DaemonContent = Pick<ImageSource, "root" | "manifest" | "openBlob"> & AsyncDisposable;
+export interface DaemonContent extends Pick<ImageSource, "root" | "manifest" | "openBlob">, AsyncDisposable {
+  /**
+   * Whether the root is the daemon's own or the one that the target has of this image, and not built here; known once the
+   * root was read.
+   */
+  readonly isOriginal: boolean;
+}

@@ -5,6 +5,7 @@ import { isDiskFull } from "../archive/temporary_file.ts";
 import { RandomFile } from "../archive/random_file.ts";
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from "../archive/tar_header.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { prefetched } from "../bytes/prefetch.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
@@ -29,7 +30,8 @@ export interface OpenedExport extends AsyncDisposable {
 export async function openExport(client: EngineClient, options: OpenExportOptions): Promise<OpenedExport> {
   const { id, platform, signal } = options;
   const name = `the daemon's export of "${options.name}"`;
-  await using tar = await client.saveImage([id], { platform, signal });
+  // The daemon goes on while the disk writes.
+  await using tar = prefetched(await client.saveImage([id], { platform, signal }), PREFETCH);
   const spooled = await spoolExport(tar, { ...options, name });
   const files = await archiveFiles(spooled.file, options);
   return { files, leftOut: spooled.leftOut, [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
@@ -57,6 +59,9 @@ export interface SpooledExport extends AsyncDisposable {
 const SMALL_BLOB_BYTES = 64 * 1024;
 
 const CHUNK_BYTES = 1024 * 1024;
+
+/** How far an export is read ahead. */
+const PREFETCH = { bufferBytes: CHUNK_BYTES, count: 4 };
 
 /**
  * Stores a tar that a daemon exports in a temporary file without a name, because its list of contents comes last and its

@@ -25,6 +25,11 @@ export class KeptImage implements DaemonContent {
     this.#choice = choice;
   }
 
+  /** A smaller index is made of one that is not there whole. */
+  get isOriginal(): boolean {
+    return this.#choice.kept === undefined;
+  }
+
   root(): Promise<Manifest> {
     return this.#root ??= this.#readRoot();
   }

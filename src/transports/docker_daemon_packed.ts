@@ -23,11 +23,16 @@ export class PackedImage implements DaemonContent {
   readonly #described: DescribedImage;
   #root: Promise<Manifest> | undefined;
   #opened: Promise<Opened> | undefined;
+  #isOriginal = false;
 
   /** Exports nothing yet. */
   constructor(client: EngineClient, described: DescribedImage) {
     this.#client = client;
     this.#described = described;
+  }
+
+  get isOriginal(): boolean {
+    return this.#isOriginal;
   }
 
   root(): Promise<Manifest> {
@@ -54,8 +59,12 @@ export class PackedImage implements DaemonContent {
     const { image, options, name } = this.#described;
     const isConfigId = this.#client.info.store !== "containerd";
     const known = isConfigId ? await options.known?.findImage?.(image.id) : undefined;
-    if (known && configOf(known) === image.id) return known;
-    const { root } = (await this.#open()).archived;
+    if (known && configOf(known) === image.id) {
+      this.#isOriginal = true;
+      return known;
+    }
+    const { root, isOriginal } = (await this.#open()).archived;
+    this.#isOriginal = isOriginal;
     if (isConfigId && configOf(root) !== image.id) {
       throw new ImageError("conflict", `Cannot read image "${name}" from the daemon: it exported another image`);
     }

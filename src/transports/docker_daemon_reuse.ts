@@ -97,7 +97,7 @@ async function heldLayersByChain(client: EngineClient, options: FindHeldOptions)
   const { diffIds } = readImageConfig(await options.readConfig(content.config), `config "${content.config.digest}"`);
   // Without one diff ID for each layer nothing can be said about any of them.
   if (diffIds.length !== content.layers.length) return new Set();
-  const images = await client.listImages(options.signal);
+  const images = await client.listImages({ signal: options.signal });
   const shared = await mapPool(images.slice(0, MAX_LOOKED_AT), PARALLEL_REQUESTS, async (image, signal) => {
     try {
       return sharedLength(diffIds, (await client.inspectImage(image.id, signal)).diffIds);
@@ -118,7 +118,10 @@ function heldLayers(content: ImageManifest, count: number): ReadonlySet<Digest> 
 async function heldBlobsByManifest(client: EngineClient, options: FindHeldOptions): Promise<Set<Digest>> {
   const { plan, name, findManifest, signal } = options;
   if (client.info.store === "containerd" && !client.knowsPlatforms) return new Set();
-  const images = await client.listImages(signal);
+  // Listing everything with its manifests can take the daemon seconds. A glob's characters cannot be given literally.
+  const repository = name.familiar.slice(0, -name.tag.length - 1);
+  const filter = client.info.store === "containerd" && !repository.includes("[") ? { repository } : {};
+  const images = await client.listImages({ ...filter, signal });
   const complete = new Set(images.flatMap(completeManifests));
   const planned = plan.images.filter(({ descriptor }) => complete.has(descriptor.digest));
   const held = new Set(planned.flatMap(blobDigests));

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { EngineImage } from "../engine/engine_image.ts";
@@ -22,7 +22,7 @@ export async function openDaemonSource(
   name: string,
   options: DaemonSourceOptions = {},
 ): Promise<DaemonSource> {
-  const image = await client.inspectImage(name, options.signal);
+  const image = await findImage(client, name, options.signal);
   if (image.root && image.manifests.length > 0) {
     const choice = chooseFromDaemon({ ...image, root: image.root }, name, options);
     return new DaemonSource(new KeptImage(client, { image, name, options }, choice), name, image, choice.missing);
@@ -50,6 +50,14 @@ export class DaemonSource implements ImageSource {
     this.missingPlatforms = missing;
   }
 
+  /**
+   * Whether the root is the daemon's own or the one that the target has of this image, and not built here around a config;
+   * known once the root was read.
+   */
+  get isOriginal(): boolean {
+    return this.#content.isOriginal;
+  }
+
   root(): Promise<Manifest> {
     return this.#content.root();
   }
@@ -65,6 +73,25 @@ export class DaemonSource implements ImageSource {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#content[Symbol.asyncDispose]();
   }
+}
+
+/** Podman calls what it has built `localhost/…`, and by its Docker API looks for short names in docker.io only. */
+async function findImage(client: EngineClient, name: string, signal: AbortSignal | undefined): Promise<EngineImage> {
+  try {
+    return await client.inspectImage(name, signal);
+  } catch (error) {
+    if (client.info.store !== "podman" || !isImageError(error, "not-found") || hasHost(name)) throw error;
+    return await client.inspectImage(`localhost/${name}`, signal).catch(() => {
+      throw error;
+    });
+  }
+}
+
+/** Whether a name begins with a registry's host. */
+function hasHost(name: string): boolean {
+  const slash = name.indexOf("/");
+  const first = name.slice(0, Math.max(slash, 0));
+  return /[.:]/.test(first) || first === "localhost";
 }
 
 /** Throws `not-found` when the one platform that the daemon holds is not the one asked for. */

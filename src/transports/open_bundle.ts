@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import type { ArchiveOutput } from "../archive/archive_output.ts";
-import { openBundleFiles, type OpenBundleOptions } from "../archive/bundle_parts.ts";
+import { openArchiveFile } from "../archive/archive_file.ts";
+import type { OpenPartsOptions } from "../archive/archive_parts.ts";
 import {
   archiveBundleName,
   type BundleItem,
@@ -24,21 +25,21 @@ import type { Session } from "./session.ts";
 const MAX_LIST_BYTES = 16 * 1024 * 1024;
 
 /**
- * Opens a bundle: a file, its parts (see `openBundleFiles`), a folder with an image layout, or standard input for `-`.
+ * Opens a bundle: a file, its parts (see `openArchiveFile`), a folder with an image layout, or standard input for `-`.
  *
- * `checkParts`: read all parts through first. Throws what `openBundleFiles` and `Bundle.open` throw.
+ * `checkParts`: read all parts through first. Throws what `openArchiveFile` and `Bundle.open` throw.
  */
 export async function openBundle(
   session: Session,
   paths: readonly string[],
-  options: Pick<OpenBundleOptions, "checkParts" | "onPart"> = {},
+  options: Pick<OpenPartsOptions, "checkParts" | "onPart"> = {},
 ): Promise<Bundle> {
   const { signal } = session;
   if (paths.length === 1 && paths[0] === "-") {
     return await Bundle.open(await openInput("-", { ...session.options.streams, signal }));
   }
   if (paths.length === 1 && await isFolder(paths[0]!)) return await Bundle.open(await openFolder(paths[0]!));
-  return await Bundle.open(await openBundleFiles(paths, { ...options, signal }));
+  return await Bundle.open(await openArchiveFile(paths, { ...options, signal }));
 }
 
 /** Opens a bundle for writing: a file, one in parts, or standard output for `-`. */

@@ -118,8 +118,9 @@ export class RegistryTarget implements ImageTarget {
     // A registry keeps manifests apart from blobs, and writing one takes no more than asking for it.
     const unique = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()]
       .filter((blob) => manifestKind(blob.mediaType) === undefined);
-    const { signal } = this.#repository.connection.retry;
-    const found = await mapPool(unique, CONCURRENT_CHECKS, (blob) => hasBlob(this.#repository, blob), signal);
+    const { connection, push } = this.#repository;
+    const has = (blob: Descriptor) => hasBlob(this.#repository, blob, push);
+    const found = await mapPool(unique, CONCURRENT_CHECKS, has, connection.retry.signal);
     return new Set(unique.filter((_, index) => found[index]).map(({ digest }) => digest));
   }
 

@@ -6,6 +6,7 @@ import { isImageError } from "../../src/errors.ts";
 import { blobPath, type Digest, digestOf } from "../../src/oci/digest.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import { singleImage, type TestImage } from "../support/images.ts";
+import { FILES } from "./support.ts";
 
 const MAX = 1 << 26;
 const LINUX = { os: "linux", architecture: "amd64" };
@@ -74,7 +75,7 @@ Deno.test({
 
 Deno.test({
   name: "dockerArchive() decompresses zstd layers for old readers and names the manifest it started from",
-  permissions: { read: true, write: true, env: true },
+  permissions: FILES,
   async fn() {
     const image = singleImage(LINUX, { compression: "zstd", layersPerPlatform: 2, layerBytes: 300_000 });
     const { files, archive, bytes } = await archiveOf(image, ["app:v1"]);
@@ -130,7 +131,7 @@ Deno.test({
 
 Deno.test({
   name: "dockerArchive() holds back the end of a blob that is damaged, too short or too long",
-  permissions: { read: true, write: true, env: true },
+  permissions: FILES,
   async fn() {
     for (const compression of ["gzip", "zstd"] as const) {
       const image = singleImage(LINUX, { compression, layerBytes: 100_000 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { findParts, openBundleFiles } from "../../src/archive/bundle_parts.ts";
+import { openArchiveFile } from "../../src/archive/archive_file.ts";
+import { findParts } from "../../src/archive/archive_parts.ts";
 import { JoinedFile } from "../../src/archive/joined_file.ts";
 import { RandomFile } from "../../src/archive/random_file.ts";
 import { openSplitOutput } from "../../src/archive/split_output.ts";
@@ -85,9 +86,13 @@ Deno.test("findParts() takes the whole's name, a part's or the list's, and refus
   await Deno.copyFile(`${path}.001`, `${path}.004`);
   const wrong = [[path, `${path}.001`], [`${path}.001`, `${path}.001`], [`${path}.004`]];
   for (const paths of wrong) await assert.rejects(findParts(paths), (error) => isImageError(error, "usage"));
+  await Deno.writeTextFile(`${folder.path}/app-1.2.345`, "");
+  assert.equal(await findParts([`${folder.path}/app-1.2.345`]), undefined, "only called like a part");
+  await Deno.rename(`${path}.sha256`, `${path}.list`);
+  await assert.rejects(findParts([`${path}.001`]), (error) => isImageError(error, "not-found"));
   await Deno.writeTextFile(`${path}.sha256`, "what is this\n");
-  await assert.rejects(openBundleFiles([path]), (error) => isImageError(error, "invalid-input"));
+  await assert.rejects(openArchiveFile([path]), (error) => isImageError(error, "invalid-input"));
   await Deno.writeTextFile(path, "");
   assert.equal(await findParts([path]), undefined, "a whole file wins");
-  await assert.rejects(openBundleFiles([`${folder.path}/no.tar`]), (error) => isImageError(error, "not-found"));
+  await assert.rejects(openArchiveFile([`${folder.path}/no.tar`]), (error) => isImageError(error, "not-found"));
 });

@@ -6,7 +6,7 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { blobsOf } from "../../src/oci/manifest.ts";
 
 /** Permissions of tests that write files. */
-export const FILES: Deno.PermissionOptions = { read: true, write: true, env: true };
+export const FILES: Deno.PermissionOptions = { read: "inherit", write: "inherit", env: "inherit" };
 
 /** A temporary folder that is removed when its scope is left. */
 export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {

@@ -284,3 +284,23 @@ Deno.test(
     assert.deepEqual([store.requests.head, store.requests.list], [300, 1]);
   },
 );
+
+Deno.test("copyChunkedLayer() asks only for the new chunks of a second layer when the look-ups are shared", {
+  permissions: "none",
+}, async () => {
+  const [first, second] = twoLayers();
+  const source = sourceOf(first, second);
+  const target = new MemoryStore("s3://target");
+  const presence = new ChunkPresence(target);
+  await copy(source, target, first, { presence });
+  assert.equal(target.requests.head, 4);
+  const result = await copy(source, target, second, { presence });
+  assert.equal(result?.chunksCopied, 1);
+  assert.equal(target.requests.head, 5);
+  assert.equal(target.requests.copyFrom, 5);
+  // Side by side neither of two layers knows what the other writes; both come out right all the same.
+  const other = new MemoryStore("s3://other");
+  const shared = new ChunkPresence(other);
+  await Promise.all([first, second].map((layer) => copy(source, other, layer, { presence: shared })));
+  assertSame(source, other);
+});

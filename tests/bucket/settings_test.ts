@@ -5,8 +5,7 @@ import { readSettings, settingsOf, stampChunkFormat } from "../../src/bucket/set
 import { MemoryStore } from "../support/memory_store.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
-const test = (name: string, fn: () => Promise<void> | void) =>
-  Deno.test({ name, permissions: { read: true, env: true }, fn });
+const test = (name: string, fn: () => Promise<void> | void) => Deno.test(name, fn);
 
 async function storeWith(text?: string): Promise<MemoryStore> {
   const store = new MemoryStore();

@@ -183,5 +183,10 @@ Deno.test("rawTarReader() closes the reader underneath, also in the middle", { p
     assert.ok(piece.byteLength > 0);
     await reader[Symbol.asyncDispose]();
     assert.equal(closed, 1);
+    if (compression === "none") continue;
+    await assert.rejects(
+      reader.read(new Uint8Array(9_000_000)),
+      refusal(/^Stopped reading: the reader was closed$/, "aborted"),
+    );
   }
 });

@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import type { EngineClient } from "../../src/engine/engine_client.ts";
 import { isImageError } from "../../src/errors.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
-import type { Digest } from "../../src/oci/digest.ts";
+import { type Digest, digestOf } from "../../src/oci/digest.ts";
+import { readManifest } from "../../src/oci/manifest.ts";
 import { layerCompression } from "../../src/oci/media_types.ts";
 import { formatPlatform, parsePlatform } from "../../src/oci/platform.ts";
 import type { DaemonSourceOptions } from "../../src/transports/docker_daemon_content.ts";
 import { openDaemonSource } from "../../src/transports/docker_daemon_source.ts";
 import { connectDaemon, pullInto, removeNames } from "../support/daemon_api.ts";
 import { alpineImage, imagesBelow, readImage } from "../support/daemon_images.ts";
+import { knownContent } from "../support/known_content.ts";
 import { multiImage, singleImage, type TestImage, type TestImageOptions } from "../support/images.ts";
 import { type ServiceName, serviceTest } from "../support/services.ts";
 
@@ -65,6 +67,9 @@ daemonTest("DaemonSource gives back a real image that was pulled", ALL, async (c
   const first = await pullInto(client, alpine, "s3lo-test/push:1", { root });
   const pushed = await pushFrom(client, "s3lo-test/push:1");
   if (client.info.store === "containerd") assert.equal(pushed.root.descriptor.digest, root.descriptor.digest);
+  await using source = await openDaemonSource(client, "s3lo-test/push:1");
+  await source.root();
+  assert.equal(source.isOriginal, client.info.store === "containerd");
   await client.removeImage("s3lo-test/push:1");
   const second = await pullInto(client, pushed, "s3lo-test/push:2");
   assert.equal(second.imageId, first.imageId);
@@ -143,13 +148,11 @@ daemonTest("DaemonSource exports nothing for an image that the target has", ALL,
   const pushed = await pushFrom(client, "s3lo-test/push:1");
   const exports = countExports(client);
   await using source = await openDaemonSource(client, "s3lo-test/push:1", {
-    known: {
-      findManifest: (digest) => Promise.resolve(digest === pushed.root.descriptor.digest ? pushed.root : undefined),
-      findImage: (config) => Promise.resolve(config === configOf(pushed) ? pushed.root : undefined),
-    },
+    known: knownContent([{ manifest: pushed.root }]),
   });
   assert.equal((await source.root()).descriptor.digest, pushed.root.descriptor.digest);
   assert.equal(exports.count, 0);
+  assert.ok(source.isOriginal);
 });
 
 daemonTest("DaemonSource does not compress layers that the target has", RAW, async (client) => {
@@ -157,13 +160,12 @@ daemonTest("DaemonSource does not compress layers that the target has", RAW, asy
   const first = freshImage({ seed: own, layersPerPlatform: 2 });
   const second = freshImage({ seed: own, layersPerPlatform: 3 });
   await pullInto(client, first, "s3lo-test/push:1");
-  const { diffIds } = await client.inspectImage("s3lo-test/push:1");
   const pushed = await pushFrom(client, "s3lo-test/push:1");
-  const stored = new Map(diffIds.map((diffId, position) => [diffId, layersOf(pushed)[position]!]));
+  const known = knownContent([{ manifest: pushed.root, config: pushed.blobs.get(configOf(pushed)!) }]);
   await pullInto(client, second, "s3lo-test/push:2");
   await using source = await openDaemonSource(client, "s3lo-test/push:2", {
     level: 19, // layers that were compressed again would come out different
-    known: { findLayer: (diffId) => Promise.resolve(stored.get(diffId)) },
+    known,
   });
   const root = await source.root();
   const layers = root.content.kind === "image" ? root.content.layers : [];
@@ -201,6 +203,27 @@ daemonTest("DaemonSource leaves no temporary files", ALL, async (client) => {
   await Deno.remove(folder);
 });
 
+daemonTest("DaemonSource and DaemonTarget know layers that an image has twice", ALL, async (client) => {
+  const image = repeatedLayer(freshImage({ layersPerPlatform: 2 }));
+  const first = await pullInto(client, image, "s3lo-test/push:1");
+  const pushed = await pushFrom(client, "s3lo-test/push:1");
+  assert.equal(layersOf(pushed).length, 3);
+  assert.equal(layersOf(pushed)[0]!.digest, layersOf(pushed)[2]!.digest);
+  await client.removeImage("s3lo-test/push:1");
+  assert.equal((await pullInto(client, pushed, "s3lo-test/push:2")).imageId, first.imageId);
+});
+
+daemonTest("openDaemonSource() finds what podman has built under a short name", ["podman"], async (client) => {
+  const image = freshImage();
+  await pullInto(client, image, "localhost/s3lo-test/built:1");
+  try {
+    await using source = await openDaemonSource(client, "s3lo-test/built:1");
+    assert.equal(source.image.id, configOf(image));
+  } finally {
+    await removeNames(client, ["localhost/s3lo-test/built:1"]);
+  }
+});
+
 daemonTest("openDaemonSource() says what is not there", ALL, async (client) => {
   await assert.rejects(
     openDaemonSource(client, "s3lo-test/none:1"),
@@ -230,4 +253,18 @@ function without(image: TestImage, platform: string): TestImage {
   const blobs = new Map(image.blobs);
   blobs.delete(gone.descriptor.digest);
   return { ...image, blobs };
+}
+
+/** The image with its lowest layer once more on top. */
+function repeatedLayer(image: TestImage): TestImage {
+  const [base] = layersOf(image);
+  const config = JSON.parse(new TextDecoder().decode(image.blobs.get(configOf(image)!)));
+  config.rootfs.diff_ids.push(config.rootfs.diff_ids[0]);
+  config.history.push({ created_by: "once more" });
+  const configBytes = new TextEncoder().encode(JSON.stringify(config));
+  const manifest = JSON.parse(new TextDecoder().decode(image.root.bytes));
+  manifest.config = { ...manifest.config, digest: digestOf(configBytes), size: configBytes.byteLength };
+  manifest.layers.push({ ...base });
+  const root = readManifest(new TextEncoder().encode(JSON.stringify(manifest)), "manifest");
+  return { root, blobs: new Map([...image.blobs, [digestOf(configBytes), configBytes]]), platforms: new Map() };
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { socketPath } from "../support/sockets.ts";
 import { bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { ImageError } from "../../src/errors.ts";
 import { readCaCertificates } from "../../src/http/ca_certificates.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import type { HttpResponse, StreamedBody } from "../../src/http/message.ts";
-import { canMakeCertificates, makeCertificate } from "../support/certificates.ts";
+import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
 import { serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 
 const permissions: Deno.PermissionOptions = { net: ["127.0.0.1", "localhost"], env: true, sys: true };
@@ -118,6 +119,45 @@ Deno.test("HttpClient.send() says aborted when the signal stops it", { permissio
   }
 });
 
+for (const insecure of [false, true]) {
+  const way = insecure ? "node's client" : "fetch";
+  Deno.test(
+    `a server that falls silent is given up, before its answer and in it (${way})`,
+    { permissions },
+    async () => {
+      const silence = () => new Promise<void>((resolve) => setTimeout(resolve, 600));
+      await using server = serveRaw(async (head, connection) => {
+        if (head.includes("/body")) await writeText(connection, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab");
+        await silence();
+      });
+      using client = new HttpClient({ insecure, stallTimeoutMs: 100 });
+      const expected = {
+        code: "unavailable",
+        message: /^Cannot reach "127\.0\.0\.1:\d+": it was silent for 0 seconds$/,
+      };
+      await assert.rejects(client.send({ method: "GET", url: `http://${server.host}/` }), expected);
+      const response = await client.send({ method: "GET", url: `http://${server.host}/body` });
+      await assert.rejects(response.bytes(100), expected);
+    },
+  );
+}
+
+Deno.test("a body that is read slowly, or sent slowly, is no silence of the server", { permissions }, async () => {
+  await using server = serveScript(({ body }) => new Response(`${body.byteLength}`));
+  using client = new HttpClient({ stallTimeoutMs: 100 });
+  const slow = bytesReader(new Uint8Array(3));
+  const content = {
+    async read(into: Uint8Array<ArrayBuffer>) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      return await slow.read(into);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const response = await client.send({ method: "PUT", url: `${server.origin}/`, body: { sizeBytes: 3, content } });
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  assert.equal(await textOf(response), "3");
+});
+
 Deno.test(
   "HttpClient.send() names the host when nothing listens, and logs no query secrets",
   { permissions },
@@ -138,7 +178,7 @@ Deno.test(
 
 Deno.test({
   name: "HttpClient trusts an own CA, on both of its ways, and nobody else",
-  ignore: !canMakeCertificates,
+  ignore: !certificatesExpected,
   fn: async () => {
     const certificate = await makeCertificate();
     await using server = serveScript(({ body }) => new Response(`${body.byteLength}`), { tls: certificate });
@@ -172,19 +212,17 @@ Deno.test("HttpClient hints at --plain-http when the server does not speak TLS",
 });
 
 Deno.test("HttpClient sends everything to a Unix socket", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "s3lo-http-" });
-  const path = `${folder}/http.sock`;
+  const path = await socketPath();
   const server = Deno.serve({ path, onListen: () => {} }, async (request) => {
     return new Response(`${new URL(request.url).pathname} ${(await request.arrayBuffer()).byteLength}`);
   });
   try {
     using client = new HttpClient({ unixSocket: path });
-    assert.equal(await textOf(await client.send({ method: "GET", url: "http://engine/a" })), "/a 0");
+    assert.equal(await textOf(await client.send({ method: "GET", url: "http://localhost/a" })), "/a 0");
     const body = streamOf(new Uint8Array(7));
-    assert.equal(await textOf(await client.send({ method: "PUT", url: "http://engine/b", body })), "/b 7");
+    assert.equal(await textOf(await client.send({ method: "PUT", url: "http://localhost/b", body })), "/b 7");
   } finally {
     await server.shutdown();
-    await Deno.remove(folder, { recursive: true });
   }
 });
 

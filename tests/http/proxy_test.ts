@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { canMakeCertificates, makeCertificate } from "../support/certificates.ts";
+import { proxyFor, readProxySettings } from "../../src/http/proxy.ts";
+import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
 import { type RawServer, serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 
 const SCRIPT = fileURLToPath(import.meta.resolve("./proxy_client.ts"));
@@ -50,39 +51,76 @@ for (const streamed of [false, true]) {
     const [head = ""] = proxy.heads;
     assert.match(head, streamed ? /^PUT http:\/\/registry\.test\/v2\/ / : /^GET http:\/\/registry\.test\/v2\/ /);
     assert.match(head, /^proxy-authorization: Basic dXNlcjpwYXNz$/im);
-    assert.equal(
-      await sendInChild({ url: `${server.origin}/`, streamed }, { ...env, NO_PROXY: "other.test,127.0.0.1" }),
-      "200 direct",
-    );
+    const around = { ...env, NO_PROXY: "other.test,127.0.0.1" };
+    assert.equal(await sendInChild({ url: `${server.origin}/`, streamed }, around), "200 direct");
+    assert.equal(await sendInChild({ url: `${server.origin}/`, streamed }, env), "200 direct", "this machine itself");
+    const missing = await sendInChild({ url: "http://a.registry.invalid/", streamed }, { ...env, NO_PROXY: "invalid" });
+    assert.match(missing, /^Cannot reach "a\.registry\.invalid": /);
     assert.equal(proxy.heads.length, 1);
   });
 
   for (const insecure of [false, true]) {
     Deno.test({
       name: `${way} tunnels through HTTPS_PROXY${insecure ? " with certificates unchecked" : ""}`,
-      ignore: !canMakeCertificates,
+      ignore: !certificatesExpected,
       fn: async () => {
         const certificate = await makeCertificate();
         await using server = serveScript(({ body }) => new Response(`${body.byteLength} bytes`), { tls: certificate });
         await using proxy = serveProxy(Number(new URL(server.origin).port));
         const ca = insecure ? {} : { ca: certificate.ca };
-        const wish = { url: "https://localhost:7443/x", streamed, insecure, ...ca };
+        const wish = { url: "https://registry.test/x", streamed, insecure, ...ca };
         const outcome = await sendInChild(wish, { HTTPS_PROXY: `http://${proxy.host}` });
         assert.equal(outcome, streamed ? "200 5000 bytes" : "200 0 bytes");
-        assert.match(proxy.heads[0] ?? "", /^CONNECT localhost:7443 HTTP\/1\.1/);
+        assert.match(proxy.heads[0] ?? "", /^CONNECT registry\.test:443 HTTP\/1\.1/);
       },
     });
   }
 }
 
 Deno.test("a streamed upload through HTTPS_PROXY still refuses a certificate that is not trusted", {
-  ignore: !canMakeCertificates,
+  ignore: !certificatesExpected,
 }, async () => {
   await using server = serveScript(() => new Response("never"), { tls: await makeCertificate() });
   await using proxy = serveProxy(Number(new URL(server.origin).port));
-  const outcome = await sendInChild({ url: "https://localhost:7443/x", streamed: true }, {
+  const outcome = await sendInChild({ url: "https://registry.test/x", streamed: true }, {
     HTTPS_PROXY: `http://${proxy.host}`,
   });
-  assert.match(outcome, /^Cannot reach "localhost:7443": /);
+  assert.match(outcome, /^Cannot reach "registry\.test": /);
   assert.deepEqual(server.requests, []);
 });
+
+Deno.test(
+  "proxyFor() reads NO_PROXY as fetch does, and never names one for this machine",
+  { permissions: "none" },
+  () => {
+    const cases: readonly (readonly [string, string, boolean])[] = [
+      ["http://a.example.test/", "example.test", false],
+      ["http://a.example.test/", "*.example.test", false],
+      ["http://example.test:8081/", ".example.test", false],
+      ["http://xexample.test/", "example.test", true],
+      ["http://EXAMPLE.test/", "example.TEST", false],
+      ["http://10.1.2.3:80/", "10.0.0.0/8", false],
+      ["http://11.1.2.3/", "10.0.0.0/8,10.0.0.0/99,x/y", true],
+      ["http://10.1.2.3/", "10.1.2.3", false],
+      ["http://10.1.2.3/", "10.1.2.4,0.1.2.3", true],
+      ["http://[fd00::1]/", "fd00::/8", false],
+      ["http://[fd00::1]/", "fd00::1", false],
+      ["http://x.test/", "a.test , x.test", false],
+      ["http://x.test/", "*", false],
+      ["http://x.test/", "", true],
+      ["http://localhost:5000/", "", false],
+      ["http://127.0.0.1:5000/", "", false],
+      ["http://[::1]:5000/", "", false],
+    ];
+    for (const [url, noProxy, isProxied] of cases) {
+      const values: Record<string, string> = { HTTP_PROXY: "proxy.test:3128", no_proxy: noProxy };
+      const settings = readProxySettings((name) => values[name]);
+      assert.equal(
+        proxyFor(new URL(url), settings),
+        isProxied ? "http://proxy.test:3128" : undefined,
+        `${url} ${noProxy}`,
+      );
+      assert.equal(proxyFor(new URL(url.replace("http:", "https:")), settings), undefined);
+    }
+  },
+);

@@ -5,11 +5,17 @@ import { HttpClient } from "../../src/http/client.ts";
 import { openS3Store } from "../../src/objects/open_s3_store.ts";
 import { contentOf, pattern, readObject } from "./object_store_contract.ts";
 import { type OddRequest, oddS3, type Quirk, refuse } from "./odd_s3_server.ts";
-import { serveRaw, writeText } from "../support/scripted_server.ts";
+import { serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 import { withEnvironment } from "./s3_kit.ts";
 
 /** What the SDK reads; the network is this machine's own. */
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: true, sys: true };
+const PERMISSIONS: Deno.PermissionOptions = {
+  net: ["127.0.0.1"],
+  env: true,
+  read: "inherit",
+  write: "inherit",
+  sys: true,
+};
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, permissions: PERMISSIONS, fn });
@@ -344,6 +350,61 @@ test("a download that breaks off fails with unavailable, and goes on by range", 
   assert.deepEqual(new Uint8Array(got), bytes);
 });
 
+test("a small object whose body breaks off is read again", async () => {
+  let times = 0;
+  await using server = serveRaw(async (_head, connection) => {
+    const body = times++ === 0 ? "half" : "whole text";
+    await writeText(connection, `HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 10\r\n\r\n${body}`);
+  });
+  await using odd = await oddS3();
+  const store = await odd.open({ endpoint: `http://${server.host}` });
+  const found = await store.read("a", 10);
+  assert.equal(new TextDecoder().decode(found?.bytes), "whole text");
+  assert.equal(found?.etag, '"e"');
+});
+
+test("credentials of a web identity and of a container agent are found", async () => {
+  await using odd = await oddS3();
+  const expires = new Date(Date.now() + 3_600_000).toISOString();
+  await using giver = serveScript(({ path, headers, body }) => {
+    if (path === "/agent") {
+      if (headers.get("authorization") !== "agent-token") return new Response(null, { status: 401 });
+      return Response.json({ AccessKeyId: "ASIAAGENT", SecretAccessKey: "s", Token: "t", Expiration: expires });
+    }
+    assert.match(new TextDecoder().decode(body), /Action=AssumeRoleWithWebIdentity.*WebIdentityToken=web-token/);
+    return new Response(
+      `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>` +
+        `<AccessKeyId>ASIAWEBID</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>` +
+        `<Expiration>${expires}</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+      { headers: { "content-type": "text/xml" } },
+    );
+  });
+  const nothing = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_CONFIG_FILE: "/nonexistent" };
+  const folder = await Deno.makeTempDir({ prefix: "s3lo-objects-" });
+  try {
+    await Deno.writeTextFile(`${folder}/token`, "web-token");
+    {
+      using _web = withEnvironment({
+        ...nothing,
+        AWS_WEB_IDENTITY_TOKEN_FILE: `${folder}/token`,
+        AWS_ROLE_ARN: "arn:aws:iam::123456789012:role/r",
+        AWS_ENDPOINT_URL_STS: giver.origin,
+      });
+      await (await odd.open()).write("a", pattern(1));
+    }
+    using _agent = withEnvironment({
+      ...nothing,
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${giver.origin}/agent`,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: "agent-token",
+    });
+    await (await odd.open()).write("b", pattern(1));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  const keys = odd.requests.map(({ headers }) => /Credential=([^/]*)/.exec(headers.get("authorization") ?? "")?.[1]);
+  assert.deepEqual(keys, ["ASIAWEBID", "ASIAAGENT"]);
+});
+
 test("a connection lost while a part is sent is made again", async () => {
   let lost = 0;
   await using front = serveRaw(async (head, connection) => {
@@ -390,7 +451,7 @@ test("buffers come back after every kind of failure", async () => {
 
 Deno.test({
   name: "openS3Store() takes endpoint and region from the environment and the profile",
-  permissions: { ...PERMISSIONS, write: true },
+  permissions: PERMISSIONS,
   fn: async () => {
     await using odd = await oddS3();
     const folder = await Deno.makeTempDir({ prefix: "s3lo-objects-" });

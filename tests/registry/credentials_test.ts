@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { withHelper } from "../support/credential_helpers.ts";
+import { fileURLToPath } from "node:url";
 import type { ImageError } from "../../src/errors.ts";
 import { readAuthFile } from "../../src/registry/auth_file.ts";
 import { askCredentialHelper } from "../../src/registry/credential_helper.ts";
 import type { Credentials } from "../../src/registry/credentials.ts";
-import { parseEcrHost, readEcrCredentials } from "../../src/registry/ecr.ts";
+import { parseEcrHost } from "../../src/registry/ecr.ts";
 import { CredentialFinder } from "../../src/registry/find_credentials.ts";
 import { serveScript } from "../support/scripted_server.ts";
 
@@ -17,20 +19,6 @@ async function withFolder(body: (folder: string) => Promise<void>): Promise<void
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Puts a helper program on PATH for the time of a test; the script is sh. */
-async function withHelper(name: string, script: string, body: () => Promise<void>): Promise<void> {
-  await withFolder(async (folder) => {
-    await Deno.writeTextFile(`${folder}/docker-credential-${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    const path = Deno.env.get("PATH") ?? "";
-    Deno.env.set("PATH", `${folder}:${path}`);
-    try {
-      await body();
-    } finally {
-      Deno.env.set("PATH", path);
-    }
-  });
 }
 
 const ENTRIES: readonly (readonly [string, unknown, string, string, Credentials | undefined])[] = [
@@ -193,26 +181,27 @@ Deno.test("parseEcrHost() reads the hosts of private ECR registries", { permissi
   for (const [host, expected] of cases) assert.deepEqual(parseEcrHost(host), expected, host);
 });
 
-/** Runs with the AWS environment of a test in place of the machine's. */
-async function withAws(values: Record<string, string>, body: () => Promise<void>): Promise<void> {
-  const defaults = {
+const ECR_REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+/** Asks for ECR credentials in a process with this AWS environment and no other. */
+async function ecrOutcome(aws: Record<string, string>): Promise<unknown> {
+  const script = fileURLToPath(import.meta.resolve("./ecr_client.ts"));
+  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("AWS_"));
+  const env = {
+    ...Object.fromEntries(inherited),
     AWS_EC2_METADATA_DISABLED: "true",
     AWS_CONFIG_FILE: "/nonexistent",
     AWS_SHARED_CREDENTIALS_FILE: "/nonexistent",
     AWS_MAX_ATTEMPTS: "1",
+    ...aws,
   };
-  const before = Deno.env.toObject();
-  for (const name of Object.keys(before)) if (name.startsWith("AWS_")) Deno.env.delete(name);
-  for (const [name, value] of Object.entries({ ...defaults, ...values })) Deno.env.set(name, value);
-  try {
-    await body();
-  } finally {
-    for (const name of Object.keys(Deno.env.toObject())) if (name.startsWith("AWS_")) Deno.env.delete(name);
-    for (const [name, value] of Object.entries(before)) if (name.startsWith("AWS_")) Deno.env.set(name, value);
-  }
+  const args = ["run", "--no-prompt", "-A", script, ECR_REGISTRY];
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env, clearEnv: true }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-Deno.test("readEcrCredentials() logs in with AWS credentials, once for all repositories", async () => {
+Deno.test("CredentialFinder logs in to ECR with AWS credentials, once for all repositories", async () => {
   const expiresAt = Math.floor(Date.now() / 1000) + 12 * 3600;
   await using server = serveScript(({ headers }) => {
     if (headers.get("x-amz-target") !== "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken") return undefined;
@@ -225,37 +214,26 @@ Deno.test("readEcrCredentials() logs in with AWS credentials, once for all repos
     });
   });
   const aws = { AWS_ACCESS_KEY_ID: "AKIA", AWS_SECRET_ACCESS_KEY: "s", AWS_ENDPOINT_URL_ECR: server.origin };
-  await withAws(aws, async () => {
-    const finder = new CredentialFinder("123456789012.dkr.ecr.eu-west-1.amazonaws.com", { env: () => undefined });
-    const expected = { ...password("AWS", "token"), expiresAt: expiresAt * 1000 };
-    assert.deepEqual(await finder.find("a"), expected);
-    assert.deepEqual(await finder.find("b"), expected);
-    assert.equal(server.requests.length, 1);
-  });
+  const expected = { ...password("AWS", "token"), expiresAt: expiresAt * 1000 };
+  assert.deepEqual(await ecrOutcome(aws), [expected, expected, expected]);
+  assert.equal(server.requests.length, 1);
 });
 
 Deno.test("readEcrCredentials() tells missing credentials, missing rights and a dead service apart", async () => {
-  const registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-  const host = parseEcrHost(registry)!;
-  await withAws({}, async () => {
-    await assert.rejects(readEcrCredentials(host, registry), (error: ImageError) => {
-      assert.equal(error.code, "unauthorized", error.message);
-      assert.match(error.hint ?? "", /AWS_PROFILE/);
-      return true;
-    });
-  });
+  const shown = async (aws: Record<string, string>) => {
+    const { code, message, hint } = await ecrOutcome(aws) as { code: string; message: string; hint?: string };
+    assert.ok(message.startsWith(`Cannot log in to "${ECR_REGISTRY}": `), message);
+    assert.doesNotMatch(message, /hush/);
+    return `${code}: ${hint ?? ""}`;
+  };
+  assert.match(await shown({}), /^unauthorized: Set AWS_PROFILE/);
   await using server = serveScript(() =>
     Response.json({ __type: "AccessDeniedException", message: "not you" }, { status: 400 })
   );
   const keys = { AWS_ACCESS_KEY_ID: "AKIA", AWS_SECRET_ACCESS_KEY: "hush" };
-  await withAws({ ...keys, AWS_ENDPOINT_URL_ECR: server.origin }, async () => {
-    await assert.rejects(readEcrCredentials(host, registry), (error: ImageError) => {
-      assert.equal(error.code, "denied", error.message);
-      assert.match(error.hint ?? "", /ecr:GetAuthorizationToken/);
-      return true;
-    });
-  });
-  await withAws({ ...keys, AWS_ENDPOINT_URL_ECR: "http://127.0.0.1:1" }, async () => {
-    await assert.rejects(readEcrCredentials(host, registry), { code: "unavailable" });
-  });
+  assert.match(
+    await shown({ ...keys, AWS_ENDPOINT_URL_ECR: server.origin }),
+    /^denied: Allow ecr:GetAuthorizationToken/,
+  );
+  assert.match(await shown({ ...keys, AWS_ENDPOINT_URL_ECR: "http://127.0.0.1:1" }), /^unavailable: /);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { ImageError } from "../../src/errors.ts";
+import { isLoopback } from "../../src/http/loopback.ts";
 import { type Challenge, parseChallenges } from "../../src/registry/challenge.ts";
-import { isLoopback, resolveUrl, withQuery } from "../../src/registry/endpoint.ts";
+import { resolveUrl, withQuery } from "../../src/registry/endpoint.ts";
 import { nextLink } from "../../src/registry/link.ts";
 import { nextPage } from "../../src/registry/listing.ts";
 import { Random } from "../support/images.ts";

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { readAll } from "../../src/bytes/blob_reader.ts";
 import type { ImageError } from "../../src/errors.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { openRegistrySource, type RegistrySource } from "../../src/transports/registry.ts";
-import { canMakeCertificates, makeCertificate } from "../support/certificates.ts";
+import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
 import { Random, singleImage } from "../support/images.ts";
 import { type Handler, serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 import { readBlob, registryReference, testSession } from "./support.ts";
@@ -123,6 +124,21 @@ Deno.test("trap 9: the authorization is dropped when a redirect leaves the regis
   assert.equal(server.requests.find(({ path }) => path === "/moved")?.headers.has("authorization"), true);
 });
 
+Deno.test("a challenge of the storage is not answered with the registry's credentials", { permissions }, async () => {
+  await using storage = serveScript(({ headers }) => {
+    const challenge = `Bearer realm="http://${headers.get("host")}/token"`;
+    return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
+  });
+  await using server = serveScript(({ path }) =>
+    path === "/v2/" ? new Response("{}") : Response.redirect(`${storage.origin}/object`, 307)
+  );
+  using session = testSession({ plainHttp: true });
+  const credentials = { kind: "password", username: "user", password: "right" } as const;
+  const source = openRegistrySource(registryReference(`${server.host}/team/app`), session, { credentials });
+  await assert.rejects(readBlob(source, blob), { code: "unauthorized" });
+  assert.deepEqual(storage.lines(), ["GET /object"]);
+});
+
 Deno.test("redirects that never end are given up", { permissions }, async () => {
   await withRegistry(
     ({ path }) => new Response(null, { status: 307, headers: { location: `${path}x` } }),
@@ -155,6 +171,20 @@ Deno.test("a blob that ends short fails as unavailable, so that the reader can g
     await assert.rejects(readBlob(source, blob), { code: "unavailable" }, repository);
   }
 });
+
+Deno.test(
+  "a layer that a storage serves with Content-Encoding: gzip is taken as it is stored",
+  { permissions },
+  async () => {
+    const layer = new Uint8Array(gzipSync(bytes));
+    const gzipped = { ...blob, digest: digestOf(layer), size: layer.byteLength };
+    const answer = () => new Response(layer, { headers: { "content-encoding": "gzip" } });
+    await withRegistry(answer, async (source, server) => {
+      assert.deepEqual(await readBlob(source, gzipped), layer);
+      assert.equal(server.requests.at(-1)?.headers.get("accept-encoding"), "identity");
+    });
+  },
+);
 
 Deno.test("a missing blob is named, and so are a missing tag and a missing digest", { permissions }, async () => {
   const problem = { errors: [{ code: "BLOB_UNKNOWN", message: "blob unknown to registry" }] };
@@ -224,7 +254,7 @@ Deno.test("a manifest that breaks off is asked for again", async () => {
 });
 
 Deno.test("plain http is not tried where nobody asked for it, and https is never left for a bad certificate", {
-  ignore: !canMakeCertificates,
+  ignore: !certificatesExpected,
 }, async () => {
   await using server = serveScript(() => new Response("{}"), { tls: await makeCertificate() });
   using session = testSession();
@@ -245,7 +275,7 @@ Deno.test("plain http is not tried where nobody asked for it, and https is never
 });
 
 Deno.test("a registry with a certificate of an own authority works with it, and with certificates unchecked", {
-  ignore: !canMakeCertificates,
+  ignore: !certificatesExpected,
 }, async () => {
   const certificate = await makeCertificate();
   const answer = manifestWith(image.root.bytes);

@@ -8,11 +8,10 @@ import {
   openRegistrySource,
   openRegistryTarget,
 } from "../../src/transports/registry.ts";
-import { canMakeCertificates, makeCertificate, type TestCertificate } from "../support/certificates.ts";
+import { makeCertificate, type TestCertificate } from "../support/certificates.ts";
 import { multiImage, singleImage } from "../support/images.ts";
 import type { ScriptedServer } from "../support/scripted_server.ts";
-import { programPath } from "../support/services.ts";
-import { CURRENT_REGISTRY, OLD_REGISTRY, startRegistry } from "./real_registry.ts";
+import { CURRENT_REGISTRY, needs, OLD_REGISTRY, startRegistry } from "./real_registry.ts";
 import { contentOf, partsOf, pullImage, pushImage, registryReference, testSession } from "./support.ts";
 import { serveTokens, tokenAuthSettings, type TokenServerOptions } from "./token_server.ts";
 
@@ -62,9 +61,9 @@ const typed = (username: string, password: string) => ({
 });
 
 for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
-  const needs = { ignore: programPath(program) === undefined || !canMakeCertificates };
+  const needed = needs(program, "openssl");
 
-  Deno.test(`config.json's password works at a registry behind a token server (${program})`, needs, async () => {
+  Deno.test(`config.json's password works at a registry behind a token server (${program})`, needed, async () => {
     await withTokenRegistry(program, {}, async ({ host, tokens }) => {
       await withConfig({ [host]: basic("user", "right") }, async (session) => {
         const reference = registryReference(`${host}/team/app:v1`);
@@ -81,7 +80,7 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
 
   Deno.test(
     `an identity token works by OAuth2, and nothing more than pull is had without (${program})`,
-    needs,
+    needed,
     async () => {
       await withTokenRegistry(program, { refreshTokens: ["refresh"] }, async ({ host }) => {
         const reference = registryReference(`${host}/public/app:v1`);
@@ -107,7 +106,7 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
 
   Deno.test(
     `a wrong password gives one clear line, at a token server and at a basic one (${program})`,
-    needs,
+    needed,
     async () => {
       await withTokenRegistry(program, {}, async ({ host }) => {
         using session = testSession();
@@ -125,7 +124,7 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
     },
   );
 
-  Deno.test(`a blob is mounted from another repository, with a token for both (${program})`, needs, async () => {
+  Deno.test(`a blob is mounted from another repository, with a token for both (${program})`, needed, async () => {
     await withTokenRegistry(program, {}, async ({ host, tokens }) => {
       using session = testSession();
       const access = typed("user", "right");
@@ -148,11 +147,9 @@ for (const program of [CURRENT_REGISTRY, OLD_REGISTRY]) {
   });
 }
 
-const needs = { ignore: programPath(CURRENT_REGISTRY) === undefined || !canMakeCertificates };
-
-Deno.test("tokens that end in the middle of the work are renewed", needs, async () => {
-  // The server says 300 seconds, and the registry (which allows 60 s for clocks that differ) takes them for 2 or 3: only
-  // its 401 tells.
+Deno.test("tokens that end in the middle of the work are renewed", needs(CURRENT_REGISTRY, "openssl"), async () => {
+  // The server says 300 seconds, and the registry (which allows 60 s for clocks that differ) takes them for 2 or 3:
+  // only its 401 tells.
   const lies = { lifetimeS: -57, claimedLifetimeS: 300 };
   await withTokenRegistry(CURRENT_REGISTRY, lies, async ({ host, tokens }) => {
     using session = testSession();
@@ -170,7 +167,7 @@ Deno.test("tokens that end in the middle of the work are renewed", needs, async 
 
 Deno.test({
   name: "config.json's password works at a registry with htpasswd; a wrong one gives one clear line",
-  ignore: programPath(CURRENT_REGISTRY) === undefined || programPath("htpasswd") === undefined,
+  ...needs(CURRENT_REGISTRY, "htpasswd"),
   fn: async () => {
     const folder = await Deno.makeTempDir({ prefix: "s3lo-htpasswd-" });
     try {

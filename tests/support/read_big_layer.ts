@@ -6,6 +6,7 @@ import process from "node:process";
 import { chunkKey } from "../../src/bucket/chunk_keys.ts";
 import { ChunkWorkers } from "../../src/bucket/chunk_workers.ts";
 import { type ChunkDecoder, openChunkedLayer, openRawLayer } from "../../src/bucket/chunked_layer.ts";
+import { release } from "../../src/bytes/release.ts";
 import type { Recipe, RecipeChunk } from "../../src/bucket/recipe.ts";
 import { digestOf, Hasher } from "../../src/oci/digest.ts";
 import { zstdFrame } from "./chunked_layers.ts";
@@ -18,7 +19,7 @@ const MIB = 1024 * 1024;
 function bigLayer(): { store: MemoryStore; recipe: Recipe } {
   const store = new MemoryStore();
   const frames = new Map<string, Uint8Array>();
-  const raws: Uint8Array[] = [];
+  const raws: Uint8Array<ArrayBuffer>[] = [];
   const kinds = Array.from({ length: 8 }, (_, index): RecipeChunk => {
     const raw = new Random(index + 1).bytes(4 * MIB + (index - 4) * 1000);
     const frame = zstdFrame(raw);
@@ -34,6 +35,7 @@ function bigLayer(): { store: MemoryStore; recipe: Recipe } {
     raw.update(raws[index % 8]!);
     stored.update(frames.get(chunk.digest)!);
   }
+  for (const each of raws) release(each);
   return {
     store,
     recipe: {
@@ -59,6 +61,7 @@ const decode: ChunkDecoder | undefined = threads === "0" ? undefined : (...args)
 const { store, recipe } = bigLayer();
 const peakBeforeBytes = await peakMemory();
 const started = performance.now();
+const cpuBefore = process.cpuUsage();
 await using reader = how === "raw"
   ? openRawLayer(store, recipe, { diffId: recipe.diffId, decode })
   : openChunkedLayer(store, recipe);
@@ -73,6 +76,7 @@ for (
   if (how === "stored") hasher.update(piece);
 }
 const seconds = (performance.now() - started) / 1000;
+const cpu = process.cpuUsage(cpuBefore);
 const peakBytes = await peakMemory();
 const isRight = how === "raw" ? sizeBytes === recipe.rawSizeBytes : hasher.digest() === recipe.digest;
 // deno-lint-ignore no-console
@@ -83,6 +87,7 @@ console.log(
     sizeBytes,
     seconds,
     peakBytes,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
     megabytesPerSecond: sizeBytes / 1e6 / seconds,
   }),
 );

@@ -25,6 +25,7 @@ export const BUNDLE_SAVE: CommandSpec = {
   name: "bundle save",
   summary: "Write several images into one file, to carry where no network is",
   operands: ["[REF...]"],
+  access: { net: "always", write: "always" },
   details:
     "REF is an image anywhere: a bucket, a folder, a registry, an archive, the daemon. It keeps its name, or gets the one " +
     'that is given: "REF as NAME:TAG". Blobs that images share are stored once, manifests byte for byte. The file is an ' +
@@ -95,6 +96,7 @@ export const BUNDLE_LOAD: CommandSpec = {
   name: "bundle load",
   summary: "Bring the images of a bundle into a bucket, a folder or a registry",
   operands: ["FILE...", "TARGET"],
+  access: { net: "references", write: "always" },
   details:
     "TARGET is s3://bucket[/prefix], local://folder[//prefix] or a registry's host[/prefix]. Images of a bucket or folder " +
     "land under the names they had there, those of a registry without its host: ghcr.io/o/app:v1 as o/app:v1, alpine:3 as " +
@@ -141,6 +143,7 @@ export const BUNDLE_LIST: CommandSpec = {
   name: "bundle list",
   summary: "Show the images of a bundle, their platforms and sizes",
   operands: ["FILE..."],
+  access: { net: "never", write: "always" },
   details:
     "FILE is a bundle, or the parts of one; any OCI image layout in a tar or folder will do. The JSON is what bundle save " +
     "--since takes in place of the bundle.",

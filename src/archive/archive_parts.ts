@@ -1,52 +1,50 @@
 import { ImageError } from "../errors.ts";
 import { type Digest, Hasher, isDigest } from "../oci/digest.ts";
-import { archiveFiles, openArchiveFile } from "./archive_file.ts";
-import type { ArchiveFiles } from "./archive_files.ts";
 import { JoinedFile } from "./joined_file.ts";
 import { parsePartPath, partListPath, partPath, readPartList } from "./part_list.ts";
 import { RandomFile } from "./random_file.ts";
 import { indexTar } from "./tar_index.ts";
-import type { SpoolOptions } from "./temporary_file.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
 /** Most parts or blobs that an error names. */
 const MAX_NAMED = 3;
 
-/** How a bundle is opened. */
-export interface OpenBundleOptions extends SpoolOptions {
+/** How the parts of an archive are opened. */
+export interface OpenPartsOptions {
   /** Whether every part is read through and checked before anything else happens; otherwise they only must be there. */
   readonly checkParts?: boolean;
   /** Told of each part before it is read through. */
   readonly onPart?: ((path: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Opens a bundle: one file, or its parts. One path is enough (that of the whole, of any part, or of the list); parts that lie
- * in different folders are all named, in any order.
+ * Opens the parts of a split archive as one file; undefined when the one path is a whole file, or nothing. One path is
+ * enough (that of the whole, of any part, or of the list); parts that lie in different folders are all named, in any order.
  *
- * Throws `not-found` when the file, a part or the list is missing, `digest-mismatch` when a part is damaged (with the blobs
- * that this hits), `usage` when paths do not belong together, and what `openArchiveFile` throws.
+ * Throws `not-found` when a part or the list is missing, `digest-mismatch` when a part is damaged (with the blobs that this
+ * hits), `usage` when paths do not belong together.
  */
-export async function openBundleFiles(
+export async function openParts(
   paths: readonly string[],
-  options: OpenBundleOptions = {},
-): Promise<ArchiveFiles> {
+  options: OpenPartsOptions = {},
+): Promise<RandomFile | undefined> {
   const parts = await findParts(paths);
-  if (!parts) return await openArchiveFile(paths[0]!, options);
+  if (!parts) return undefined;
   const joined = await JoinedFile.open(parts.paths);
   const file = new RandomFile(joined, { name: parts.name, sizeBytes: joined.sizeBytes });
   try {
     if (options.checkParts) await checkParts(file, joined, parts, options);
+    return file;
   } catch (error) {
     await file[Symbol.asyncDispose]();
     throw error;
   }
-  return await archiveFiles(file, options);
 }
 
-/** The parts of a bundle. */
-export interface BundleParts {
+/** The parts of an archive. */
+export interface ArchiveParts {
   /** The path that the whole would have. */
   readonly name: string;
   /** In order. */
@@ -54,16 +52,17 @@ export interface BundleParts {
   readonly digests: readonly Digest[];
 }
 
-/** Finds the parts of a bundle; undefined when the one path is a whole file. See {@linkcode openBundleFiles}. */
-export async function findParts(paths: readonly string[]): Promise<BundleParts | undefined> {
+/** Finds the parts of an archive; undefined when the one path is a whole file. See {@linkcode openParts}. */
+export async function findParts(paths: readonly string[]): Promise<ArchiveParts | undefined> {
   const [first = ""] = paths;
   const named = paths.map((path) => parsePartPath(path));
-  const bases = paths.length === 1 && !named[0] ? [await wholeOrBase(first)] : named.map((part) => part?.path);
+  const isAlone = paths.length === 1 && (!named[0] || await isNoPart(first, named[0]));
+  const bases = isAlone ? [await wholeOrBase(first)] : named.map((part) => part?.path);
   if (bases.length === 1 && bases[0] === undefined) return undefined;
   const strange = paths.find((_, index) => bases[index] === undefined);
   if (strange !== undefined) {
     throw new ImageError("usage", `Cannot read "${strange}" together with other files: it is no part of an archive`, {
-      hint: "Name one bundle at a time: its file, or its parts (.001, .002, …)",
+      hint: "Name one archive at a time: its file, or its parts (.001, .002, …)",
     });
   }
   const unique = [...new Set(bases as string[])];
@@ -89,6 +88,13 @@ export async function findParts(paths: readonly string[]): Promise<BundleParts |
     );
   }
   return { name, paths: found as string[], digests };
+}
+
+/** Whether a file is only called like a part (`app-1.2.345`): there is no list, and no part before or after it. */
+async function isNoPart(path: string, part: { readonly path: string; readonly number: number }): Promise<boolean> {
+  const others = [partListPath(part.path), partPath(part.path, part.number - 1), partPath(part.path, part.number + 1)];
+  const found = await Promise.all(others.map(isThere));
+  return !found.includes(true) && await isThere(path);
 }
 
 /** What a single path stands for: undefined for a whole file, else the path that its parts start with. */
@@ -137,8 +143,8 @@ async function isThere(path: string): Promise<boolean> {
 async function checkParts(
   file: RandomFile,
   joined: JoinedFile,
-  parts: BundleParts,
-  { signal, onPart }: OpenBundleOptions,
+  parts: ArchiveParts,
+  { signal, onPart }: OpenPartsOptions,
 ): Promise<void> {
   const damaged: number[] = [];
   for (const [index, digest] of parts.digests.entries()) {
@@ -159,7 +165,7 @@ async function checkParts(
     "digest-mismatch",
     `Cannot use ${damaged.length > 1 ? "parts" : "part"} ${shown} of "${parts.name}": its checksum is wrong` +
       (blobs.length > 0 ? `, which hits ${blobs.length > 1 ? "blobs" : "blob"} ${hit}${more}` : ""),
-    { hint: `Copy ${damaged.length > 1 ? "these parts" : "this part"} again from where the bundle was saved` },
+    { hint: `Copy ${damaged.length > 1 ? "these parts" : "this part"} again from the original` },
   );
 }
 

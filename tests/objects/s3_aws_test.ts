@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { bytesReader } from "../../src/bytes/blob_reader.ts";
+import { isImageError } from "../../src/errors.ts";
+import { HttpClient } from "../../src/http/client.ts";
+import type { HttpRequest, HttpResponse } from "../../src/http/message.ts";
+import { openS3Store, type S3StoreOptions } from "../../src/objects/open_s3_store.ts";
+import { contentOf, pattern } from "./object_store_contract.ts";
+import { withEnvironment } from "./s3_kit.ts";
+
+const PERMISSIONS: Deno.PermissionOptions = { env: true, read: "inherit", sys: true };
+
+/** How requests are answered: with 200 and nothing, unless said otherwise. */
+type Answering = (request: HttpRequest) => { status?: number; headers?: Record<string, string>; body?: string };
+
+/** A client that notes requests for AWS and answers them itself; nothing leaves the machine. */
+class NotingClient extends HttpClient {
+  readonly requests: HttpRequest[] = [];
+  readonly #answer: Answering;
+
+  constructor(answer: Answering = () => ({})) {
+    super();
+    this.#answer = answer;
+  }
+
+  override send(request: HttpRequest): Promise<HttpResponse> {
+    this.requests.push(request);
+    const { status = 200, headers = {}, body = "" } = this.#answer(request);
+    const bytes = new TextEncoder().encode(body);
+    return Promise.resolve({
+      status,
+      headers: new Headers(headers),
+      reader: () => bytesReader(bytes),
+      bytes: () => Promise.resolve(bytes),
+      discard: () => Promise.resolve(),
+    });
+  }
+
+  /** `METHOD address`, without the query. */
+  lines(): string[] {
+    return this.requests.map(({ method, url }) => `${method} ${url.split("?")[0]}`);
+  }
+}
+
+function onAws(
+  name: string,
+  answer: Answering,
+  body: (
+    http: NotingClient,
+    open: (options: Partial<S3StoreOptions>) => ReturnType<typeof openS3Store>,
+  ) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    permissions: PERMISSIONS,
+    fn: async () => {
+      using _environment = withEnvironment({
+        AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
+        AWS_SECRET_ACCESS_KEY: "very-secret-text",
+        AWS_CONFIG_FILE: "/nonexistent",
+        AWS_PROFILE: undefined,
+        AWS_REGION: undefined,
+        AWS_DEFAULT_REGION: undefined,
+        AWS_ENDPOINT_URL: undefined,
+        AWS_ENDPOINT_URL_S3: undefined,
+      });
+      using http = new NotingClient(answer);
+      await body(
+        http,
+        (options) => openS3Store({ bucket: "my-bucket", http, retryDelayMs: 1, partBytes: 1000, ...options }),
+      );
+    },
+  });
+}
+
+const inRegion = (region: string, status: number): Answering => ({ method, url }) =>
+  method === "HEAD" && /^https:\/\/s3\.us-east-1\.amazonaws\.com\//.test(url)
+    ? { status, headers: { "x-amz-bucket-region": region } }
+    : {};
+
+for (const status of [200, 301, 400, 403]) {
+  onAws(
+    `S3 on AWS: the region is found by asking, also when the answer is ${status}`,
+    inRegion("eu-west-1", status),
+    async (http, open) => {
+      const store = await open({});
+      await store.write("m/manifest.json", pattern(3));
+      assert.deepEqual(http.lines(), [
+        "HEAD https://s3.us-east-1.amazonaws.com/my-bucket",
+        "PUT https://my-bucket.s3.eu-west-1.amazonaws.com/m/manifest.json",
+      ]);
+      assert.match(http.requests[1]?.headers?.["authorization"] ?? "", /\/eu-west-1\/s3\/aws4_request/);
+      assert.equal(http.requests[0]?.headers?.["authorization"], undefined);
+    },
+  );
+}
+
+onAws("S3 on AWS: a bucket that is nowhere is said to be missing", () => ({ status: 404 }), async (_http, open) => {
+  await assert.rejects(
+    open({}),
+    (error) => isImageError(error, "not-found") && error.message.includes("s3://my-bucket"),
+  );
+});
+
+onAws("S3 on AWS: names with dots and other partitions get their addresses", () => ({}), async (http, open) => {
+  await (await open({ bucket: "my.bucket", region: "eu-west-1" })).write("a b/ö", pattern(1));
+  await (await open({ region: "cn-north-1" })).write("a", pattern(1));
+  assert.deepEqual(http.lines(), [
+    "PUT https://s3.eu-west-1.amazonaws.com/my.bucket/a%20b/%C3%B6",
+    "PUT https://my-bucket.s3.cn-north-1.amazonaws.com.cn/a",
+  ]);
+});
+
+onAws(
+  "S3 on AWS: blobs are INTELLIGENT_TIERING, other objects have no class",
+  ({ url }) =>
+    url.includes("uploads")
+      ? { body: "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>" }
+      : url.includes("partNumber")
+      ? { headers: { etag: '"e"' } }
+      : { body: "<CompleteMultipartUploadResult/>" },
+  async (http, open) => {
+    const store = await open({ region: "eu-west-1" });
+    await store.write("m/manifest.json", pattern(3));
+    await store.writeStream("chunks/c", contentOf(pattern(10)));
+    await store.writeStream("blobs/one", contentOf(pattern(10)), { isBlob: true });
+    await store.writeStream("blobs/parts", contentOf(pattern(1500)), { isBlob: true });
+    const classes = http.requests.map(({ headers }) => headers?.["x-amz-storage-class"]);
+    assert.deepEqual(classes.slice(0, 4), [undefined, undefined, "INTELLIGENT_TIERING", "INTELLIGENT_TIERING"]);
+    assert.deepEqual(classes.slice(4), [undefined, undefined, undefined]);
+  },
+);
+
+onAws(
+  "S3 on AWS: a copy under a condition is one request that carries the condition",
+  () => ({ body: "<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" }),
+  async (http, open) => {
+    const [store, other] = [await open({ region: "eu-west-1" }), await open({ bucket: "other", region: "us-east-2" })];
+    assert.equal(await store.copyFrom(other, "a", "b", 10, { condition: { absent: true } }), true);
+    assert.deepEqual(http.lines(), ["PUT https://my-bucket.s3.eu-west-1.amazonaws.com/b"]);
+    assert.equal(http.requests[0]?.headers?.["if-none-match"], "*");
+    assert.equal(http.requests[0]?.headers?.["x-amz-copy-source"], "other/a");
+  },
+);
