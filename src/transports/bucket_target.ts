@@ -117,7 +117,8 @@ export class BucketTarget implements ImageTarget {
 
   /** See {@linkcode ImageTarget.publish}. */
   async publish(root: Manifest): Promise<void> {
-    if (root.content.subject) await this.#image.store.addReferrer(this.#image.image, root);
+    // One that refers to another is found by its digest, and a tag's manifest lies at the tag only.
+    if (root.content.subject) await this.writeManifest(root);
     await this.#tag.write(root);
   }
 
