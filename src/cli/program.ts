@@ -1,4 +1,5 @@
 import type { CommandSpec } from "./command.ts";
+import { completeCommand, COMPLETION } from "./commands/completion.ts";
 import { COPY } from "./commands/copy.ts";
 import { INDEX_ADD, INDEX_CREATE, INDEX_REMOVE } from "./commands/index.ts";
 import { INSPECT } from "./commands/inspect.ts";
@@ -17,5 +18,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   INDEX_CREATE,
   INDEX_ADD,
   INDEX_REMOVE,
+  COMPLETION,
   VERSION_COMMAND,
+  completeCommand(() => COMMANDS),
 ];
