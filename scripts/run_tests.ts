@@ -6,7 +6,7 @@
  *
  * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
  */
-import { HELPER_FOLDER_VARIABLE, HELPER_NAMES } from "../tests/support/credential_helpers.ts";
+import { HELPER_FOLDER_VARIABLE, HELPER_NAMES, makeHelpers } from "../tests/support/credential_helpers.ts";
 import { SERVICE_VARIABLES } from "../tests/support/services.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
@@ -15,7 +15,7 @@ import { forward, isFile } from "./services/run.ts";
 import { denoJson, ROOT } from "./source_files.ts";
 
 /** Programs of the system that tests may call besides those of `PROGRAMS`. */
-const TOOLS = ["sh", "bash", "openssl", "tar", "docker"];
+const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker"];
 
 /** The engines, whose addresses are paths of sockets. */
 const ENGINES = ["docker20", "docker29", "podman"] as const;
@@ -61,7 +61,8 @@ async function main(args: readonly string[]): Promise<number> {
     ...(unit ? { CI: "false" } : {}), // elsewhere a missing service fails there
   };
   try {
-    for (const folder of ["home", "tmp", "sockets", "helpers"]) await Deno.mkdir(`${work}/${folder}`);
+    for (const folder of ["home", "tmp", "sockets"]) await Deno.mkdir(`${work}/${folder}`);
+    await makeHelpers(work);
     const permissions = await permissionArguments(work, denoFolder);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", ...permissions, ...args.slice(unit ? 1 : 0)],

@@ -9,18 +9,34 @@ export const HELPER_NAMES = ["echo", "token", "empty", "locked", "garbage", "one
 /** One of the helpers. */
 export type HelperName = (typeof HELPER_NAMES)[number];
 
+/**
+ * What every helper in the folder is: it runs the script of its name that a test has written beside the folder. (What may be
+ * run may not be written.)
+ */
+export const HELPER_PROGRAM = '#!/bin/sh\n. "${0%/*}/../helper-scripts/${0##*-}"\n';
+
+/** Makes the helpers' folder and that of their scripts in a folder. */
+export async function makeHelpers(work: string, names: readonly HelperName[] = HELPER_NAMES): Promise<void> {
+  await Deno.mkdir(`${work}/helpers`);
+  await Deno.mkdir(`${work}/helper-scripts`);
+  for (const name of names) {
+    await Deno.writeTextFile(`${work}/helpers/docker-credential-${name}`, HELPER_PROGRAM, { mode: 0o755 });
+  }
+}
+
 /** Runs `body` with a helper first on PATH that is the given shell script. */
 export async function withHelper(name: HelperName, script: string, body: () => Promise<void>): Promise<void> {
   const given = Deno.env.get(HELPER_FOLDER_VARIABLE);
-  const folder = given ?? await Deno.makeTempDir({ prefix: "s3lo-helpers-" });
-  const file = `${folder}/docker-credential-${name}`;
+  const own = given === undefined ? await Deno.makeTempDir({ prefix: "s3lo-helpers-" }) : undefined;
+  if (own) await makeHelpers(own, [name]);
+  const folder = given ?? `${own}/helpers`;
   const path = Deno.env.get("PATH") ?? "";
-  await Deno.writeTextFile(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  await Deno.writeTextFile(`${folder}/../helper-scripts/${name}`, `${script}\n`);
   Deno.env.set("PATH", `${folder}:${path}`);
   try {
     await body();
   } finally {
     Deno.env.set("PATH", path);
-    await Deno.remove(given === undefined ? folder : file, { recursive: true });
+    if (own) await Deno.remove(own, { recursive: true });
   }
 }
