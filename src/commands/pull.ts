@@ -59,8 +59,7 @@ export async function pullCommand(session: Session, reference: string, options: 
   await using target = await openPullTarget(session, name, source, options);
   const result = await copyImage(source, target, {
     root: chosen.root,
-    concurrentBlobs: session.concurrentBlobs,
-    signal: session.signal,
+    ...session.copyOptions,
     onEvent: options.onEvent,
   });
   const id = (target as { readonly imageId?: string }).imageId;

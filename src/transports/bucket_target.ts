@@ -104,6 +104,7 @@ export class BucketTarget implements ImageTarget {
       sizeBytes: size,
       digest,
       open: () => content.open(),
+      openRest: (held) => content.open(held.sizeBytes, held),
     }, { isBlob: true });
   }
 
