@@ -2,7 +2,7 @@
 
 /** Folders and single files by layer, lowest first. A file imports only lower layers and its own folder. */
 export const LAYERS: readonly (readonly string[])[] = [
-  ["src/errors.ts"],
+  ["src/errors.ts", "deno.json"],
   ["src/oci"],
   ["src/bytes"],
   ["src/http"],

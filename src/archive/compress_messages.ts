@@ -9,5 +9,10 @@ export type CompressRequest =
 /** What it answers: that it is there, and to each piece and to the end what came out since. */
 export type CompressAnswer =
   | { readonly kind: "ready" }
-  | { readonly kind: "bytes"; readonly pieces: readonly Uint8Array[] }
+  | {
+    readonly kind: "bytes";
+    readonly pieces: readonly Uint8Array[];
+    /** The buffer of the piece, given back to be filled again. */
+    readonly spent?: ArrayBuffer | undefined;
+  }
   | { readonly kind: "error"; readonly message: string };

@@ -86,6 +86,8 @@ class ThreadedReader implements BlobReader {
   readonly #source: BlobReader;
   readonly #answers: Promise<CompressAnswer>[] = [];
   readonly #pieces: Uint8Array[] = [];
+  /** Buffers that went to the thread and came back: fresh ones would pile up until garbage is collected. */
+  readonly #spent: ArrayBuffer[] = [];
   #isSourceEnded = false;
 
   constructor(thread: CompressThread, source: BlobReader, sizeBytes: number, options: StreamCompression) {
@@ -100,6 +102,7 @@ class ThreadedReader implements BlobReader {
       const answer = await this.#answers.shift();
       if (!answer) return into.subarray(0, 0);
       if (answer.kind !== "bytes") throw new ImageError("unavailable", `Cannot compress a layer: ${reasonOf(answer)}`);
+      if (answer.spent) this.#spent.push(answer.spent);
       this.#pieces.push(...answer.pieces.filter((piece) => piece.byteLength > 0));
     }
     const [piece] = this.#pieces;
@@ -119,7 +122,10 @@ class ThreadedReader implements BlobReader {
   /** Keeps the thread busy. */
   async #feed(): Promise<void> {
     while (this.#answers.length < PIECES_AHEAD && !this.#isSourceEnded) {
-      const { bytes, ended } = await fill(this.#source, new Uint8Array(PIECE_BYTES));
+      const { bytes, ended } = await fill(
+        this.#source,
+        new Uint8Array(this.#spent.pop() ?? new ArrayBuffer(PIECE_BYTES)),
+      );
       if (bytes.byteLength > 0) this.#answers.push(this.#thread.ask(bytes));
       if (!ended) continue;
       this.#isSourceEnded = true;

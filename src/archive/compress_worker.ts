@@ -6,7 +6,7 @@ import { StepCompressor } from "./layer_compression.ts";
 /** The parts of a worker's global scope that are used here; the project is checked with those of the main thread. */
 interface WorkerScope {
   onmessage: ((event: MessageEvent<CompressRequest>) => void) | null;
-  postMessage(answer: CompressAnswer): void;
+  postMessage(answer: CompressAnswer, transfer: readonly ArrayBuffer[]): void;
 }
 
 const scope = globalThis as unknown as WorkerScope;
@@ -21,7 +21,8 @@ scope.onmessage = ({ data }) => {
   // Pieces come faster than they are worked on.
   last = last.then(async () => {
     const pieces = await compressor!.step(data.kind === "bytes" ? data.bytes : undefined);
-    scope.postMessage({ kind: "bytes", pieces });
-  }).catch((error) => scope.postMessage({ kind: "error", message: messageOf(error) }));
+    const spent = data.kind === "bytes" ? data.bytes.buffer : undefined;
+    scope.postMessage({ kind: "bytes", pieces, spent }, spent ? [spent] : []);
+  }).catch((error) => scope.postMessage({ kind: "error", message: messageOf(error) }, []));
 };
-scope.postMessage({ kind: "ready" });
+scope.postMessage({ kind: "ready" }, []);

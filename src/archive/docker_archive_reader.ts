@@ -14,7 +14,7 @@ import { type IntakeOptions, type StoredLayer, takeLayer } from "./layer_intake.
 import { chooseEntry, readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
 
 /** How many layers are made into blobs at once, at most: each is compressed on a core of its own, in some 40 MB. */
-const MAX_LAYERS_AT_ONCE = 4;
+const MAX_LAYERS_AT_ONCE = 3;
 
 /**
  * Opens an image of a docker archive: of `docker save` in any version, podman, skopeo, kaniko, bazel, crane, or our own.

@@ -61,6 +61,21 @@ export function dockerLayoutName(text: string): LayoutName {
   return { ref: tag, full };
 }
 
+/**
+ * All names of a layout's entry: the one behind the path first, then the image names; each image name once.
+ *
+ * Throws `invalid-reference`.
+ */
+export function layoutNames(name: string | undefined, imageNames: readonly string[] = []): LayoutName[] {
+  const all = [...(name === undefined ? [] : [layoutName(name)]), ...imageNames.map((text) => dockerLayoutName(text))];
+  return all.filter(({ full }, at) => full === undefined || all.findIndex((other) => other.full === full) === at);
+}
+
+/** Image names without those that mean the same as one before. Throws `invalid-reference`. */
+export function distinctNames(names: readonly string[]): string[] {
+  return [...new Map(names.map((name) => [parseImageName(name).full, name])).keys()];
+}
+
 /** Whether two image names mean the same; texts that are no image names are compared as they are. */
 export function isSameName(left: string, right: string): boolean {
   return canonical(left) === canonical(right);

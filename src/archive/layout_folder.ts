@@ -28,10 +28,10 @@ export class LayoutFolder {
     }
   }
 
-  /** Makes the folders and the marker. Throws `conflict` when the path is something else, `unsupported`, `denied`. */
+  /** Makes the folder and the marker. Throws `conflict` when the path is something else, `unsupported`, `denied`. */
   async prepare(): Promise<void> {
     try {
-      await Deno.mkdir(`${this.#path}/blobs/sha256`, { recursive: true });
+      await Deno.mkdir(this.#path, { recursive: true });
     } catch (cause) {
       if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
         throw new ImageError("conflict", `Cannot write image layout "${this.#path}": something else is there`, {

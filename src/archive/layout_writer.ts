@@ -50,9 +50,9 @@ export function layoutIndex(entries: readonly unknown[]): Uint8Array<ArrayBuffer
   return jsonBytes({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: entries });
 }
 
-/** What an OCI archive is made of. */
-export interface OciArchiveContent {
-  /** The blobs, in the order in which they are written. */
+/** One image on its way into an OCI archive. */
+export interface OciArchiveImage {
+  /** The blobs that the archive does not hold yet, in the order in which they are written. */
   readonly blobs: readonly Descriptor[];
   readonly names: readonly LayoutName[];
   openBlob(blob: Descriptor): Promise<BlobReader>;
@@ -61,23 +61,36 @@ export interface OciArchiveContent {
 }
 
 /**
- * The files of an OCI archive in order: blobs, manifests (children before what names them), `index.json`, `oci-layout`, so
- * that one that was cut off shows no image. Where the root comes down to one image for containers, Docker's `manifest.json`
- * follows, and the same file works with `docker load` of any version that can read the layers as they are.
+ * The files of an OCI archive in order: of each image blobs and manifests (children before what names them), then
+ * `index.json` and `oci-layout`, so that an archive that was cut off shows no image. Where one image for containers is all
+ * there is, Docker's `manifest.json` follows, and the same file works with `docker load` of any version that can read the
+ * layers as they are.
  */
-export async function* ociArchiveMembers(content: OciArchiveContent): AsyncGenerator<TarMember> {
-  for (const blob of content.blobs) {
-    yield { name: blobPath(blob.digest), sizeBytes: blob.size, open: () => content.openBlob(blob) };
+export async function* ociArchiveMembers(
+  images: AsyncIterable<OciArchiveImage> | Iterable<OciArchiveImage>,
+): AsyncGenerator<TarMember> {
+  const written = new Set<Digest>();
+  const isNew = (digest: Digest) => !written.has(digest) && written.add(digest);
+  const done: { readonly manifests: readonly Manifest[]; readonly names: readonly LayoutName[] }[] = [];
+  for await (const image of images) {
+    for (const blob of image.blobs.filter(({ digest }) => isNew(digest))) {
+      yield { name: blobPath(blob.digest), sizeBytes: blob.size, open: () => image.openBlob(blob) };
+    }
+    const manifests = await image.manifests();
+    for (const { descriptor, bytes } of manifests.toReversed().filter(({ descriptor }) => isNew(descriptor.digest))) {
+      yield bytesMember(blobPath(descriptor.digest), bytes);
+    }
+    done.push({ manifests, names: image.names });
   }
-  const manifests = await content.manifests();
-  for (const { descriptor, bytes } of manifests.toReversed()) yield bytesMember(blobPath(descriptor.digest), bytes);
-  const [root] = manifests;
-  if (!root) return;
-  const entries = [...layoutEntries(root.descriptor, content.names), ...looseEntries(manifests)];
+  const entries = done.flatMap(({ manifests, names }) => [
+    ...(manifests[0] ? layoutEntries(manifests[0].descriptor, names) : []),
+    ...looseEntries(manifests),
+  ]);
   yield bytesMember("index.json", layoutIndex(entries));
   yield bytesMember("oci-layout", LAYOUT_BYTES);
-  const image = onlyImage(manifests);
-  if (image) yield bytesMember("manifest.json", dockerList(image, content.names.flatMap(({ full }) => full ?? [])));
+  const [only, ...others] = done;
+  const image = only && others.length === 0 ? onlyImage(only.manifests) : undefined;
+  if (image) yield bytesMember("manifest.json", dockerList(image, only!.names.flatMap(({ full }) => full ?? [])));
 }
 
 /** Docker's `manifest.json` of an image whose blobs lie where the layout has them. */

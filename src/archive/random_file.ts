@@ -1,19 +1,26 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 
+/** What a {@linkcode RandomFile} needs of an open file. */
+export interface SeekableFile {
+  seek(position: number, whence: Deno.SeekMode): Promise<number>;
+  read(into: Uint8Array): Promise<number | null>;
+  close(): void;
+}
+
 /** An open file that many readers read at their own positions; closing it ends them all. */
 export class RandomFile implements AsyncDisposable {
   /** What people call it, for errors. */
   readonly name: string;
   readonly sizeBytes: number;
-  readonly #file: Deno.FsFile;
+  readonly #file: SeekableFile;
   readonly #release: () => Promise<void>;
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   /** Takes over an open file of known length; `release` runs after it was closed. */
   constructor(
-    file: Deno.FsFile,
+    file: SeekableFile,
     options: { readonly name: string; readonly sizeBytes: number; readonly release?: () => Promise<void> },
   ) {
     this.#file = file;

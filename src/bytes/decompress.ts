@@ -1,7 +1,8 @@
-import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
+import { createGunzip, type Gunzip, type ZstdDecompress } from "node:zlib";
 import { ImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "./blob_reader.ts";
 import { ZstdSplitter } from "./zstd_frames.ts";
+import { zstdRuntime } from "./zstd_runtime.ts";
 
 /** How a stream is unpacked. */
 export interface DecompressOptions {
@@ -40,6 +41,7 @@ export function rawTarReader(
 /** A reader of what any sequence of zstd frames unpacks to; see {@linkcode rawTarReader}. Spec: RFC 8878. */
 export function zstdReader(reader: BlobReader, options: DecompressOptions): BlobReader {
   const splitter = new ZstdSplitter({ what: options.what, maxOutputBytes: ZSTD_OUTPUT_BYTES });
+  const { createZstdDecompress } = zstdRuntime(options.what);
   return new Unpacker(reader, createZstdDecompress({ chunkSize: PIECE_BYTES }), options, {
     *steps(bytes) {
       for (const segment of splitter.split(bytes)) yield segment.bytes;

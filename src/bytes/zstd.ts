@@ -1,6 +1,6 @@
-import { zstdDecompressSync } from "node:zlib";
 import { ImageError, messageOf } from "../errors.ts";
 import { type FrameSegment, ZstdSplitter } from "./zstd_frames.ts";
+import { type ZstdRuntime, zstdRuntime } from "./zstd_runtime.ts";
 
 /** More frames than any writer makes of a chunk; each costs the set-up of a decoder. */
 const MAX_FRAMES = 16_384;
@@ -21,6 +21,7 @@ export interface UnzstdOptions {
  * Throws `invalid-input` when the bytes are no whole frames, `digest-mismatch` when they unpack to another size.
  */
 export function unzstd(bytes: Uint8Array<ArrayBuffer>, options: UnzstdOptions): Uint8Array<ArrayBuffer> {
+  const { zstdDecompressSync } = zstdRuntime(options.what);
   const splitter = new ZstdSplitter(options);
   let result = new Uint8Array(0);
   let filled = 0;
@@ -33,7 +34,7 @@ export function unzstd(bytes: Uint8Array<ArrayBuffer>, options: UnzstdOptions): 
         `Cannot decompress ${options.what}: it has more than ${MAX_FRAMES} zstd frames`,
       );
     }
-    const frame = unpackFrame(segment, options, options.sizeBytes - filled);
+    const frame = unpackFrame(segment, zstdDecompressSync, options, options.sizeBytes - filled);
     if (filled === 0) {
       result = frame;
     } else {
@@ -58,7 +59,12 @@ function grown(bytes: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<Ar
   return larger;
 }
 
-function unpackFrame(frame: FrameSegment, options: UnzstdOptions, leftBytes: number): Uint8Array<ArrayBuffer> {
+function unpackFrame(
+  frame: FrameSegment,
+  zstdDecompressSync: ZstdRuntime["zstdDecompressSync"],
+  options: UnzstdOptions,
+  leftBytes: number,
+): Uint8Array<ArrayBuffer> {
   try {
     // One buffer of the right size from the start: neither growth nor a copy afterwards.
     const chunkSize = Math.max(64, Math.min(leftBytes, frame.maxOutputBytes));

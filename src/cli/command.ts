@@ -23,6 +23,14 @@ export interface OptionValues {
   values(name: string): readonly string[];
 }
 
+/** What a command touches of the outside. What it does not need is given up before it starts. */
+export interface CommandAccess {
+  /** Whether it reaches hosts: for what it does, or only where an operand names a place that is not local. */
+  readonly net: "never" | "references" | "always";
+  /** Whether it writes files or speaks to a socket: for what it does, or only where its last operand is a local place. */
+  readonly write: "never" | "target" | "always";
+}
+
 /** A command: what it is called, takes and does. */
 export interface CommandSpec {
   readonly name: string;
@@ -31,6 +39,10 @@ export interface CommandSpec {
   /** Names of the arguments, as the usage line shows them: `SOURCE`, `[NAME]`, `REF...`. */
   readonly operands: readonly string[];
   readonly options: readonly OptionSpec[];
+  /** What it keeps of the permissions that the program has. */
+  readonly access: CommandAccess;
+  /** Whether the help leaves it out: it is for programs, not for people. */
+  readonly hidden?: boolean;
   /** Paragraphs below the summary. */
   readonly details?: string;
   /** Commands to copy, and what each does. */

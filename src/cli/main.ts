@@ -5,6 +5,8 @@ import { parseInvocation } from "./parse.ts";
 import { COMMANDS } from "./program.ts";
 import { errorLines, exitCodeOf } from "./report_error.ts";
 import { VERSION } from "./version.ts";
+import { shellOf } from "./permissions.ts";
+import { giveUp, keptPermissions } from "./give_up.ts";
 
 /** Exit codes of a program that a signal ended. */
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -21,9 +23,13 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (!command || options.flag("help")) {
       const isAsked = options.flag("help");
-      await writeAll(isAsked ? Deno.stdout : Deno.stderr, command ? commandHelp(command) : programHelp(COMMANDS));
+      await writeAll(
+        isAsked ? Deno.stdout : Deno.stderr,
+        command ? commandHelp(command) : programHelp(COMMANDS.filter(({ hidden }) => !hidden)),
+      );
       return isAsked ? 0 : 2;
     }
+    await giveUp(await keptPermissions(command.access, operands, { helpers: namedHelpers, shell: namedShell }));
     return await command.run(operands, options, io(options, stop.signal));
   } catch (error) {
     if (stop.code !== undefined) {
@@ -34,6 +40,15 @@ export async function main(args: readonly string[]): Promise<number> {
     await writeAll(Deno.stderr, errorLines(error, "", isDebug));
     return exitCodeOf(error);
   }
+}
+
+async function namedHelpers(): Promise<readonly string[]> {
+  return await (await import("../registry/configured_helpers.ts")).configuredHelpers();
+}
+
+async function namedShell(): Promise<readonly string[]> {
+  const { hasCredentialProcess } = await import("../objects/credential_process.ts");
+  return await hasCredentialProcess() ? [shellOf(Deno.build.os)] : [];
 }
 
 /** Turns the first SIGINT or SIGTERM into an abort, and the second into an exit at once. */

@@ -5,6 +5,7 @@ import { INSPECT } from "./commands/inspect.ts";
 import { LIST } from "./commands/list.ts";
 import { PULL } from "./commands/pull.ts";
 import { PUSH } from "./commands/push.ts";
+import { VERSION_COMMAND } from "./commands/version.ts";
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -16,4 +17,5 @@ export const COMMANDS: readonly CommandSpec[] = [
   INDEX_CREATE,
   INDEX_ADD,
   INDEX_REMOVE,
+  VERSION_COMMAND,
 ];

@@ -1,6 +1,10 @@
 import { ImageError, messageOf } from "../errors.ts";
 import { printable } from "./text.ts";
 
+/** What helps those whose credential helper is none of those that s3lo may start. */
+const RUN_HINT =
+  "Run docker login without that helper, give --username and --password-stdin, or see docs/permissions.md";
+
 /** The exit code of a failure: 2 for wrong usage, 1 for everything else. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof ImageError && (error.code === "usage" || error.code === "invalid-reference") ? 2 : 1;
@@ -9,8 +13,8 @@ export function exitCodeOf(error: unknown): number {
 /** What stderr gets of a failure: one line, a second one with the next step, and with `debug` where it came from. */
 export function errorLines(error: unknown, prefix = "", debug = false): string {
   const denied = permissionDenied(error);
-  const message = denied ?? oneLine(messageOf(error) || "Unknown failure");
-  const hint = error instanceof ImageError ? error.hint : undefined;
+  const message = denied?.message ?? oneLine(messageOf(error) || "Unknown failure");
+  const hint = denied !== undefined ? denied.hint : error instanceof ImageError ? error.hint : undefined;
   const lines = [`Error: ${prefix}${message}`];
   if (hint) lines.push(`  ${oneLine(hint)}`);
   if (debug) lines.push(...causes(error));
@@ -21,12 +25,15 @@ export function errorLines(error: unknown, prefix = "", debug = false): string {
 }
 
 /** What the runtime refused, in words: somebody runs s3lo with fewer permissions than the command needs. */
-function permissionDenied(error: unknown): string | undefined {
+function permissionDenied(error: unknown): { readonly message: string; readonly hint?: string } | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (!(current instanceof Deno.errors.NotCapable)) continue;
     const needed = /Requires (\w+) access to "?([^",]*)/.exec(current.message);
     const [, kind = "more", what = ""] = needed ?? [];
-    return `Not permitted: this needs ${kind} access${what ? ` to ${what}` : ""} (see docs/permissions.md)`;
+    return {
+      message: `Not permitted: this needs ${kind} access${what ? ` to ${what}` : ""} (see docs/permissions.md)`,
+      ...(kind === "run" ? { hint: RUN_HINT } : {}),
+    };
   }
   return undefined;
 }

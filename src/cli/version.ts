@@ -2,3 +2,28 @@ import project from "../../deno.json" with { type: "json" };
 
 /** The version of s3lo. */
 export const VERSION: string = project.version;
+
+/** Where a compiled s3lo comes from. */
+export interface Build {
+  /** The commit it was made of, whole; with `-dirty` behind it when the checkout had changes. */
+  readonly commit: string;
+  /** When, as RFC 3339 in UTC: the commit's time, or that of SOURCE_DATE_EPOCH. */
+  readonly date: string;
+}
+
+let declared: Build | undefined;
+
+/** Tells where this program comes from; the entry point of a compiled s3lo does, before anything runs. */
+export function declareBuild(build: Build): void {
+  declared = build;
+}
+
+/** Where this program comes from; undefined when it runs from source. */
+export function build(): Build | undefined {
+  return declared;
+}
+
+/** The operating system and machine, as release files are named: `linux_amd64`. */
+export function releasePlatform(os: string = Deno.build.os, arch: string = Deno.build.arch): string {
+  return `${os}_${arch === "x86_64" ? "amd64" : arch === "aarch64" ? "arm64" : arch}`;
+}

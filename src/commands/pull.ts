@@ -7,7 +7,8 @@ import type { Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
 import { parseReference, tagOf } from "../oci/reference.ts";
 import { choosePullPlatform, type PullPlatform } from "../transports/docker_daemon_platform.ts";
-import { openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
+import { isRepositoryText, openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
+import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
 import { sizeOfBlobs } from "./sizes.ts";
 
@@ -56,13 +57,14 @@ export async function pullCommand(session: Session, reference: string, options: 
   const choice = await choosePlatform(session, options);
   const root = await source.root();
   const chosen = choice ? await select(source, root, choice) : { root, platform: undefined };
-  await using target = await openPullTarget(session, name, source, options);
+  const opened = await openPullTarget(session, { name, reference }, source, options);
+  await using target = opened.target;
   const result = await copyImage(source, target, {
     root: chosen.root,
     ...session.copyOptions,
     onEvent: options.onEvent,
   });
-  const id = (target as { readonly imageId?: string }).imageId;
+  const id = opened.imageId();
   return {
     ref: source.name,
     image_tag: name,
@@ -102,21 +104,28 @@ async function select(
   return { root: selection.root, platform: selection.platforms[0] };
 }
 
+/** Where the image goes, and the ID that it has there in the end. */
+interface PullTarget {
+  readonly target: ImageTarget;
+  readonly imageId: () => string | undefined;
+}
+
 async function openPullTarget(
   session: Session,
-  name: string,
+  { name, reference }: { readonly name: string; readonly reference: string },
   source: ImageSource,
   options: PullOptions,
-): Promise<ImageTarget> {
+): Promise<PullTarget> {
   const { file } = options;
-  return file
-    ? await openArchiveTarget(session, file, file.path, [name])
-    : await openDaemonTargetFor(session, name, source);
+  if (file) return { target: await openArchiveTarget(session, file, file.path, [name]), imageId: () => undefined };
+  const siblings = isRepositoryText(reference) ? await openSiblings(session, reference) : [];
+  const target = await openDaemonTargetFor(session, name, { source, siblings });
+  return { target, imageId: () => target.imageId };
 }
 
 /** `image:tag` of the reference, as `docker images` shows it. */
 function defaultName(text: string): string {
-  if (/^(?:docker-archive|oci-archive|oci|docker-daemon):/.test(text)) {
+  if (!isRepositoryText(text)) {
     throw new ImageError("usage", `Give the name that "${text}" shall have`, { hint: "s3lo pull REF NAME:TAG" });
   }
   const reference = parseReference(text);

@@ -4,8 +4,8 @@ import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import { HeldContent } from "../image/held_content.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { platformsOf, selectPlatforms } from "../image/select_platforms.ts";
-import { isAttestation } from "../oci/manifest.ts";
-import { formatPlatform, parsePlatforms } from "../oci/platform.ts";
+import { isAttestation, type Manifest } from "../oci/manifest.ts";
+import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
 import { openArchive, openDaemon, openTarget } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
@@ -49,10 +49,11 @@ export async function pushCommand(
   options: PushOptions = {},
 ): Promise<PushReport> {
   await using target = await openTarget(session, reference, options);
-  await using source = await openPushSource(session, image, reference, target, options);
+  const opened = await openPushSource(session, image, reference, target, options);
+  await using source = opened.source;
   const platforms = parsePlatforms(options.platforms ?? []);
   const root = await source.root();
-  const chosen = platforms.length > 0 ? await selectPlatforms(source, root, platforms) : { root, changed: false };
+  const chosen = platforms.length > 0 ? await selectPlatforms(source, root, platforms) : { root };
   const result = await copyImage(source, target, {
     root: chosen.root,
     ...session.copyOptions,
@@ -64,15 +65,24 @@ export async function pushCommand(
     ref: target.name,
     digest: descriptor.digest,
     media_type: descriptor.mediaType,
-    platforms: (await platformsOf(source, result.root)).map(formatPlatform),
+    platforms: (await platformsIn(opened, result.root)).map(formatPlatform),
     attestations: content.kind === "index" ? content.manifests.filter(isAttestation).length : 0,
-    platforms_missing: missingPlatforms(source),
-    manifest_built: (source as { readonly isOriginal?: boolean }).isOriginal === false,
+    platforms_missing: opened.missingPlatforms.map(formatPlatform),
+    manifest_built: !opened.source.isOriginal,
     bytes: sizeOfBlobs(moved) + sizeOfBlobs(result.presentBlobs),
     bytes_uploaded: sizeOfBlobs(moved),
     blobs_copied: moved.length,
     blobs_skipped: result.presentBlobs.length,
   };
+}
+
+/** What is pushed, and what is known of it beside its bytes. */
+interface PushSource {
+  /** Its manifest is the daemon's or file's own, or was built. */
+  readonly source: ImageSource & { readonly isOriginal: boolean };
+  readonly missingPlatforms: readonly Platform[];
+  /** The platform of an image that is no index, where it is known without reading the config. */
+  readonly platform?: Platform;
 }
 
 async function openPushSource(
@@ -81,13 +91,16 @@ async function openPushSource(
   reference: string,
   target: ImageTarget,
   options: PushOptions,
-): Promise<ImageSource> {
+): Promise<PushSource> {
   const { file } = options;
-  if (file) return await openArchive(session, { ...file, ...(image === undefined ? {} : { name: image }) }, file.path);
+  if (file) {
+    const place = { ...file, ...(image === undefined ? {} : { name: image }) };
+    return { source: await openArchive(session, place, file.path), missingPlatforms: [] };
+  }
   if (image === undefined) throw new ImageError("usage", "Missing IMAGE, the name in the daemon");
   const [platform, ...more] = parsePlatforms(options.platforms ?? []);
   const held = new HeldContent(await openSiblings(session, reference), target);
-  return await openDaemon(session, image, {
+  const source = await openDaemon(session, image, {
     // Several platforms are chosen from what the daemon holds; one needs no more than itself.
     ...(platform && more.length === 0 ? { platform } : {}),
     allPlatforms: (options.allPlatforms ?? false) || more.length > 0,
@@ -98,10 +111,10 @@ async function openPushSource(
       hasBlob: (digest) => held.hasBlob(digest),
     },
   });
+  return { source, missingPlatforms: source.missingPlatforms, platform: platform ?? source.image.platform };
 }
 
-function missingPlatforms(source: ImageSource): readonly string[] {
-  const missing =
-    (source as { readonly missingPlatforms?: readonly Parameters<typeof formatPlatform>[0][] }).missingPlatforms;
-  return (missing ?? []).map(formatPlatform);
+/** The platforms of what was pushed. The config of an unchanged image is not read: it would have to be exported. */
+async function platformsIn({ source, platform }: PushSource, root: Manifest): Promise<readonly Platform[]> {
+  return platform && root.content.kind === "image" ? [platform] : await platformsOf(source, root);
 }

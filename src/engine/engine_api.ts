@@ -22,6 +22,9 @@ export interface EngineRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A daemon that unpacks a large image says nothing for as long as that takes. */
+const STALL_TIMEOUT_MS = 2 * 60 * 60_000;
+
 /** Requests to one daemon, with its answers' errors made readable. Dispose it to close idle connections. */
 export class EngineApi implements Disposable {
   readonly connection: EngineConnection;
@@ -31,7 +34,7 @@ export class EngineApi implements Disposable {
   /** `log` is told of every request, for `--debug`. */
   constructor(connection: EngineConnection, log?: (line: string) => void) {
     this.connection = connection;
-    this.#http = new HttpClient({ ...connection.http, log });
+    this.#http = new HttpClient({ ...connection.http, log, stallTimeoutMs: STALL_TIMEOUT_MS });
   }
 
   /** From now on, requests go to this version of the API. */

@@ -107,6 +107,15 @@ export class HeldContent {
   }
 }
 
+/** Looks manifests up by digest among the images of some sources, which are read on the first look and stay the caller's. */
+export function manifestFinder(sources: readonly ImageSource[]): (digest: Digest) => Promise<Manifest | undefined> {
+  let reading: Promise<readonly Manifest[]> | undefined;
+  return async (digest) => {
+    reading ??= Promise.all(sources.slice(0, MAX_LOOKED_AT).map(imagesOf)).then((found) => found.flat());
+    return (await reading).find((manifest) => manifest.descriptor.digest === digest);
+  };
+}
+
 /** The index and the images that a source holds; none when it cannot be read, since looking is only to save work. */
 async function imagesOf(source: ImageSource): Promise<readonly Manifest[]> {
   try {

@@ -70,10 +70,11 @@ export interface TargetLimits {
 }
 
 /**
- * What became of a blob that the target was to take over by itself: done, found to be there already, or (false) not
- * possible for this pair of places.
+ * What became of a blob that the target was to take over by itself: done without its bytes passing through here (`linked`)
+ * or with them (`moved`: a layer in chunks, of which only the missing ones move), found to be there already (`present`), or
+ * (false) not possible for this pair of places.
  */
-export type LinkResult = "linked" | "present" | false;
+export type LinkResult = "linked" | "moved" | "present" | false;
 
 /**
  * A place that one image is written to, opened for one reference. Leaving its scope removes what was half-written.

@@ -6,11 +6,10 @@ import { ImageError, isImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
 import { connectionFailure } from "../http/connection_failure.ts";
 import type { HttpResponse } from "../http/message.ts";
-import { StallGuard } from "../http/stall_guard.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
 import { escapeUri } from "./s3_handler.ts";
-import { CALL_LIMIT_MS, READ_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
+import { CALL_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
 
 /** The modules of the SDK, which are loaded only when a bucket is used. */
 export interface S3Modules {
@@ -139,14 +138,15 @@ export class S3Connection {
 
   async #sendOnce(request: S3Request, options: StepOptions): Promise<HttpResponse> {
     const { url, headers } = await this.#sign(request);
-    const guard = new StallGuard(new URL(url).host, options.signal ?? this.signal);
     const { method, body } = request;
-    const limitMs = method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS;
-    const sent = await guard.watch(
-      limitMs,
-      () => this.#options.http.send({ method, url, headers, body, signal: guard.signal }),
-    );
-    const response = watched(sent, guard);
+    const response = await this.#options.http.send({
+      method,
+      url,
+      headers,
+      body,
+      signal: options.signal ?? this.signal,
+      stallTimeoutMs: method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS,
+    });
     if (response.status >= 200 && response.status < 300) return response;
     const answer = await readAnswer(response);
     throw new ImageError("unavailable", answer.code, { cause: answer });
@@ -263,21 +263,6 @@ export class S3Connection {
     const schemes = properties?.authSchemes as readonly { signingRegion?: string; signingName?: string }[] | undefined;
     return { url, region: schemes?.[0]?.signingRegion ?? this.#region, service: schemes?.[0]?.signingName ?? "s3" };
   }
-}
-
-/** An answer whose body may not stand still. */
-function watched(response: HttpResponse, guard: StallGuard): HttpResponse {
-  const reader = () => guard.reader(response.reader(), READ_LIMIT_MS);
-  return {
-    status: response.status,
-    headers: response.headers,
-    reader,
-    async bytes(maxBytes) {
-      await using body = reader();
-      return await readAll(body, maxBytes, "the answer of the server");
-    },
-    discard: () => response.discard(),
-  };
 }
 
 /** A connection that trying again won't mend. */

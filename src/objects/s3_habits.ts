@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { createHash } from "node:crypto";
+import { Buffer } from "node:buffer";
 import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
 import { answerOf, type S3Answer } from "./s3_answer.ts";
 
@@ -95,5 +96,5 @@ export function crc32Base64(bytes: Uint8Array): string {
 }
 
 function base64OfHex(hex: string): string {
-  return Uint8Array.fromHex(hex).toBase64();
+  return Buffer.from(hex, "hex").toString("base64");
 }

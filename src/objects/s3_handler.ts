@@ -3,7 +3,6 @@ import { Readable } from "node:stream";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { ImageError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
-import { StallGuard } from "../http/stall_guard.ts";
 import { CALL_LIMIT_MS, LONG_CALL_LIMIT_MS } from "./s3_limits.ts";
 
 /** Largest answer to a small call; a page of 1000 keys of full length stays below. */
@@ -30,17 +29,15 @@ export function sdkHandler(http: HttpClient): SdkHandler {
     metadata: { handlerProtocol: "http/1.1" },
     async handle(request: SdkRequest, options: { abortSignal?: AbortSignal } = {}) {
       const { host: _host, "content-length": _length, expect: _expect, ...headers } = request.headers;
-      const guard = new StallGuard(request.hostname, options.abortSignal);
-      const { answer, bytes } = await guard.watch(limitOf(request), async () => {
-        const answer = await http.send({
-          method: request.method,
-          url: requestUrl(request),
-          headers,
-          body: bodyBytes(request.body),
-          signal: guard.signal,
-        });
-        return { answer, bytes: await answer.bytes(MAX_ANSWER_BYTES) };
+      const answer = await http.send({
+        method: request.method,
+        url: requestUrl(request),
+        headers,
+        body: bodyBytes(request.body),
+        stallTimeoutMs: limitOf(request),
+        ...(options.abortSignal ? { signal: options.abortSignal } : {}),
       });
+      const bytes = await answer.bytes(MAX_ANSWER_BYTES);
       return {
         response: {
           statusCode: answer.status,

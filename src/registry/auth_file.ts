@@ -1,4 +1,5 @@
 import { ImageError, messageOf } from "../errors.ts";
+import { decodeBase64 } from "../bytes/base64.ts";
 import { isObject, type JsonObject, Members, parseJsonObject } from "../oci/json.ts";
 import { askCredentialHelper } from "./credential_helper.ts";
 import type { Credentials } from "./credentials.ts";
@@ -85,7 +86,7 @@ function parseEntry(value: unknown, what: string): Credentials | undefined {
 function decodeAuth(auth: string, what: string): { readonly username: string; readonly password: string } {
   let text: string;
   try {
-    text = new TextDecoder().decode(Uint8Array.fromBase64(auth.trim()));
+    text = new TextDecoder().decode(decodeBase64(auth.trim()));
   } catch {
     // The engine's own message would quote the secret.
     throw new ImageError("invalid-input", `Invalid ${what}: "auth" is not base64`);

@@ -1,3 +1,5 @@
+import { encodeBase64 } from "../bytes/base64.ts";
+
 /** How one proves who one is to a registry. Never shown. */
 export type Credentials =
   | { readonly kind: "password"; readonly username: string; readonly password: string; readonly expiresAt?: number }
@@ -15,5 +17,5 @@ export const processEnvironment: Environment = (name) => Deno.env.get(name) || u
 /** The value of a basic `Authorization` header. */
 export function basicAuthorization(username: string, password: string): string {
   const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${bytes.toBase64()}`;
+  return `Basic ${encodeBase64(bytes)}`;
 }

@@ -1,3 +1,4 @@
+import { decodeBase64 } from "../bytes/base64.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import type { Credentials } from "./credentials.ts";
 
@@ -36,7 +37,7 @@ export async function readEcrCredentials(host: EcrHost, registry: string): Promi
   try {
     const answer = await client.send(new GetAuthorizationTokenCommand({}));
     const [data] = answer.authorizationData ?? [];
-    const text = new TextDecoder().decode(Uint8Array.fromBase64(data?.authorizationToken ?? ""));
+    const text = new TextDecoder().decode(decodeBase64(data?.authorizationToken ?? ""));
     const colon = text.indexOf(":");
     if (colon < 0) throw new ImageError("invalid-input", `Cannot log in to "${registry}": ECR gave no token`);
     return {

@@ -122,6 +122,12 @@ export class ArchiveTarget implements ImageTarget {
         return [...this.#plan?.manifests ?? [], ...extra];
       },
     });
-    await this.#parts.output.writeAll(reader);
+    try {
+      await this.#parts.output.writeAll(reader);
+    } catch (error) {
+      // Before the reader is closed, which the queue would take for the reason.
+      this.#queue.fail(error);
+      throw error;
+    }
   }
 }

@@ -86,7 +86,9 @@ export class BucketTarget implements ImageTarget {
     const formats = await this.#chunkFormat;
     const presence = this.#presence ??= new ChunkPresence(to);
     const copied = await copyChunkedLayer(from, to, { layer, ...formats, presence });
-    return copied ? copied.chunksCopied > 0 || copied.kind === "whole" ? "linked" : "present" : false;
+    if (!copied) return false;
+    if (copied.streamedBytes > 0) return "moved";
+    return copied.chunksCopied > 0 || copied.kind === "whole" ? "linked" : "present";
   }
 
   /** Finds out in which format chunks are cut on both sides, and notes it in a target that has none yet. */

@@ -1,6 +1,7 @@
 import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { openDockerArchiveImage } from "../archive/docker_archive_reader.ts";
 import { checkDockerArchive, dockerArchive, type DockerArchiveOptions } from "../archive/docker_archive_writer.ts";
+import { distinctNames } from "../archive/image_names.ts";
 import type { IntakeOptions } from "../archive/layer_intake.ts";
 import { openInput, openOutput, type StandardStreams } from "./archive_streams.ts";
 import { ArchiveTarget } from "./archive_target.ts";
@@ -37,8 +38,7 @@ export async function openDockerArchiveTarget(
   text: string,
   options: DockerArchiveTargetOptions = {},
 ): Promise<ArchiveTarget> {
-  const names = [...(name === undefined ? [] : [name]), ...(options.names ?? [])];
-  checkDockerArchive([], names);
+  const names = distinctNames([...(name === undefined ? [] : [name]), ...(options.names ?? [])]);
   return new ArchiveTarget({
     name: text,
     acceptsIndex: false,

@@ -1,6 +1,6 @@
 import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { openLayoutImage } from "../archive/archived_image.ts";
-import { dockerLayoutName, layoutName } from "../archive/image_names.ts";
+import { layoutNames } from "../archive/image_names.ts";
 import { ociArchiveMembers } from "../archive/layout_writer.ts";
 import { tarReader } from "../archive/tar_writer.ts";
 import type { SpoolOptions } from "../archive/temporary_file.ts";
@@ -38,20 +38,17 @@ export async function openOciArchiveTarget(
   text: string,
   options: OciArchiveTargetOptions = {},
 ): Promise<ArchiveTarget> {
-  const names = [
-    ...(name === undefined ? [] : [layoutName(name)]),
-    ...(options.names ?? []).map((each) => dockerLayoutName(each)),
-  ];
+  const names = layoutNames(name, options.names);
   return new ArchiveTarget({
     name: text,
     acceptsIndex: true,
     output: await openOutput(path, options),
     make: (plan) =>
-      Promise.resolve(tarReader(ociArchiveMembers({
+      Promise.resolve(tarReader(ociArchiveMembers([{
         names,
         blobs: plan.blobs,
         openBlob: plan.openBlob,
         manifests: plan.allManifests,
-      }))),
+      }]))),
   });
 }

@@ -1,7 +1,7 @@
 import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { openLayoutImage } from "../archive/archived_image.ts";
 import { openFolder } from "../archive/folder_files.ts";
-import { dockerLayoutName, type LayoutName, layoutName } from "../archive/image_names.ts";
+import { type LayoutName, layoutNames } from "../archive/image_names.ts";
 import { LayoutFolder } from "../archive/layout_folder.ts";
 import { bytesReader } from "../bytes/blob_reader.ts";
 import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
@@ -28,10 +28,7 @@ export function openOciLayoutTarget(
   text: string,
   options: { readonly names?: readonly string[] } = {},
 ): ImageTarget {
-  const names = [
-    ...(name === undefined ? [] : [layoutName(name)]),
-    ...(options.names ?? []).map((each) => dockerLayoutName(each)),
-  ];
+  const names = layoutNames(name, options.names);
   return new OciLayoutTarget(text, new LayoutFolder(path), names);
 }
 

@@ -1,8 +1,10 @@
 import { ImageError } from "../errors.ts";
 import { type ArchiveReference, parseArchiveReference } from "../archive/archive_reference.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
+import { manifestFinder } from "../image/held_content.ts";
 import { readSmallBlob } from "../image/select_platforms.ts";
 import { parseReference } from "../oci/reference.ts";
+import type { ArchivedSource } from "./archived_source.ts";
 import type { DaemonSourceOptions } from "./docker_daemon_content.ts";
 import type { DaemonSource } from "./docker_daemon_source.ts";
 import type { DaemonTarget } from "./docker_daemon_target.ts";
@@ -11,6 +13,11 @@ import type { Session } from "./session.ts";
 
 /** Scheme of an image in the container daemon, named as skopeo names it. */
 const DAEMON_SCHEME = "docker-daemon:";
+
+/** Whether a text names an image in a bucket, folder or registry, and no archive, layout or daemon. */
+export function isRepositoryText(text: string): boolean {
+  return !text.startsWith(DAEMON_SCHEME) && parseArchiveReference(text) === undefined;
+}
 
 /** How a target is opened. */
 export interface OpenTargetOptions extends OpenBucketOptions {
@@ -39,7 +46,7 @@ export async function openTarget(
   options: OpenTargetOptions = {},
 ): Promise<ImageTarget> {
   if (text.startsWith(DAEMON_SCHEME)) {
-    return await openDaemonTargetFor(session, text.slice(DAEMON_SCHEME.length), options.source);
+    return await openDaemonTargetFor(session, text.slice(DAEMON_SCHEME.length), { source: options.source });
   }
   const archive = parseArchiveReference(text);
   if (archive) return await openArchiveTarget(session, archive, text);
@@ -80,17 +87,29 @@ export async function openDaemon(
   });
 }
 
-/** Opens a name in the daemon for writing what `source` holds. */
-export async function openDaemonTargetFor(session: Session, name: string, source?: ImageSource): Promise<DaemonTarget> {
+/**
+ * Opens a name in the daemon for writing what `source` holds. `siblings`: other images of its repository, by which a daemon
+ * that keeps manifests is found to have layers already.
+ */
+export async function openDaemonTargetFor(
+  session: Session,
+  name: string,
+  { source, siblings = [] }: { readonly source?: ImageSource | undefined; readonly siblings?: readonly ImageSource[] },
+): Promise<DaemonTarget> {
   const { openDaemonTarget } = await import("./docker_daemon_target.ts");
   return openDaemonTarget(await session.engine(), name, {
     ...(source ? { readConfig: (config) => readSmallBlob(source, config) } : {}),
+    ...(siblings.length > 0 ? { findManifest: manifestFinder(siblings) } : {}),
     signal: session.signal,
   });
 }
 
 /** Opens an archive or layout for reading. */
-export async function openArchive(session: Session, reference: ArchiveReference, text: string): Promise<ImageSource> {
+export async function openArchive(
+  session: Session,
+  reference: ArchiveReference,
+  text: string,
+): Promise<ArchivedSource> {
   const options = { ...session.options.streams, ...session.options.compression, signal: session.signal };
   if (reference.kind === "oci") {
     const { openOciLayoutSource } = await import("./oci_layout.ts");

@@ -249,6 +249,46 @@ Deno.test({
 });
 
 Deno.test({
+  name: "openDockerArchiveImage() compresses the raw layers of Docker's classic store, whose manifest is made up",
+  permissions: FILES,
+  async fn() {
+    const source = singleImage(LINUX, { compression: "none" });
+    const { layers, config } = imageContent(source.root);
+    const { mediaType, digest, size } = source.root.descriptor;
+    const blobs = new Map(source.blobs).set(digest, source.root.bytes);
+    const archive = (sources: unknown): RawEntry[] => [
+      ...[...blobs].map(([name, content]) => ({ name: blobPath(name), content })),
+      { name: "index.json", content: JSON.stringify({ schemaVersion: 2, manifests: [{ mediaType, digest, size }] }) },
+      {
+        name: "manifest.json",
+        content: JSON.stringify([{
+          Config: blobPath(config.digest),
+          RepoTags: ["app:v1"],
+          Layers: layers.map((layer) => blobPath(layer.digest)),
+          LayerSources: sources,
+        }]),
+      },
+      { name: "oci-layout", content: '{"imageLayoutVersion":"1.0.0"}' },
+    ];
+    const classic = Object.fromEntries(layers.map((layer) => [layer.digest, layer]));
+    for (
+      const [sources, compression, isKept] of [
+        [classic, undefined, false],
+        [classic, "none", true],
+        [undefined, undefined, true],
+      ] as const
+    ) {
+      await withArchive(archive(sources), "app:v1", async (image) => {
+        assert.equal(image.isOriginal, isKept);
+        assert.equal(image.root.descriptor.digest === digest, isKept);
+        assert.equal(imageContent(image.root).config.digest, config.digest);
+        assert.equal(await checkWhole(image), 3);
+      }, { compression });
+    }
+  },
+});
+
+Deno.test({
   name: "openDockerArchiveImage() refuses an archive whose layout and Docker list are different images",
   permissions: FILES,
   async fn() {

@@ -1,7 +1,9 @@
 /** Archives that other tools write are read, and other tools read ours. Each test needs the tools it names. */
 import assert from "node:assert/strict";
+import { openArchiveOutput } from "../../src/archive/archive_output.ts";
 import { copyImage } from "../../src/image/copy_image.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
+import { BundleWriter } from "../../src/transports/bundle_target.ts";
 import { openDockerArchiveSource, openDockerArchiveTarget } from "../../src/transports/docker_archive.ts";
 import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports/oci_archive.ts";
 import { openOciLayoutSource, openOciLayoutTarget } from "../../src/transports/oci_layout.ts";
@@ -89,6 +91,24 @@ toolTest("skopeo reads all platforms of an OCI archive that we write", ["skopeo"
   await copyImage(new MemorySource(image), target);
   const copied = await skopeoCopy(skopeo, `oci-archive:${folder}/all.tar:v1`, folder, "--all");
   assert.equal(copied.descriptor.digest, image.root.descriptor.digest);
+});
+
+toolTest("skopeo copies each image out of a bundle", ["skopeo"], async ([skopeo = ""], folder) => {
+  const path = `${folder}/bundle.tar`;
+  const images = [["registry.example.com/app:v1", multiImage({ seed: 5 })], [
+    "db:v1",
+    multiImage({ seed: 6 }),
+  ]] as const;
+  await using bundle = new BundleWriter({ name: path, output: await openArchiveOutput(path) });
+  for (const [name, image] of images) {
+    await using target = bundle.image([name]);
+    await copyImage(new MemorySource(image), target);
+  }
+  await bundle.finish();
+  for (const [name, image] of images) {
+    const copied = await skopeoCopy(skopeo, `oci-archive:${path}:${name}`, folder, "--all");
+    assert.equal(copied.descriptor.digest, image.root.descriptor.digest);
+  }
 });
 
 toolTest(

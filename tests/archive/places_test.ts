@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
+import { openArchiveFile } from "../../src/archive/archive_file.ts";
 import { parseArchiveReference } from "../../src/archive/archive_reference.ts";
+import { readDockerManifest } from "../../src/archive/docker_manifest.ts";
+import { listLayout } from "../../src/archive/list_layout.ts";
 import { type BlobReader, bytesReader } from "../../src/bytes/blob_reader.ts";
 import { isImageError } from "../../src/errors.ts";
 import { copyImage, type CopyOptions } from "../../src/image/copy_image.ts";
@@ -179,6 +182,45 @@ Deno.test({
     const after = (await listing(path)).filter((name) => !name.startsWith("layout/blobs/"));
     assert.deepEqual(after, before.filter((name) => !name.startsWith("layout/blobs/")));
     for (const text of targets) assert.equal(await rootDigest(text), old.root.descriptor.digest);
+  },
+});
+
+Deno.test({
+  name: "a name that is given twice, in two spellings, is written once",
+  permissions: FILES,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const names = ["docker.io/library/app:v1", "app:v2"];
+    for (const kind of ["docker-archive", "oci-archive"] as const) {
+      const path = `${folder.path}/${kind}.tar`;
+      await save(singleImage(LINUX), `${kind}:${path}:app:v1`, { names });
+      await using files = await openArchiveFile(path);
+      assert.deepEqual((await listLayout(files)).map((each) => each.names[0]), [
+        "docker.io/library/app:v1",
+        "docker.io/library/app:v2",
+      ]);
+      const list = await readDockerManifest(files);
+      assert.deepEqual(list?.map((each) => each.names), [["docker.io/library/app:v1", "docker.io/library/app:v2"]]);
+    }
+  },
+});
+
+Deno.test({
+  name: "an archive target passes on why its output fails, and not that it stopped",
+  permissions: FILES,
+  async fn() {
+    const image = singleImage(LINUX, { layersPerPlatform: 5, layerBytes: 3_000_000, compression: "none" });
+    for (const kind of ["docker-archive", "oci-archive"]) {
+      let written = 0;
+      const stdout = {
+        write: (bytes: Uint8Array) => {
+          written += bytes.byteLength;
+          if (written > 5_000_000) return Promise.reject(new Deno.errors.BrokenPipe("gone"));
+          return Promise.resolve(bytes.byteLength);
+        },
+      };
+      await assert.rejects(save(image, `${kind}:-:app:v1`, { stdout }), /nobody reads it any more/);
+    }
   },
 });
 

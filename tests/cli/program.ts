@@ -1,5 +1,7 @@
 /** Runs the program as people do: a process of its own, both streams captured. */
 
+import { permissionFlags } from "../../src/cli/permissions.ts";
+
 /** What a run of the program gave. */
 export interface ProgramRun {
   readonly code: number;
@@ -18,16 +20,18 @@ export interface ProgramOptions {
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** The permissions of the program in tests. */
-const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-net", "--allow-run", "--allow-sys"];
-
-/** Arguments of `deno` that run the program. */
-export const PROGRAM = ["run", "--no-prompt", "--no-check", "--cached-only", ...PERMISSIONS, `${ROOT}main.ts`];
+/** The command that runs the program: from source, with the permissions that it is compiled with, or a compiled one. */
+export function programCommand(): readonly [file: string, ...args: string[]] {
+  const compiled = Deno.env.get("S3LO_TEST_PROGRAM");
+  if (compiled) return [compiled];
+  return [Deno.execPath(), "run", "--no-check", "--cached-only", ...permissionFlags(), `${ROOT}main.ts`];
+}
 
 /** Runs `s3lo args…` to its end. */
 export async function s3lo(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: [...PROGRAM, ...args],
+  const [file, ...before] = programCommand();
+  const process = new Deno.Command(file, {
+    args: [...before, ...args],
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

@@ -13,6 +13,7 @@ export const COPY: CommandSpec = {
   name: "copy",
   summary: "Copy an image from any registry or bucket to any other",
   operands: ["SOURCE", "TARGET"],
+  access: { net: "references", write: "target" },
   details:
     "All platforms come along and the index is kept byte for byte, attestations included. One --platform stores the " +
     "single image of that platform; several store an index of just those. Blobs that the target has are not moved again, " +

@@ -21,6 +21,7 @@ export const INDEX_CREATE: CommandSpec = {
   name: "index create",
   summary: "Join images of single platforms into one multi-arch tag",
   operands: ["TARGET", "SOURCE..."],
+  access: { net: "references", write: "always" },
   details:
     "The platform of each image is taken from its config. Nothing is downloaded: what TARGET's bucket has stays where " +
     "it is, and what another bucket has is copied by the store itself. Two images of one platform are refused.",
@@ -44,6 +45,7 @@ export const INDEX_ADD: CommandSpec = {
   name: "index add",
   summary: "Add images to a multi-arch tag, or start it",
   operands: ["TARGET", "SOURCE..."],
+  access: { net: "references", write: "always" },
   details: "Jobs that build one platform each can add to the same tag at the same time: none of them is lost.",
   options: [PLATFORM, REPLACE, FORCE, CREATE],
   examples: [
@@ -62,6 +64,7 @@ export const INDEX_REMOVE: CommandSpec = {
   name: "index remove",
   summary: "Take platforms out of a multi-arch tag",
   operands: ["TARGET", "PLATFORM..."],
+  access: { net: "references", write: "always" },
   options: [FORCE],
   examples: [["s3lo index remove s3://b/app:v1 linux/arm/v7", "A platform that is no longer built"]],
   run: async ([target = "", ...platforms], options, io) =>

@@ -9,6 +9,7 @@ export const INSPECT: CommandSpec = {
   name: "inspect",
   summary: "Show the platforms, layers and sizes of an image",
   operands: ["REF"],
+  access: { net: "references", write: "never" },
   options: [
     { name: "platform", value: "OS/ARCH", help: "Show one platform in depth: config, history, layers" },
     { name: "digests", help: "Show the digest of each platform and layer" },

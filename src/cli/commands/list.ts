@@ -8,6 +8,7 @@ export const LIST: CommandSpec = {
   name: "list",
   summary: "List the images and tags of a bucket or a registry repository",
   operands: ["LOCATION"],
+  access: { net: "references", write: "never" },
   details:
     "LOCATION is s3://bucket[/prefix], local://folder[//prefix], a registry repository, or a registry's host where it " +
     "has a catalog (localhost:5000).",

@@ -13,6 +13,7 @@ export const PULL: CommandSpec = {
   name: "pull",
   summary: "Bring an image into Docker or podman, or into a file",
   operands: ["REF", "[NAME]"],
+  access: { net: "always", write: "always" },
   details:
     "Takes the platform of the daemon, or of this machine for a file (macOS and Windows count as linux); --platform " +
     "overrides. The image is called NAME, by default as in REF. What the daemon has already is not downloaded again, and " +

@@ -13,6 +13,7 @@ export const PUSH: CommandSpec = {
   name: "push",
   summary: "Bring an image from Docker or podman, or out of a file, to a bucket",
   operands: ["[IMAGE]", "REF"],
+  access: { net: "always", write: "always" },
   details:
     "Of an image that the daemon holds for several platforms all that are there whole go, as an index; --platform " +
     "chooses. Manifests go byte for byte where the daemon or file has them, else they are built around the config, so the " +

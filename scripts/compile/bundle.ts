@@ -1,0 +1,63 @@
+/** Makes the few minified files that are compiled: the program, and beside it what is loaded when it is needed. */
+import { ROOT } from "../source_files.ts";
+import type { BuildInfo } from "./build_info.ts";
+import { runDeno } from "./run_deno.ts";
+
+/** The bundle's entry point. */
+export const ENTRY = "main.js";
+
+/**
+ * Bundles the program into `folder`, which is made anew. What the program imports lazily stays apart, so that starting
+ * parses only what every command needs. Every file gets the build's time, because a compiled program keeps the times.
+ */
+export async function makeBundle(folder: string, build: BuildInfo): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch(ignoreMissing);
+  await Deno.mkdir(folder, { recursive: true });
+  const work = await Deno.makeTempDir({ prefix: "s3lo-bundle-" });
+  try {
+    const entry = `${work}/main.ts`;
+    await Deno.writeTextFile(entry, entrySource(build));
+    const config = ["--config", `${ROOT}/deno.json`, "--lock", `${ROOT}/deno.lock`, "--frozen"];
+    await runDeno(["bundle", "--quiet", ...config, "--minify", "--code-splitting", "--outdir", folder, entry]);
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+  for await (const { name } of Deno.readDir(folder)) await Deno.utime(`${folder}/${name}`, build.epoch, build.epoch);
+}
+
+const ROOT_URL = new URL("../../", import.meta.url);
+
+/** What a compiled program starts with. */
+export function entrySource({ commit, date }: BuildInfo): string {
+  return `import { main } from "${new URL("src/cli/main.ts", ROOT_URL)}";
+import { declareBuild } from "${new URL("src/cli/version.ts", ROOT_URL)}";
+
+declareBuild(${JSON.stringify({ commit, date })});
+Deno.exit(await main(Deno.args));
+`;
+}
+
+/** The files of a bundle that an entry loads at once (not what it imports lazily), entry first. */
+export async function staticFiles(folder: string, entry = ENTRY): Promise<readonly string[]> {
+  const found = new Set([entry]);
+  for (const file of found) {
+    const text = await Deno.readTextFile(`${folder}/${file}`);
+    for (const [, name] of text.matchAll(/(?:\bfrom|\bimport)\s*"\.\/([\w.-]+\.js)"/g)) found.add(name!);
+  }
+  return [...found];
+}
+
+/** What the files of a bundle import that is not of the bundle, sorted. */
+export async function outsideImports(folder: string): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for await (const { name } of Deno.readDir(folder)) {
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    for (const [, module] of text.matchAll(/(?:^|[;}\n])import[^"'();]*?"([^"]+)"/g)) found.add(module!);
+    for (const [, module] of text.matchAll(/\bimport\("([^"]+)"\)/g)) found.add(module!);
+  }
+  return [...found].filter((module) => !module.startsWith("./")).sort();
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

@@ -1,0 +1,73 @@
+/**
+ * Compiles s3lo for this machine and runs the command's end-to-end tests on the executable.
+ *
+ *   deno task test:compiled [deno test's arguments]
+ *
+ * Deno's base binary is downloaded, or is the one in DENORT_BIN, or the one that `../shared/tools/denort` finds: that one
+ * is of an older Deno, which then does the compiling, of the bundle that the current one makes. Where no base is to be
+ * had, this says so; what can be checked without one (module graph, flags, files) is checked by tests/ship all the same.
+ */
+import { isFile } from "./services/run.ts";
+import { runDeno } from "./compile/run_deno.ts";
+import { ROOT } from "./source_files.ts";
+
+const BUNDLE = `${ROOT}/dist/bundle`;
+const SCRIPT = [
+  "run",
+  "--no-check",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-run",
+  "scripts/compile.ts",
+];
+
+/** A Deno and a base binary that belong together. */
+interface Compiler {
+  readonly deno: string;
+  readonly base: string | undefined;
+}
+
+/** The compiler that this machine has; undefined where only a download would help. */
+async function localCompiler(): Promise<Compiler | undefined> {
+  const base = Deno.env.get("DENORT_BIN");
+  if (base) return { deno: Deno.execPath(), base };
+  const tool = `${ROOT}/../shared/tools/denort`;
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64" || !await isFile(tool)) return undefined;
+  const { success, stdout } = await new Deno.Command("bash", { args: [tool], stderr: "inherit" }).output();
+  if (!success) return undefined;
+  const [deno, denort] = new TextDecoder().decode(stdout).trim().split("\n");
+  return deno && denort ? { deno, base: denort } : undefined;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  await runDeno([...SCRIPT, "--bundle-only"]);
+  const { deno, base } = await localCompiler() ?? { deno: Deno.execPath(), base: undefined };
+  const compiled = await new Deno.Command(deno, {
+    args: [...SCRIPT, "--bundle", BUNDLE],
+    cwd: ROOT,
+    env: base === undefined ? {} : { DENORT_BIN: base },
+  }).output();
+  if (!compiled.success) {
+    say(new TextDecoder().decode(compiled.stderr));
+    say("no base binary to compile with: the executable is not tested here, only its parts (tests/ship)");
+    return base === undefined ? 0 : 1;
+  }
+  say(new TextDecoder().decode(compiled.stdout));
+  const program = `${ROOT}/dist/s3lo_${Deno.build.os}_${Deno.build.arch === "x86_64" ? "amd64" : "arm64"}`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--allow-read", "--allow-write", "--allow-env", "--allow-run", "scripts/run_tests.ts"],
+      ...args.length > 0 ? args : ["tests/cli", "tests/ship/permissions_test.ts"],
+    ],
+    cwd: ROOT,
+    env: { S3LO_TEST_PROGRAM: program },
+  }).spawn();
+  return (await child.status).code;
+}
+
+function say(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text.trimEnd()}\n`));
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,27 @@
+import * as zlib from "node:zlib";
+import { ImageError } from "../errors.ts";
+
+/** The runtime's zstd. */
+export type ZstdRuntime = Pick<
+  typeof zlib,
+  "createZstdDecompress" | "zstdDecompressSync" | "createZstdCompress" | "zstdCompressSync"
+>;
+
+/**
+ * The zstd functions of the runtime. Everything that packs or unpacks zstd asks here: older runtimes have none, and a
+ * static import of a missing name would keep the whole program from starting.
+ *
+ * Throws `unsupported` where the runtime has none. `what` names the bytes, for example `layer "sha256:…"`.
+ */
+export function zstdRuntime(what: string, runtime: Partial<ZstdRuntime> = zlib): ZstdRuntime {
+  if (hasZstd(runtime)) return runtime;
+  throw new ImageError("unsupported", `Cannot use ${what}: this s3lo runs on a runtime without zstd`, {
+    hint: "Install a release of s3lo, or run it with Deno 2.7 or newer",
+  });
+}
+
+/** Whether the runtime can pack and unpack zstd. */
+export function hasZstd(runtime: Partial<ZstdRuntime> = zlib): runtime is ZstdRuntime {
+  const names = ["createZstdDecompress", "zstdDecompressSync", "createZstdCompress", "zstdCompressSync"] as const;
+  return names.every((name) => typeof runtime[name] === "function");
+}

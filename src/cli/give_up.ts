@@ -1,0 +1,66 @@
+import type { CommandAccess } from "./command.ts";
+import { permissionGrants } from "./permissions.ts";
+
+/** What a run keeps; everything else that it was started with is revoked. */
+export interface KeptPermissions {
+  readonly write: boolean;
+  readonly net: boolean;
+  readonly sys: boolean;
+  /** Programs that may be started. */
+  readonly run: readonly string[];
+}
+
+/** A kind of place, as far as permissions go. */
+type Place = "local" | "file" | "s3" | "registry" | "engine";
+
+/** What this machine's configuration may need to be run for credentials. */
+export interface CredentialPrograms {
+  /** The programs that Docker's configuration names. */
+  readonly helpers: () => Promise<readonly string[]>;
+  /** The shell, where a profile has a `credential_process`. */
+  readonly shell: () => Promise<readonly string[]>;
+}
+
+/** What a command keeps for these operands. Pure but for asking what the machine's configuration names. */
+export async function keptPermissions(
+  access: CommandAccess,
+  operands: readonly string[],
+  programs: CredentialPrograms,
+): Promise<KeptPermissions> {
+  const places = operands.map(placeOf);
+  const target = places.at(-1);
+  const net = access.net === "always" ||
+    (access.net === "references" && places.some((place) => place !== "local" && place !== "file"));
+  const isAnywhere = access.net === "always";
+  const ecr = operands.some((operand) => /\.dkr\.ecr\.|public\.ecr\.aws/.test(operand));
+  const aws = net && (isAnywhere || ecr || places.includes("s3"));
+  return {
+    net,
+    write: access.write === "always" || (access.write === "target" && target !== "s3" && target !== "registry"),
+    sys: aws,
+    run: [
+      ...(net && (isAnywhere || places.includes("registry")) ? await programs.helpers() : []),
+      ...(aws ? await programs.shell() : []),
+    ],
+  };
+}
+
+/** Revokes what is not kept, for the rest of this process. */
+export async function giveUp(kept: KeptPermissions): Promise<void> {
+  for (const name of ["write", "net", "sys"] as const) if (!kept[name]) await Deno.permissions.revoke({ name });
+  if (kept.run.length === 0) {
+    await Deno.permissions.revoke({ name: "run" });
+    return;
+  }
+  const programs = permissionGrants().find(({ name }) => name === "run")?.only ?? [];
+  for (const command of programs) {
+    if (!kept.run.includes(command)) await Deno.permissions.revoke({ name: "run", command });
+  }
+}
+
+function placeOf(operand: string): Place {
+  if (operand.startsWith("local://")) return "local";
+  if (operand.startsWith("s3://")) return "s3";
+  if (operand.startsWith("docker-daemon:")) return "engine";
+  return /^(?:oci|oci-archive|docker-archive):/.test(operand) ? "file" : "registry";
+}

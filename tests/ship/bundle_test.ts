@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { makeBundle, outsideImports, staticFiles } from "../../scripts/compile/bundle.ts";
+import { compileArguments } from "../../scripts/compile/executable.ts";
+import { TARGETS } from "../../scripts/compile/targets.ts";
+import { permissionFlags } from "../../src/cli/permissions.ts";
+import { singleImage } from "../support/images.ts";
+import { tempFolder, writeStore } from "../cli/places.ts";
+
+const BUILD = {
+  commit: "0123456789abcdef0123456789abcdef01234567",
+  epoch: 1_700_000_000,
+  date: "2023-11-14T22:13:20Z",
+};
+
+Deno.test("the bundle is complete, starts small, is the same twice, and runs local work without the AWS SDK", async (t) => {
+  await using work = await tempFolder();
+  const folder = `${work.path}/bundle`;
+  await makeBundle(folder, BUILD);
+  const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+
+  await t.step("it imports the runtime's modules and nothing else", async () => {
+    const outside = await outsideImports(folder);
+    assert.ok(outside.includes("node:zlib") && outside.includes("node:util"), outside.join(" "));
+    assert.deepEqual(outside.filter((module) => !module.startsWith("node:")), []);
+  });
+
+  await t.step("what every start parses is under 96 KB", async () => {
+    let bytes = 0;
+    for (const file of await staticFiles(folder)) bytes += (await Deno.stat(`${folder}/${file}`)).size;
+    assert.ok(bytes > 10_000 && bytes < 96 * 1024, `${bytes} bytes`);
+  });
+
+  await t.step("every file has the build's time", async () => {
+    for (const file of files) {
+      assert.equal((await Deno.stat(`${folder}/${file}`)).mtime?.getTime(), BUILD.epoch * 1000, file);
+    }
+  });
+
+  await t.step("a second bundle has the same files with the same bytes", async () => {
+    const again = `${work.path}/again`;
+    await makeBundle(again, BUILD);
+    assert.deepEqual((await Array.fromAsync(Deno.readDir(again))).map(({ name }) => name).sort(), files.toSorted());
+    for (const file of files) {
+      assert.deepEqual(await Deno.readFile(`${again}/${file}`), await Deno.readFile(`${folder}/${file}`), file);
+    }
+  });
+
+  const run = async (...args: string[]) => {
+    const output = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-config", "--no-check", ...permissionFlags(), `${folder}/main.js`, ...args],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
+  };
+
+  await t.step("it says where it comes from", async () => {
+    const { version, commit, build_date } = JSON.parse((await run("version", "-o", "json")).stdout);
+    assert.match(version, /^\d+\.\d+\.\d+/);
+    assert.deepEqual({ commit, build_date }, { commit: BUILD.commit, build_date: BUILD.date });
+  });
+
+  await t.step("inspect and list of a local store run although the files of the SDK and of YAML are gone", async () => {
+    await writeStore(`${work.path}/store`, "app", "v1", singleImage({ os: "linux", architecture: "amd64" }));
+    for (const file of files) {
+      const text = await Deno.readTextFile(`${folder}/${file}`);
+      if (/x-amz-|tag:yaml\.org|SignatureV4/.test(text)) await Deno.remove(`${folder}/${file}`);
+    }
+    const reference = `local://${work.path}/store//app:v1`;
+    const inspected = await run("inspect", reference, "-o", "json");
+    assert.equal(inspected.code, 0, inspected.stderr);
+    assert.equal(JSON.parse(inspected.stdout).is_index, false);
+    assert.equal((await run("list", `local://${work.path}/store`)).stdout, "app:v1\n");
+    // The files that went are those that S3 needs: without them it must fail.
+    const remote = await run("inspect", "s3://bucket/app:v1");
+    assert.equal(remote.code, 1);
+    assert.match(remote.stderr, /Module not found|Cannot find module|fault of s3lo/);
+  });
+});
+
+Deno.test("every target is compiled with its permissions, without questions, and without a cache in a shared folder", () => {
+  for (const target of TARGETS) {
+    const args = compileArguments(target, "out");
+    assert.ok(args.includes("--no-prompt") && args.includes("--no-code-cache"), args.join(" "));
+    assert.equal(args.filter((arg) => /^(-A|--allow-all|--allow-ffi)/.test(arg)).length, 0);
+    const run = args.find((arg) => arg.startsWith("--allow-run"));
+    assert.match(run ?? "", target.os === "windows" ? /,cmd\.exe$/ : /,\/bin\/sh$/);
+    assert.doesNotMatch(run ?? "", target.os === "windows" ? /\/bin\/sh/ : /cmd\.exe/);
+  }
+});
