@@ -126,6 +126,7 @@ export class BucketTarget implements ImageTarget {
       sizeBytes: size,
       digest,
       open: () => content.open(),
+      openRest: (held) => content.open(held.sizeBytes, held),
     }, { isBlob: true });
     await this.#wroteWhole(content.blob);
   }
