@@ -1,19 +1,14 @@
 import { ImageError, isImageError } from "../errors.ts";
 import type { LandingPath } from "../archive/bundle_names.ts";
-import { findStoredBlobs } from "../bucket/find_blobs.ts";
-import { readRecipe } from "../bucket/find_layer.ts";
-import { mapPool } from "../bytes/pool.ts";
+import { ChunkPresence } from "../bucket/chunk_presence.ts";
+import { findHeldBlobs as findInBucket } from "../bucket/find_blobs.ts";
 import type { BlobContent, ImageSource, ImageTarget } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { layerCompression } from "../oci/media_types.ts";
 import { isStoreText, parseReference, parseStoreLocation } from "../oci/reference.ts";
 import type { BlobHolders } from "./bundle_source.ts";
 import { bucketImage } from "./open_bucket.ts";
 import type { Session } from "./session.ts";
-
-/** Recipes of chunked layers that are read at once. */
-const PARALLEL_RECIPES = 8;
 
 /** Where the images of a bundle go. */
 export interface BundlePlace {
@@ -94,12 +89,7 @@ export async function findHeldBlobs(
   }
   try {
     const { store } = await bucketImage(session, reference, text, { access: "read" });
-    const found = new Set(await findStoredBlobs(store.objects, blobs));
-    const others = blobs.filter((blob) => !found.has(blob.digest) && layerCompression(blob.mediaType) === "zstd");
-    await mapPool(others, PARALLEL_RECIPES, async (blob) => {
-      if (await readRecipe(store.objects, blob)) found.add(blob.digest);
-    }, session.signal);
-    return found;
+    return (await findInBucket(store.objects, blobs, new ChunkPresence(store.objects))).present;
   } catch (error) {
     if (isImageError(error, "not-found")) return new Set();
     throw error;
