@@ -135,6 +135,11 @@ Deno.test("a delta may rely on a layer that the target holds in chunks", async (
     await Deno.writeFile(`${folder.path}/out/${key}`, bytes);
   }
   await Deno.mkdir(`${folder.path}/out/blobs/sha256`, { recursive: true });
+  const [chunk, bytes] = [...layer.objects].find(([key]) => key.startsWith("chunks/"))!;
+  await Deno.remove(`${folder.path}/out/${chunk}`);
+  const refused = await s3lo(["bundle", "load", `${folder.path}/two.tar`, `local://${folder.path}/out`]);
+  assert.match(refused.stderr, /relies on blob/, "a recipe whose chunk is gone does not count");
+  await Deno.writeFile(`${folder.path}/out/${chunk}`, bytes);
   const report = await s3loJson(["bundle", "load", `${folder.path}/two.tar`, `local://${folder.path}/out`]);
   assert.equal(report.images[0].bytes_copied, config.byteLength);
   await s3loOk(["copy", `local://${folder.path}/out//app:v2`, `local://${folder.path}/end//app:v2`]);
