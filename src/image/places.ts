@@ -69,6 +69,13 @@ export interface SignatureRecord {
   readonly current: boolean;
 }
 
+/** The first bytes of a blob as a target holds them from an earlier try; nobody has checked them yet. */
+export interface HeldPrefix {
+  readonly sizeBytes: number;
+  /** Opens exactly those bytes. */
+  open(): Promise<BlobReader>;
+}
+
 /** The bytes of one blob, checked while they are read. */
 export interface BlobContent {
   readonly blob: Descriptor;
@@ -77,8 +84,11 @@ export interface BlobContent {
    *
    * The reader throws `digest-mismatch` instead of handing out the last bytes when size or digest are wrong, so a target
    * that needs the whole never gets it. May be called again after a failed write.
+   *
+   * `held`: bytes that are read from there instead of from the source. They are hashed like all others, so `offset` may
+   * go as far as they do, and a mismatch can be their fault: drop them and open again without.
    */
-  open(offset?: number): Promise<BlobReader>;
+  open(offset?: number, held?: HeldPrefix): Promise<BlobReader>;
   /**
    * Opens a compressed layer as the raw tar of its diff id, where the source has a better way to it than {@linkcode open}
    * and unpacking; undefined where it has none. A target that needs tars asks this first.

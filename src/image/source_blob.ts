@@ -3,7 +3,7 @@ import { readAhead } from "../bytes/read_ahead.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { ImageError } from "../errors.ts";
-import type { BlobContent, ImageSource, RawLayer } from "./places.ts";
+import type { BlobContent, HeldPrefix, ImageSource, RawLayer } from "./places.ts";
 import { type ResumeOptions, resumingReader } from "./resuming_reader.ts";
 import { type Progress, verifiedReader } from "./verified_reader.ts";
 
@@ -45,15 +45,18 @@ export class SourceBlob implements BlobContent {
   }
 
   /** See {@linkcode BlobContent.open}. */
-  async open(offset = 0): Promise<BlobReader> {
+  async open(offset = 0, held?: HeldPrefix): Promise<BlobReader> {
     const { blob } = this;
     const what = this.#options.label ?? `blob "${blob.digest}" of "${this.#source.name}"`;
-    const from = this.#snapshots.findLast((snapshot) => snapshot.position <= offset) ?? this.#snapshots[0]!;
+    const start = this.#snapshots[0]!;
+    const from = held ? start : this.#snapshots.findLast((snapshot) => snapshot.position <= offset) ?? start;
     if (blob.size === 0 && from.hasher.digest() !== blob.digest) {
       throw new ImageError("digest-mismatch", `Cannot use ${what}: a blob of no bytes cannot have this digest`);
     }
-    const reader = verifiedReader(this.#openAt(from.position), blob, what, from, (progress, count) => {
-      this.#remember(progress);
+    const inner = held ? joined(held, () => this.#openAt(held.sizeBytes)) : this.#openAt(from.position);
+    const reader = verifiedReader(inner, blob, what, from, (progress, count) => {
+      // States of a hash that may be of wrong bytes are not kept.
+      if (!held) this.#remember(progress);
       if (progress.position > offset) this.#options.onBytes?.(Math.min(count, progress.position - offset));
     });
     await skip(reader, offset - from.position);
@@ -110,6 +113,32 @@ function scaled({ content, sizeBytes }: RawLayer, storedBytes: number, onBytes: 
       return piece;
     },
     [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
+  };
+}
+
+/** What is held, then the rest. */
+function joined(held: HeldPrefix, openRest: () => BlobReader): BlobReader {
+  let left = held.sizeBytes;
+  let first: BlobReader | undefined;
+  let rest: BlobReader | undefined;
+  return {
+    async read(into) {
+      if (left > 0 && into.byteLength > 0) {
+        first ??= await held.open();
+        const piece = await first.read(into.subarray(0, Math.min(into.byteLength, left)));
+        if (piece.byteLength === 0) {
+          throw new ImageError("digest-mismatch", `Cannot use what was stored before: it lacks ${left} bytes`);
+        }
+        left -= piece.byteLength;
+        return piece;
+      }
+      rest ??= openRest();
+      return await rest.read(into);
+    },
+    async [Symbol.asyncDispose]() {
+      await first?.[Symbol.asyncDispose]();
+      await rest?.[Symbol.asyncDispose]();
+    },
   };
 }
 

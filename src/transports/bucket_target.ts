@@ -126,6 +126,7 @@ export class BucketTarget implements ImageTarget {
       sizeBytes: size,
       digest,
       open: () => content.open(),
+      openRest: (held) => content.open(held.sizeBytes, held),
     }, { isBlob: true });
     await this.#wroteWhole(content.blob);
   }
@@ -146,7 +147,8 @@ export class BucketTarget implements ImageTarget {
 
   /** See {@linkcode ImageTarget.publish}. */
   async publish(root: Manifest): Promise<void> {
-    if (root.content.subject) await this.#image.store.addReferrer(this.#image.image, root);
+    // One that refers to another is found by its digest, and a tag's manifest lies at the tag only.
+    if (root.content.subject) await this.writeManifest(root);
     await this.#relied.refresh();
     await this.#tag.write(root);
     await this.#relied.check();
