@@ -14,6 +14,7 @@ import { openChunkedLayer } from "./chunked_layer.ts";
 import { readRecipeObject, type RecipeObject } from "./find_layer.ts";
 import { MAX_RECIPE_BYTES, type Recipe, type RecipeChunk } from "./recipe.ts";
 import type { ReliedObject } from "./relied_objects.ts";
+import { wrappedCompression } from "./wrapped_layer.ts";
 
 /** Chunks on their way at once: each may hold its stored and its raw bytes. */
 const PARALLEL_CHUNKS = 4;
@@ -73,8 +74,10 @@ export async function copyChunkedLayer(
   options: CopyChunkedLayerOptions & { readonly layer: Descriptor },
 ): Promise<ChunkedLayerCopy | undefined> {
   const { layer } = options;
-  const object = await readRecipeObject(source, layer, options);
+  const object = await readRecipeObject(source, layer, { what: options.what });
   if (!object) return undefined;
+  const { what, signal, retry, diffId } = options;
+  await wrappedCompression(source, object.recipe, { what, signal, retry, diffId });
   const copy = new LayerCopy(source, target, object, { ...options, what: options.what ?? `layer "${layer.digest}"` });
   return await copy.run();
 }

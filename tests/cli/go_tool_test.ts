@@ -1,9 +1,9 @@
 /** What the Go tool v3 really wrote, brought to every kind of place; and its first layout, written here by the format. */
 import assert from "node:assert/strict";
-import { hexOf } from "../../src/oci/digest.ts";
+import { blobPath, digestOf, hexOf } from "../../src/oci/digest.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
-import { blobPath } from "../../src/oci/digest.ts";
-import { singleImage, type TestImage } from "../support/images.ts";
+import { wrappedImage, writeChunkedImage } from "../support/chunked_images.ts";
+import { Random, singleImage, tarOf, type TestImage } from "../support/images.ts";
 import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, listFiles, makeBuckets, readStoredTag, tempFolder } from "./places.ts";
@@ -175,6 +175,29 @@ fixtureTest(
     assert.match(await s3loOk(["inspect", store]), /MB\) {2}MISSING\n.*MB\) {2}MISSING\n/);
   },
 );
+
+serviceTest("layers that the Go tool took for tars and that are gzip are copied as they are, and unpacked for Docker", [
+  "docker20",
+  "registry",
+], async (services) => {
+  await using folder = await tempFolder();
+  const tar = tarOf("file", new Random(Date.now()).bytes(300_000));
+  const image = wrappedImage(tar);
+  await writeChunkedImage(`${folder.path}/a`, { image: "app", tag: "v1" }, image);
+  const source = `local://${folder.path}/a//app:v1`;
+  const name = unique();
+  const pulled = await s3loJson(["pull", "--docker-host", `unix://${services.docker20}`, source, `${name}:v1`]);
+  assert.equal(pulled.image_id, digestOf(image.config));
+  const inspected = JSON.parse((await engine(services.docker20, "GET", `/images/${name}:v1/json`)).body);
+  assert.deepEqual(inspected.RootFS.Layers, [digestOf(tar)]);
+  await engine(services.docker20, "DELETE", `/images/${name}:v1`);
+  for (const target of [`local://${folder.path}/b//app:v1`, `${new URL(services.registry).host}/${name}/app:v1`]) {
+    assert.equal((await s3loJson(["copy", source, target])).digest, digestOf(image.manifest));
+  }
+  const file = `${folder.path}/out.tar`;
+  await s3loOk(["pull", "--format", "docker-archive", "-f", file, source]);
+  await run("crane", ["validate", "--tarball", file]);
+});
 
 const AMD64 = parsePlatform("linux/amd64");
 

@@ -1,7 +1,7 @@
 /** Images as the Go tool v3 pushes them, with one layer in chunks, written into a folder; and recipes to go wrong. */
-import { zstdCompressSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { chunkKey, recipeKey } from "../../src/bucket/chunk_keys.ts";
-import { blobPath, digestOf, hexOf, parseDigest } from "../../src/oci/digest.ts";
+import { blobPath, type Digest, digestOf, hexOf, parseDigest } from "../../src/oci/digest.ts";
 import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import { type ChunkedLayer, chunkedLayer, jsonBytes, type RecipeJson } from "./chunked_layers.ts";
 import { Random, tarOf } from "./images.ts";
@@ -25,13 +25,19 @@ export function chunkedImage(seed: number): ChunkedImage {
   return imageOf(chunkedLayer(tar, [CHUNK_BYTES, CHUNK_BYTES]));
 }
 
-/** An image of one layer. */
-export function imageOf(layer: ChunkedLayer): ChunkedImage {
+/** An image as the Go tool pushes it from a daemon that exports layers as gzip: the compressed bytes are cut into chunks. */
+export function wrappedImage(tar: Uint8Array<ArrayBuffer>): ChunkedImage {
+  const packed = new Uint8Array(gzipSync(tar));
+  return imageOf(chunkedLayer(packed, [packed.byteLength >> 1]), digestOf(tar));
+}
+
+/** An image of one layer, whose diff id may be another than the one that its recipe names. */
+export function imageOf(layer: ChunkedLayer, diffId: Digest = layer.diffId): ChunkedImage {
   const config = jsonBytes({
     architecture: "amd64",
     os: "linux",
     config: {},
-    rootfs: { type: "layers", diff_ids: [layer.diffId] },
+    rootfs: { type: "layers", diff_ids: [diffId] },
   });
   const { mediaType, digest, size } = layer.descriptor;
   const manifest = jsonBytes({
