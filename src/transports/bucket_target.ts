@@ -19,6 +19,7 @@ export interface BucketTargetOptions {
   /** Whether a protected tag may be replaced all the same. */
   readonly force?: boolean;
   readonly concurrentBlobs: number;
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 /** The chunk formats of the two sides of a copy. */
@@ -41,7 +42,11 @@ export class BucketTarget implements ImageTarget {
     this.#image = image;
     this.name = image.name;
     this.limits = { concurrentBlobs: options.concurrentBlobs, acceptsIndex: true };
-    this.#tag = new TagWriter(image.store, image, { name: image.name, force: options.force ?? false });
+    this.#tag = new TagWriter(image.store, image, {
+      name: image.name,
+      force: options.force ?? false,
+      log: options.log,
+    });
   }
 
   /** See {@linkcode ImageTarget.plan}. A protected tag that means this root already is fine. Throws `conflict`. */
