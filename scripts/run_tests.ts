@@ -6,7 +6,8 @@
  *
  * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
  */
-import { SERVICE_VARIABLES } from "../tests/support/services.ts";
+import { fixturesFolder, SERVICE_VARIABLES } from "../tests/support/services.ts";
+import { HELPER_FOLDER_VARIABLE, HELPER_NAMES, makeHelpers } from "../tests/support/credential_helpers.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
 import { type ProgramName, PROGRAMS } from "./services/programs.ts";
@@ -14,7 +15,7 @@ import { forward, isFile } from "./services/run.ts";
 import { denoJson, ROOT } from "./source_files.ts";
 
 /** Programs of the system that tests may call besides those of `PROGRAMS`. */
-const TOOLS = ["sh", "bash", "openssl", "tar", "docker"];
+const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker"];
 
 /** The engines, whose addresses are paths of sockets. */
 const ENGINES = ["docker20", "docker29", "podman"] as const;
@@ -24,14 +25,14 @@ export async function permissionArguments(work: string, denoFolder: string): Pro
   const programs = [Deno.execPath()];
   const compiled = Deno.env.get("S3LO_TEST_PROGRAM");
   if (compiled) programs.push(compiled);
+  programs.push(...HELPER_NAMES.map((name) => `${work}/helpers/docker-credential-${name}`));
   for (const name of [...Object.keys(PROGRAMS) as ProgramName[], ...TOOLS]) {
     const built = `${programsFolder()}/${name}`;
     const path = await isFile(built) ? built : await onPath(name);
     if (path !== undefined) programs.push(path);
   }
   const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder.startsWith("/"));
-  const fixtures = new URL("../../shared/fixtures", import.meta.url).pathname;
-  const read = [ROOT, work, denoFolder, programsFolder(), fixtures, "/usr/sbin", "/etc/ssl", ...folders];
+  const read = [ROOT, work, denoFolder, programsFolder(), fixturesFolder(), "/usr/sbin", "/etc/ssl", ...folders];
   const sockets = Array.from({ length: SOCKET_COUNT }, (_, index) => `${work}/sockets/${index}.sock`);
   const engines = ENGINES.map((name) => Deno.env.get(SERVICE_VARIABLES[name])).filter((path) => path !== undefined);
   const net = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", ...[...sockets, ...engines].map((path) => `unix:${path}`)];
@@ -55,10 +56,12 @@ async function main(args: readonly string[]): Promise<number> {
     TMPDIR: `${work}/tmp`,
     DENO_DIR: denoFolder,
     [SOCKET_FOLDER_VARIABLE]: `${work}/sockets`,
+    [HELPER_FOLDER_VARIABLE]: `${work}/helpers`,
     ...(unit ? { CI: "false" } : {}), // elsewhere a missing service fails there
   };
   try {
     for (const folder of ["home", "tmp", "sockets"]) await Deno.mkdir(`${work}/${folder}`);
+    await makeHelpers(work);
     const permissions = await permissionArguments(work, denoFolder);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", ...permissions, ...args.slice(unit ? 1 : 0)],

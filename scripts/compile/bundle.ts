@@ -22,7 +22,28 @@ export async function makeBundle(folder: string, build: BuildInfo): Promise<void
   } finally {
     await Deno.remove(work, { recursive: true });
   }
+  await exportCommonJsNames(folder);
   for await (const { name } of Deno.readDir(folder)) await Deno.utime(`${folder}/${name}`, build.epoch, build.epoch);
+}
+
+/**
+ * Gives lazily loaded CommonJS packages their names back: Deno and Node let `(await import("yaml")).parse` be written, and
+ * the bundler leaves such a module nothing but its default export.
+ */
+async function exportCommonJsNames(folder: string): Promise<void> {
+  const texts = new Map<string, string>();
+  for await (const { name } of Deno.readDir(folder)) texts.set(name, await Deno.readTextFile(`${folder}/${name}`));
+  const onlyDefault = [...texts].filter(([, text]) => /\bexport default\b/.test(text) && !/\bexport\s*\{/.test(text));
+  for (const [name, text] of texts) {
+    let mended = text;
+    for (const [module] of onlyDefault) {
+      mended = mended.replaceAll(
+        `import("./${module}")`,
+        `import("./${module}").then(m=>({...m.default,default:m.default}))`,
+      );
+    }
+    if (mended !== text) await Deno.writeTextFile(`${folder}/${name}`, mended);
+  }
 }
 
 const ROOT_URL = new URL("../../", import.meta.url);
@@ -32,6 +53,8 @@ export function entrySource({ commit, date }: BuildInfo): string {
   return `import { main } from "${new URL("src/cli/main.ts", ROOT_URL)}";
 import { declareBuild } from "${new URL("src/cli/version.ts", ROOT_URL)}";
 
+// What dependencies do in old ways on some version of the runtime is nothing that users can act on.
+globalThis.process.noDeprecation = true;
 declareBuild(${JSON.stringify({ commit, date })});
 Deno.exit(await main(Deno.args));
 `;

@@ -1,6 +1,7 @@
 import type { Transform } from "node:stream";
-import { constants, createGzip, createZstdCompress, type ZstdOptions } from "node:zlib";
+import { constants, createGzip, type ZstdOptions } from "node:zlib";
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
+import { zstdRuntime } from "../bytes/zstd_runtime.ts";
 import { type LayerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 
 /** How raw layers are stored. */
@@ -52,7 +53,7 @@ export class StepCompressor {
   constructor(sizeBytes: number, { compression, level }: StreamCompression) {
     this.#stream = compression === "gzip"
       ? createGzip({ level: level ?? 6, chunkSize: CHUNK_BYTES })
-      : createZstdCompress(zstdOptions(sizeBytes, level ?? 3));
+      : zstdRuntime("zstd compression").createZstdCompress(zstdOptions(sizeBytes, level ?? 3));
     let isFirst = compression === "gzip";
     this.#stream.on("data", (piece: Uint8Array) => {
       if (isFirst && piece.byteLength > GZIP_OS_OFFSET) piece[GZIP_OS_OFFSET] = GZIP_OS_UNKNOWN;

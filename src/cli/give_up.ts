@@ -54,7 +54,9 @@ export async function giveUp(kept: KeptPermissions): Promise<void> {
   }
   const programs = permissionGrants().find(({ name }) => name === "run")?.only ?? [];
   for (const command of programs) {
-    if (!kept.run.includes(command)) await Deno.permissions.revoke({ name: "run", command });
+    // Deno takes a program without its ending for the one with it.
+    const isKept = kept.run.includes(command) || kept.run.includes(`${command}.exe`);
+    if (!isKept) await Deno.permissions.revoke({ name: "run", command });
   }
 }
 

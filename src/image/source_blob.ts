@@ -1,9 +1,9 @@
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { readAhead } from "../bytes/read_ahead.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
-import { algorithmOf, Hasher } from "../oci/digest.ts";
+import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { ImageError } from "../errors.ts";
-import type { BlobContent, HeldPrefix, ImageSource } from "./places.ts";
+import type { BlobContent, HeldPrefix, ImageSource, RawLayer } from "./places.ts";
 import { type ResumeOptions, resumingReader } from "./resuming_reader.ts";
 import { type Progress, verifiedReader } from "./verified_reader.ts";
 
@@ -63,6 +63,14 @@ export class SourceBlob implements BlobContent {
     return reader;
   }
 
+  /** See {@linkcode BlobContent.openRaw}. What is read is told in shares of the stored blob's size. */
+  async openRaw(diffId: Digest): Promise<RawLayer | undefined> {
+    const raw = await this.#source.openRawLayer?.(this.blob, diffId);
+    if (!raw) return undefined;
+    const { onBytes } = this.#options;
+    return onBytes ? { ...raw, content: scaled(raw, this.blob.size, onBytes) } : raw;
+  }
+
   #openAt(start: number): BlobReader {
     const embedded = embeddedBytes(this.blob);
     if (embedded) return bytesReader(embedded.subarray(start));
@@ -89,6 +97,23 @@ export class SourceBlob implements BlobContent {
     this.#snapshots.push({ position: progress.position, hasher: progress.hasher.copy() });
     if (this.#snapshots.length > MAX_SNAPSHOTS) this.#snapshots.splice(1, 1);
   }
+}
+
+/** Tells of a raw layer's bytes as if they were the stored ones, which people were told the size of. */
+function scaled({ content, sizeBytes }: RawLayer, storedBytes: number, onBytes: (count: number) => void): BlobReader {
+  let read = 0;
+  let told = 0;
+  return {
+    async read(into) {
+      const piece = await content.read(into);
+      read += piece.byteLength;
+      const share = Math.floor(storedBytes * Math.min(1, read / Math.max(1, sizeBytes)));
+      if (share > told) onBytes(share - told);
+      told = share;
+      return piece;
+    },
+    [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
+  };
 }
 
 /** What is held, then the rest. */

@@ -264,7 +264,12 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
       using file = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o644 });
       await file.lock(true);
-      return await step();
+      try {
+        return await step();
+      } finally {
+        // Closing alone frees it late on Deno 2.4, whose lock lives in a copy of the descriptor.
+        await file.unlock();
+      }
     });
   }
 

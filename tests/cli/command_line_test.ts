@@ -64,8 +64,8 @@ pure("help names every option and has an example for every command", () => {
 pure("every example of the help is a command line that is understood", () => {
   for (const command of COMMANDS) {
     for (const [line] of command.examples) {
-      const part = line.split(" | ").find((each) => each.startsWith("s3lo "))!;
-      const args = part.split(" > ")[0]!.split(" ").slice(1);
+      const part = line.split(/ \| |<\(|\)/).find((each) => each.startsWith("s3lo "))!;
+      const args = part.split(" > ")[0]!.split(" ").slice(1).map((arg) => arg.replace(/""$/, ""));
       assert.equal(parseInvocation(args, COMMANDS).command, command, line);
     }
   }

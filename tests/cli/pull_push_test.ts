@@ -14,7 +14,7 @@ const socket = (path: string) => ["--docker-host", `unix://${path}`];
 /** The Engine API, as the tests look behind the program. */
 async function engine(path: string, method: string, url: string): Promise<{ status: number; body: string }> {
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-  const response = await fetch(`http://docker${url}`, { method, client });
+  const response = await fetch(`http://localhost${url}`, { method, client });
   return { status: response.status, body: await response.text() };
 }
 
@@ -228,7 +228,7 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
   const pulled = await s3loJson(["pull", ...args, `local://${folder.path}//app:v1`, `${name}:v1`]);
   assert.equal(pulled.image_id, single.root.content.config.digest);
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path: services.docker20 } });
-  const saved = await fetch(`http://docker/images/get?names=${name}:v1`, { client });
+  const saved = await fetch(`http://localhost/images/get?names=${name}:v1`, { client });
   await Deno.writeFile(`${folder.path}/saved.tar`, saved.body!);
   await s3loOk(["push", "-f", `${folder.path}/saved.tar`, `local://${folder.path}/b//app:v1`]);
   await s3loOk([
@@ -243,7 +243,7 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
     `${name}:again`,
   ]);
   await engine(services.docker20, "DELETE", `/images/${name}:v1`);
-  const load = await fetch("http://docker/images/load", {
+  const load = await fetch("http://localhost/images/load", {
     method: "POST",
     body: await Deno.readFile(`${folder.path}/again.tar`),
     client,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { socketPath } from "../support/sockets.ts";
 import { bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { ImageError } from "../../src/errors.ts";
 import { readCaCertificates } from "../../src/http/ca_certificates.ts";
@@ -211,19 +212,17 @@ Deno.test("HttpClient hints at --plain-http when the server does not speak TLS",
 });
 
 Deno.test("HttpClient sends everything to a Unix socket", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "s3lo-http-" });
-  const path = `${folder}/http.sock`;
+  const path = await socketPath();
   const server = Deno.serve({ path, onListen: () => {} }, async (request) => {
     return new Response(`${new URL(request.url).pathname} ${(await request.arrayBuffer()).byteLength}`);
   });
   try {
     using client = new HttpClient({ unixSocket: path });
-    assert.equal(await textOf(await client.send({ method: "GET", url: "http://engine/a" })), "/a 0");
+    assert.equal(await textOf(await client.send({ method: "GET", url: "http://localhost/a" })), "/a 0");
     const body = streamOf(new Uint8Array(7));
-    assert.equal(await textOf(await client.send({ method: "PUT", url: "http://engine/b", body })), "/b 7");
+    assert.equal(await textOf(await client.send({ method: "PUT", url: "http://localhost/b", body })), "/b 7");
   } finally {
     await server.shutdown();
-    await Deno.remove(folder, { recursive: true });
   }
 });
 

@@ -7,7 +7,7 @@ import { openS3Store, type S3StoreOptions } from "../../src/objects/open_s3_stor
 import { contentOf, pattern } from "./object_store_contract.ts";
 import { withEnvironment } from "./s3_kit.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { env: true, read: true, sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { env: true, read: "inherit", sys: true };
 
 /** How requests are answered: with 200 and nothing, unless said otherwise. */
 type Answering = (request: HttpRequest) => { status?: number; headers?: Record<string, string>; body?: string };

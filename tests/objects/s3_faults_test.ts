@@ -9,7 +9,13 @@ import { serveRaw, serveScript, writeText } from "../support/scripted_server.ts"
 import { withEnvironment } from "./s3_kit.ts";
 
 /** What the SDK reads; the network is this machine's own. */
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: true, write: true, sys: true };
+const PERMISSIONS: Deno.PermissionOptions = {
+  net: ["127.0.0.1"],
+  env: true,
+  read: "inherit",
+  write: "inherit",
+  sys: true,
+};
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, permissions: PERMISSIONS, fn });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withHelper } from "../support/credential_helpers.ts";
 import { fileURLToPath } from "node:url";
 import type { ImageError } from "../../src/errors.ts";
 import { readAuthFile } from "../../src/registry/auth_file.ts";
@@ -18,20 +19,6 @@ async function withFolder(body: (folder: string) => Promise<void>): Promise<void
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Puts a helper program on PATH for the time of a test; the script is sh. */
-async function withHelper(name: string, script: string, body: () => Promise<void>): Promise<void> {
-  await withFolder(async (folder) => {
-    await Deno.writeTextFile(`${folder}/docker-credential-${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    const path = Deno.env.get("PATH") ?? "";
-    Deno.env.set("PATH", `${folder}:${path}`);
-    try {
-      await body();
-    } finally {
-      Deno.env.set("PATH", path);
-    }
-  });
 }
 
 const ENTRIES: readonly (readonly [string, unknown, string, string, Credentials | undefined])[] = [

@@ -24,6 +24,31 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     assert.deepEqual(outside.filter((module) => !module.startsWith("node:")), []);
   });
 
+  await t.step("what is loaded lazily has the names that are taken from it, from CommonJS packages too", async () => {
+    const modules = new Map<string, object>();
+    let names = 0;
+    for (const file of files) {
+      const text = await Deno.readTextFile(`${folder}/${file}`);
+      const lazily = /import\("\.\/([\w.-]+)"\)(\.then\(m=>\(\{\.\.\.m\.default,default:m\.default\}\)\))?/.source;
+      const taken = [
+        ...[...text.matchAll(new RegExp(`\\{([^{}]*)\\}=await ${lazily}`, "g"))].map((
+          [, list = "", from = "", mended],
+        ) => ({ wanted: list.split(",").map((each) => each.split(":")[0]!.trim()), from, mended })),
+        ...[...text.matchAll(new RegExp(`await ${lazily}\\)\\.(\\w+)`, "g"))].map((
+          [, from = "", mended, name = ""],
+        ) => ({ wanted: [name], from, mended })),
+      ];
+      for (const { wanted, from, mended } of taken) {
+        const module = modules.get(from) ?? await import(toFileUrl(`${folder}/${from}`)) as { default?: object };
+        modules.set(from, module);
+        const exported = mended ? (module as { default: object }).default : module;
+        for (const name of wanted) assert.ok(name in exported, `${file} takes ${name} from ${from}`);
+        names += wanted.length;
+      }
+    }
+    assert.ok(names > 20, `${names} names`);
+  });
+
   await t.step("what every start parses is under 96 KB", async () => {
     let bytes = 0;
     for (const file of await staticFiles(folder)) bytes += (await Deno.stat(`${folder}/${file}`)).size;
@@ -77,6 +102,10 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     assert.match(remote.stderr, /Module not found|Cannot find module|fault of s3lo/);
   });
 });
+
+function toFileUrl(path: string): string {
+  return new URL(`file://${path}`).href;
+}
 
 Deno.test("every target is compiled with its permissions, without questions, and without a cache in a shared folder", () => {
   for (const target of TARGETS) {

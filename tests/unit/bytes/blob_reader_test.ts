@@ -157,7 +157,7 @@ Deno.test("readAll() reads up to the limit and refuses one byte more", { permiss
 });
 
 Deno.test("fileReader() reads on from where the file stands, no further than asked, and closes it", {
-  permissions: { read: true, write: true },
+  permissions: { read: "inherit", write: "inherit" },
 }, async () => {
   const path = await Deno.makeTempFile();
   try {

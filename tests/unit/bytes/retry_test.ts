@@ -106,7 +106,7 @@ Deno.test(
       tries++;
       return Promise.reject(unavailable());
     }, { baseDelayMs: 60_000, signal: stop.signal, onRetry: () => queueMicrotask(() => stop.abort(reason)) });
-    await assert.rejects(work, (error) => error === reason);
+    await assert.rejects(work, (error: Error) => isImageError(error, "aborted") && error.cause === reason);
     assert.equal(tries, 1);
     const aborted = retrying(() => Promise.reject(unavailable("last words")), { signal: stop.signal });
     await assert.rejects(aborted, /last words/, "no further try after the abort");

@@ -43,7 +43,7 @@ function tagPath(folder: string): string {
 Deno.test({
   name: `readManifest() reads a real index of Docker Hub and all below it${store ? "" : " (skipped: no fixture)"}`,
   ignore: !store,
-  permissions: { read: true },
+  permissions: { read: "inherit" },
   fn() {
     const { root, readChild } = realIndex();
     const entries = childrenOf(root.content);

@@ -1,0 +1,151 @@
+#!/bin/sh
+# Installs s3lo: finds out which executable this machine needs, downloads it, checks its SHA-256, and puts it where
+# programs of this user are.
+#
+#   curl -fsSL https://github.com/s3lo/s3lo/releases/latest/download/install.sh | sh
+#
+#   S3LO_VERSION       release to install, for example v0.2.0 (default: the latest)
+#   S3LO_INSTALL_DIR   where to (default: /usr/local/bin if writable, else ~/.local/bin)
+#   S3LO_DOWNLOAD      where from: the address of a releases page or of a mirror of it, or a local folder that holds
+#                      the executables and SHA256SUMS, for machines without a network
+set -eu
+
+fail() {
+  printf 'Error: %s\n' "$1" >&2
+  [ -z "${2:-}" ] || printf '  %s\n' "$2" >&2
+  exit 1
+}
+
+say() {
+  printf '%s\n' "$1" >&2
+}
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# The system as releases name it.
+detect_target() {
+  os=$(uname -s)
+  arch=$(uname -m)
+  case $os in
+    Linux) os=linux ;;
+    Darwin) os=darwin ;;
+    MINGW* | MSYS* | CYGWIN*) fail "This script does not install on Windows" "Download s3lo_windows_amd64.zip from the releases page" ;;
+    *) fail "There is no s3lo for $os" "Run it from source with Deno: deno install --global jsr:@s3lo/cli" ;;
+  esac
+  case $arch in
+    x86_64 | amd64) arch=amd64 ;;
+    aarch64 | arm64) arch=arm64 ;;
+    *) fail "There is no s3lo for $os on $arch" "Run it from source with Deno: deno install --global jsr:@s3lo/cli" ;;
+  esac
+  # A shell under Rosetta says x86_64 on an ARM Mac.
+  if [ "$os-$arch" = darwin-amd64 ] && [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || echo 0)" = 1 ]; then
+    say "This shell runs under Rosetta; installing the faster s3lo for Apple silicon"
+    arch=arm64
+  fi
+  if [ "$os" = linux ] && is_musl; then
+    fail "s3lo needs glibc, and this system has musl (Alpine)" "Run s3lo in a container with glibc, or set S3LO_LIBC=glibc where glibc is installed beside musl"
+  fi
+  echo "${os}_${arch}"
+}
+
+is_musl() {
+  [ "${S3LO_LIBC:-}" != glibc ] || return 1
+  if has ldd; then ldd --version 2>&1 | grep -qi musl; else ls /lib/ld-musl-* >/dev/null 2>&1; fi
+}
+
+# Downloads $1 to $2, or copies it where the source is a folder.
+fetch() {
+  case $1 in
+    http://* | https://*) ;;
+    *)
+      cp "$1" "$2" 2>/dev/null || fail "Cannot read \"$1\""
+      return
+      ;;
+  esac
+  if has curl; then
+    curl --fail --silent --show-error --location --retry 3 --output "$2" "$1" || fail "Cannot download $1"
+  elif has wget; then
+    wget -q -O "$2" "$1" || fail "Cannot download $1"
+  else
+    fail "Cannot download anything: there is neither curl nor wget" "Install one of them, or name a local folder in S3LO_DOWNLOAD"
+  fi
+}
+
+sha256_of() {
+  if has sha256sum; then
+    sha256sum "$1" | cut -d ' ' -f 1
+  elif has shasum; then
+    shasum -a 256 "$1" | cut -d ' ' -f 1
+  elif has openssl; then
+    openssl dgst -sha256 -r "$1" | cut -d ' ' -f 1
+  else
+    fail "Cannot check the download: there is no sha256sum, shasum or openssl" "Install one of them; nothing is installed unchecked"
+  fi
+}
+
+# The folder that holds the files of the wanted release.
+release_base() {
+  source=${S3LO_DOWNLOAD:-https://github.com/s3lo/s3lo/releases}
+  source=${source%/}
+  case $source in
+    http://* | https://*) ;;
+    *)
+      [ -d "$source" ] || fail "There is no folder \"$source\"" "Correct S3LO_DOWNLOAD"
+      echo "$source"
+      return
+      ;;
+  esac
+  if [ -n "${S3LO_VERSION:-}" ]; then
+    echo "$source/download/v${S3LO_VERSION#v}"
+  else
+    echo "$source/latest/download"
+  fi
+}
+
+install_dir() {
+  if [ -n "${S3LO_INSTALL_DIR:-}" ]; then
+    echo "$S3LO_INSTALL_DIR"
+  elif [ -w /usr/local/bin ]; then
+    echo /usr/local/bin
+  else
+    echo "${HOME:?HOME is not set; set S3LO_INSTALL_DIR}/.local/bin"
+  fi
+}
+
+main() {
+  target=$(detect_target)
+  base=$(release_base)
+  dir=$(install_dir)
+  file=s3lo_$target
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  trap 'exit 1' INT TERM HUP
+
+  { mkdir -p "$dir" && [ -w "$dir" ]; } 2>/dev/null ||
+    fail "Cannot write to $dir" "Name a folder of your own in S3LO_INSTALL_DIR, or run this as a user who may"
+  fetch "$base/SHA256SUMS" "$work/SHA256SUMS"
+  expected=$(sed -n "s/^\([0-9a-f]\{64\}\)  $file\$/\1/p" "$work/SHA256SUMS")
+  [ -n "$expected" ] || fail "The release has no s3lo for $target" "See its files: $base"
+  say "Getting $file from $base"
+  fetch "$base/$file" "$work/s3lo"
+  actual=$(sha256_of "$work/s3lo")
+  [ "$actual" = "$expected" ] ||
+    fail "$file has SHA-256 $actual, and the release says $expected; nothing was installed" "Try again; if it stays, report it"
+  chmod 755 "$work/s3lo"
+  version=$("$work/s3lo" --version) || fail "The downloaded s3lo does not run on this machine; nothing was installed"
+  # Copied beside and renamed, so that a running or a half-copied s3lo is never in the way.
+  part=$dir/.s3lo.$$
+  if ! { cp "$work/s3lo" "$part" && mv -f "$part" "$dir/s3lo"; }; then
+    rm -f "$part"
+    fail "Cannot write $dir/s3lo"
+  fi
+  say "Installed $version as $dir/s3lo"
+  case ":$PATH:" in
+    *":$dir:"*) ;;
+    *) say "Add $dir to your PATH to call it by its name" ;;
+  esac
+}
+
+main

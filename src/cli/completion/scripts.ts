@@ -1,0 +1,74 @@
+/**
+ * The completion script for a shell; undefined for one that is not known. Each script only asks `s3lo __complete` and shows
+ * what it answers, so it knows the commands of whatever version of s3lo is installed.
+ */
+export function completionScript(shell: string): string | undefined {
+  return Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
+}
+
+/**
+ * An answer is one candidate a line, a tab and what it is. One that ends with `/`, `:`, `,` or `=` is to be completed
+ * further, so no space follows it.
+ */
+const SCRIPTS: Readonly<Record<string, string>> = {
+  // Bash takes ":" and "=" for ends of words, so the words are cut from the line itself and the part up to the last of
+  // them is taken off the answers.
+  bash: `# bash completion for s3lo
+_s3lo() {
+  local line="\${COMP_LINE:0:COMP_POINT}" words=() word cur answer candidate i
+  read -ra words <<<"$line"
+  [[ $line == *[[:space:]] ]] && words+=("")
+  cur="\${words[\${#words[@]}-1]}"
+  local prefix=""
+  if [[ $COMP_WORDBREAKS == *:* && $cur == *:* ]]; then prefix="\${cur%"\${cur##*:}"}"; fi
+  if [[ $COMP_WORDBREAKS == *=* && $cur == *=* && \${#prefix} -lt $((\${#cur} - \${#cur##*=})) ]]; then
+    prefix="\${cur%"\${cur##*=}"}"
+  fi
+  COMPREPLY=()
+  compopt +o default 2>/dev/null
+  while IFS=$'\\t' read -r candidate _; do
+    [[ $candidate == "$cur"* ]] || continue
+    COMPREPLY+=("\${candidate#"$prefix"}")
+  done < <("\${words[0]}" __complete -- "\${words[@]:1}" 2>/dev/null)
+  if [ \${#COMPREPLY[@]} -eq 1 ] && [[ \${COMPREPLY[0]} == *[/:,=] ]]; then compopt -o nospace 2>/dev/null; fi
+}
+complete -o default -o bashdefault -F _s3lo s3lo
+`,
+  zsh: `#compdef s3lo
+_s3lo() {
+  local -a plain open
+  local line candidate
+  for line in "\${(@f)$("\${words[1]}" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    [[ -n $line ]] || continue
+    candidate="\${line%%$'\\t'*}"
+    if [[ $candidate == *[/:,=] ]]; then open+=("$candidate"); else plain+=("$candidate"); fi
+  done
+  (( \${#plain} + \${#open} )) || { _files; return }
+  (( \${#plain} )) && compadd -Q -- "\${plain[@]}"
+  (( \${#open} )) && compadd -Q -S '' -- "\${open[@]}"
+}
+if [ "$funcstack[1]" = "_s3lo" ]; then _s3lo "$@"; else compdef _s3lo s3lo; fi
+`,
+  fish: `# fish completion for s3lo
+function __s3lo_complete
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    $words[1] __complete -- $words[2..-1] "$current" 2>/dev/null
+end
+complete -c s3lo -f -a '(__s3lo_complete)'
+complete -c s3lo -n 'test -z (__s3lo_complete | string collect)' -F
+`,
+  powershell: `# PowerShell completion for s3lo
+Register-ArgumentCompleter -Native -CommandName s3lo -ScriptBlock {
+  param($wordToComplete, $commandAst, $cursorPosition)
+  $words = @($commandAst.CommandElements | Select-Object -Skip 1 | Where-Object { $_.Extent.StartOffset -lt $cursorPosition } | ForEach-Object { $_.Extent.Text })
+  if ($wordToComplete -eq '') { $words += '""' }
+  $words = @($words | ForEach-Object { if ($_ -eq '""') { '' } else { $_ } })
+  & $commandAst.CommandElements[0].Extent.Text __complete '--' @words 2>$null | ForEach-Object {
+    $candidate, $what = $_ -split "\\t", 2
+    if ($null -eq $what -or $what -eq '') { $what = $candidate }
+    [System.Management.Automation.CompletionResult]::new($candidate, $candidate, 'ParameterValue', $what)
+  }
+}
+`,
+};
