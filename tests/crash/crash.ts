@@ -100,6 +100,11 @@ const CASES: readonly Case[] = [
   {
     name: "copy to a bucket",
     needsServers: true,
+    prepare: async (place) => {
+      await using session = sessionOf(place);
+      const { objects } = await session.bucket(place.buckets!.first);
+      for await (const page of objects.list("")) await objects.remove(page.map(({ key }) => key));
+    },
     args: (place) => [
       ...["copy", "--endpoint", place.buckets!.endpoint, "--region", "us-east-1"],
       ...[sourceOf(place, "multi"), `s3://${place.buckets!.first}/${place.repository}:v1`],
