@@ -6,8 +6,8 @@
  *
  * The tests' HOME and TMPDIR lie in the temporary folder, so that no file of the user is read or changed.
  */
+import { fixturesFolder, SERVICE_VARIABLES } from "../tests/support/services.ts";
 import { HELPER_FOLDER_VARIABLE, HELPER_NAMES, makeHelpers } from "../tests/support/credential_helpers.ts";
-import { SERVICE_VARIABLES } from "../tests/support/services.ts";
 import { SOCKET_COUNT, SOCKET_FOLDER_VARIABLE } from "../tests/support/sockets.ts";
 import { onPath, programsFolder } from "./services/find_program.ts";
 import { type ProgramName, PROGRAMS } from "./services/programs.ts";
@@ -32,8 +32,7 @@ export async function permissionArguments(work: string, denoFolder: string): Pro
     if (path !== undefined) programs.push(path);
   }
   const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder.startsWith("/"));
-  const fixtures = new URL("../../shared/fixtures", import.meta.url).pathname;
-  const read = [ROOT, work, denoFolder, programsFolder(), fixtures, "/usr/sbin", "/etc/ssl", ...folders];
+  const read = [ROOT, work, denoFolder, programsFolder(), fixturesFolder(), "/usr/sbin", "/etc/ssl", ...folders];
   const sockets = Array.from({ length: SOCKET_COUNT }, (_, index) => `${work}/sockets/${index}.sock`);
   const engines = ENGINES.map((name) => Deno.env.get(SERVICE_VARIABLES[name])).filter((path) => path !== undefined);
   const net = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", ...[...sockets, ...engines].map((path) => `unix:${path}`)];

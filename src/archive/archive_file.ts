@@ -3,7 +3,7 @@ import { type BlobReader, type ByteRange, fileReader } from "../bytes/blob_reade
 import { rawTarReader } from "../bytes/decompress.ts";
 import { SNIFF_BYTES, sniffCompression } from "../bytes/sniff.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
-import { openParts } from "./archive_parts.ts";
+import { openParts, type OpenPartsOptions } from "./archive_parts.ts";
 import { RandomFile } from "./random_file.ts";
 import { indexTar, type TarEntry } from "./tar_index.ts";
 import { spool, type SpoolOptions } from "./temporary_file.ts";
@@ -14,14 +14,19 @@ const MAX_LINKS = 32;
 /**
  * Opens a tar for reading by name and range, without unpacking. A plain file is read in place; one that is compressed
  * (gzip, zstd) or is no regular file (a pipe) is first written, decompressed, to a temporary file, which is gone in the end.
- * The parts of a split archive are read as one, by the name of the whole or of the first part.
+ * The parts of a split archive are read as one; see `openParts` for how they are named.
  *
  * Throws `not-found`, `denied`, `invalid-input` as `indexTar` does, `unsupported` for bzip2 and xz, for a folder, for sparse
  * entries, and when the disk for temporary files is full.
  */
-export async function openArchiveFile(path: string, options: SpoolOptions = {}): Promise<ArchiveFiles> {
-  const parts = await openParts(path);
+export async function openArchiveFile(
+  paths: string | readonly string[],
+  options: SpoolOptions & OpenPartsOptions = {},
+): Promise<ArchiveFiles> {
+  const all = typeof paths === "string" ? [paths] : paths;
+  const parts = await openParts(all, options);
   if (parts) return await indexOrSpool(parts, options);
+  const path = all[0]!;
   const file = await openFile(path);
   let isHandedOver = false;
   try {
@@ -114,10 +119,6 @@ class ArchiveFile implements ArchiveFiles {
 
   sizeOf(file: string): Promise<number | undefined> {
     return Promise.resolve(this.#find(file)?.sizeBytes);
-  }
-
-  list(prefix: string): Promise<readonly string[]> {
-    return Promise.resolve([...this.#entries.keys()].filter((name) => name.startsWith(prefix)));
   }
 
   // deno-lint-ignore require-await

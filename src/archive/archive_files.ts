@@ -7,8 +7,6 @@ export interface ArchiveFiles extends AsyncDisposable {
   readonly name: string;
   /** Length of a file; undefined when there is none of that name. */
   sizeOf(file: string): Promise<number | undefined>;
-  /** The names of all files whose names start with `prefix`, in no order. */
-  list(prefix: string): Promise<readonly string[]>;
   /** Opens a file, or a range of it. Throws `not-found`. */
   open(file: string, range?: ByteRange): Promise<BlobReader>;
 }

@@ -9,8 +9,10 @@ export interface ByteSink {
 
 /** Where an archive is written. Closing it without `commit` leaves everything as it was. */
 export interface ArchiveOutput extends AsyncDisposable {
-  /** Writes a stream to its end; once only. */
+  /** Writes a stream to its end, after what was written before. */
   writeAll(reader: BlobReader): Promise<void>;
+  /** Remembers how far it is; what is returned takes back everything written since. Absent where nothing can be taken back. */
+  mark?(): () => Promise<void>;
   /** Makes the archive visible, in place of one that was there. */
   commit(): Promise<void>;
 }
@@ -96,6 +98,7 @@ class FileOutput implements ArchiveOutput {
   readonly #file: Deno.FsFile;
   readonly #paths: { readonly path: string; readonly temporary: string; readonly name: string };
   #state: "open" | "closed" = "open";
+  #sizeBytes = 0;
 
   constructor(
     file: Deno.FsFile,
@@ -106,7 +109,23 @@ class FileOutput implements ArchiveOutput {
   }
 
   async writeAll(reader: BlobReader): Promise<void> {
-    await writeAll(this.#file, reader, `"${this.#paths.name}"`);
+    const file = {
+      write: async (bytes: Uint8Array) => {
+        const count = await this.#file.write(bytes);
+        this.#sizeBytes += count;
+        return count;
+      },
+    };
+    await writeAll(file, reader, `"${this.#paths.name}"`);
+  }
+
+  mark(): () => Promise<void> {
+    const sizeBytes = this.#sizeBytes;
+    return async () => {
+      await this.#file.truncate(sizeBytes);
+      await this.#file.seek(sizeBytes, Deno.SeekMode.Start);
+      this.#sizeBytes = sizeBytes;
+    };
   }
 
   async commit(): Promise<void> {

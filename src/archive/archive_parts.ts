@@ -1,207 +1,202 @@
 import { ImageError } from "../errors.ts";
-import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
-import { Hasher, hexOf } from "../oci/digest.ts";
-import { type ArchiveOutput, openArchiveOutput } from "./archive_output.ts";
-import { RandomFile, type SeekableFile } from "./random_file.ts";
+import { type Digest, Hasher, isDigest } from "../oci/digest.ts";
+import { JoinedFile } from "./joined_file.ts";
+import { parsePartPath, partListPath, partPath, readPartList } from "./part_list.ts";
+import { RandomFile } from "./random_file.ts";
+import { indexTar } from "./tar_index.ts";
 
-/** An archive is cut into at most this many parts: all of them stay open until the last one is written. */
-const MAX_PARTS = 500;
+const CHUNK_BYTES = 1 << 20;
 
-/** Smallest part, so that a slip of the unit does not make thousands. */
-const MIN_PART_BYTES = 1024 * 1024;
+/** Most parts or blobs that an error names. */
+const MAX_NAMED = 3;
 
-/** The name of a part: `disk.tar.001`, counted from 1. */
-export function partPath(path: string, number: number): string {
-  return `${path}.${String(number).padStart(3, "0")}`;
-}
-
-/** The file that lists the parts and their SHA-256, as `sha256sum` writes and checks it. */
-export function checksumsPath(path: string): string {
-  return `${path}.sha256`;
-}
-
-/**
- * An archive cut into parts of `partBytes` each (the last is shorter) for media that hold no more, with a file of
- * checksums. Put together with `cat`, the parts are the archive. Each part appears once all of it was written, the
- * checksums last.
- *
- * Throws `usage` for parts that are too small or too many.
- */
-export function splitOutput(path: string, partBytes: number): ArchiveOutput {
-  if (!(partBytes >= MIN_PART_BYTES)) {
-    throw new ImageError("usage", `Cannot split "${path}": a part must have ${MIN_PART_BYTES} bytes or more`);
-  }
-  return new SplitOutput(path, Math.floor(partBytes));
-}
-
-class SplitOutput implements ArchiveOutput {
-  readonly #path: string;
-  readonly #partBytes: number;
-  readonly #parts: ArchiveOutput[] = [];
-  readonly #sums: string[] = [];
-
-  constructor(path: string, partBytes: number) {
-    this.#path = path;
-    this.#partBytes = partBytes;
-  }
-
-  async writeAll(reader: BlobReader): Promise<void> {
-    for (let isEnded = false; !isEnded;) {
-      if (this.#parts.length === MAX_PARTS) {
-        throw new ImageError("usage", `Cannot split "${this.#path}": it takes more than ${MAX_PARTS} parts`);
-      }
-      const path = partPath(this.#path, this.#parts.length + 1);
-      const output = await openArchiveOutput(path);
-      this.#parts.push(output);
-      const part = new PartReader(reader, this.#partBytes);
-      await output.writeAll(part);
-      isEnded = part.isLast;
-      this.#sums.push(`${part.hex}  ${path.slice(path.lastIndexOf("/") + 1)}\n`);
-    }
-  }
-
-  async commit(): Promise<void> {
-    for (const part of this.#parts) await part.commit();
-    await using sums = await openArchiveOutput(checksumsPath(this.#path));
-    await sums.writeAll(bytesReader(new TextEncoder().encode(this.#sums.join(""))));
-    await sums.commit();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const part of this.#parts) await part[Symbol.asyncDispose]();
-  }
-}
-
-/** Ends after one part's length; knows whether the stream goes on. */
-class PartReader implements BlobReader {
-  readonly #inner: BlobReader;
-  readonly #hasher = new Hasher("sha256");
-  #left: number;
-  isLast = false;
-
-  constructor(inner: BlobReader, partBytes: number) {
-    this.#inner = inner;
-    this.#left = partBytes;
-  }
-
-  get hex(): string {
-    return hexOf(this.#hasher.digest());
-  }
-
-  async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#left === 0) return into.subarray(0, 0);
-    const piece = await this.#inner.read(into.subarray(0, Math.min(into.byteLength, this.#left)));
-    if (piece.byteLength === 0) this.isLast = true;
-    this.#left -= piece.byteLength;
-    this.#hasher.update(piece);
-    return piece;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
-  }
+/** How the parts of an archive are opened. */
+export interface OpenPartsOptions {
+  /** Whether every part is read through and checked before anything else happens; otherwise they only must be there. */
+  readonly checkParts?: boolean;
+  /** Told of each part before it is read through. */
+  readonly onPart?: ((path: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Opens the parts of a split archive as one file; undefined when there are none. `path` is that of the whole
- * (`disk.tar`) or of its first part.
+ * Opens the parts of a split archive as one file; undefined when the one path is a whole file, or nothing. One path is
+ * enough (that of the whole, of any part, or of the list); parts that lie in different folders are all named, in any order.
  *
- * Throws `not-found`, naming every part that the list of checksums has and that is missing.
+ * Throws `not-found` when a part or the list is missing, `digest-mismatch` when a part is damaged (with the blobs that this
+ * hits), `usage` when paths do not belong together.
  */
-export async function openParts(path: string): Promise<RandomFile | undefined> {
-  const whole = path.replace(/\.001$/, "");
-  // A whole file of that name comes first.
-  if (path === whole && await sizeOf(whole) !== undefined) return undefined;
-  if (await sizeOf(partPath(whole, 1)) === undefined && !await listedParts(whole)) return undefined;
-  const wanted = await listedParts(whole);
-  const sizes: number[] = [];
-  const missing: string[] = [];
-  for (let number = 1; number <= (wanted ?? MAX_PARTS); number++) {
-    const size = await sizeOf(partPath(whole, number));
-    if (size !== undefined) sizes.push(size);
-    else if (wanted === undefined) break;
-    else missing.push(`"${partPath(whole, number)}"`);
+export async function openParts(
+  paths: readonly string[],
+  options: OpenPartsOptions = {},
+): Promise<RandomFile | undefined> {
+  const parts = await findParts(paths);
+  if (!parts) return undefined;
+  const joined = await JoinedFile.open(parts.paths);
+  const file = new RandomFile(joined, { name: parts.name, sizeBytes: joined.sizeBytes });
+  try {
+    if (options.checkParts) await checkParts(file, joined, parts, options);
+    return file;
+  } catch (error) {
+    await file[Symbol.asyncDispose]();
+    throw error;
   }
+}
+
+/** The parts of an archive. */
+export interface ArchiveParts {
+  /** The path that the whole would have. */
+  readonly name: string;
+  /** In order. */
+  readonly paths: readonly string[];
+  readonly digests: readonly Digest[];
+}
+
+/** Finds the parts of an archive; undefined when the one path is a whole file. See {@linkcode openParts}. */
+export async function findParts(paths: readonly string[]): Promise<ArchiveParts | undefined> {
+  const [first = ""] = paths;
+  const named = paths.map((path) => parsePartPath(path));
+  const isAlone = paths.length === 1 && (!named[0] || await isNoPart(first, named[0]));
+  const bases = isAlone ? [await wholeOrBase(first)] : named.map((part) => part?.path);
+  if (bases.length === 1 && bases[0] === undefined) return undefined;
+  const strange = paths.find((_, index) => bases[index] === undefined);
+  if (strange !== undefined) {
+    throw new ImageError("usage", `Cannot read "${strange}" together with other files: it is no part of an archive`, {
+      hint: "Name one archive at a time: its file, or its parts (.001, .002, …)",
+    });
+  }
+  const unique = [...new Set(bases as string[])];
+  const name = unique[0]!;
+  const digests = await readList(unique);
+  const given = new Map(named.flatMap((part, index) => part ? [[part.number, paths[index]!] as const] : []));
+  const numbers = named.flatMap((part) => part?.number ?? []);
+  const excess = numbers.find((number) => number > digests.length || numbers.filter((n) => n === number).length > 1);
+  if (excess !== undefined) {
+    throw new ImageError("usage", `Cannot use part ${excess} of "${name}": its list has ${digests.length}, each once`);
+  }
+  const found = await Promise.all(digests.map((_, index) => findPart(index + 1, given.get(index + 1), unique)));
+  const missing = digests.flatMap((_, index) => found[index] === undefined ? [partPath(name, index + 1)] : []);
   if (missing.length > 0) {
-    throw new ImageError("not-found", `Cannot read archive "${whole}": missing parts: ${missing.join(", ")}`);
+    const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : "";
+    const shown = missing.slice(0, MAX_NAMED).map((path) => `"${path}"`).join(", ");
+    throw new ImageError(
+      "not-found",
+      `Cannot read "${name}": missing of its ${digests.length} parts: ${shown}${more}`,
+      {
+        hint: "Put all parts into one folder, or name each of them",
+      },
+    );
   }
-  const file = new JoinedFile(sizes.map((size, index) => ({ path: partPath(whole, index + 1), size })));
-  return new RandomFile(file, { name: whole, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) });
+  return { name, paths: found as string[], digests };
 }
 
-/**
- * Reads all parts and compares them with the list of checksums. Gives the names of those that are not what they were, none
- * where there is no list.
- */
-export async function damagedParts(path: string): Promise<readonly string[]> {
-  const whole = path.replace(/\.001$/, "");
-  const damaged: string[] = [];
-  for (const [index, line] of (await checksumLines(whole) ?? []).entries()) {
-    const part = partPath(whole, index + 1);
-    using file = await Deno.open(part);
-    const hasher = new Hasher("sha256");
-    const buffer = new Uint8Array(1 << 20);
-    for (let count = await file.read(buffer); count; count = await file.read(buffer)) {
-      hasher.update(buffer.subarray(0, count));
-    }
-    if (!line.startsWith(`${hexOf(hasher.digest())} `)) damaged.push(part);
+/** Whether a file is only called like a part (`app-1.2.345`): there is no list, and no part before or after it. */
+async function isNoPart(path: string, part: { readonly path: string; readonly number: number }): Promise<boolean> {
+  const others = [partListPath(part.path), partPath(part.path, part.number - 1), partPath(part.path, part.number + 1)];
+  const found = await Promise.all(others.map(isThere));
+  return !found.includes(true) && await isThere(path);
+}
+
+/** What a single path stands for: undefined for a whole file, else the path that its parts start with. */
+async function wholeOrBase(path: string): Promise<string | undefined> {
+  if (path.endsWith(".sha256")) return path.slice(0, -".sha256".length);
+  if (await isThere(path)) return undefined;
+  return await isThere(partListPath(path)) || await isThere(partPath(path, 1)) ? path : undefined;
+}
+
+async function readList(bases: readonly string[]): Promise<readonly Digest[]> {
+  for (const base of bases) {
+    const digests = await readPartList(partListPath(base));
+    if (digests) return digests;
+  }
+  throw new ImageError(
+    "not-found",
+    `Cannot check the parts of "${bases[0]}": "${partListPath(bases[0]!)}" is missing`,
+    {
+      hint: "Put it beside the parts, or join them with cat and read the whole",
+    },
+  );
+}
+
+async function findPart(
+  number: number,
+  given: string | undefined,
+  bases: readonly string[],
+): Promise<string | undefined> {
+  for (const path of given === undefined ? bases.map((base) => partPath(base, number)) : [given]) {
+    if (await isThere(path)) return path;
+  }
+  return undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return false;
+    throw cause;
+  }
+}
+
+/** Reads every part through; names those whose checksum is wrong, and the blobs in them. */
+async function checkParts(
+  file: RandomFile,
+  joined: JoinedFile,
+  parts: ArchiveParts,
+  { signal, onPart }: OpenPartsOptions,
+): Promise<void> {
+  const damaged: number[] = [];
+  for (const [index, digest] of parts.digests.entries()) {
+    onPart?.(parts.paths[index]!);
+    const { start, sizeBytes } = joined.parts[index]!;
+    if (await hashOf(file, { start, sizeBytes, signal }) !== digest) damaged.push(index);
+  }
+  if (damaged.length === 0) return;
+  const ranges = damaged.map((index) => joined.parts[index]!);
+  const blobs = await damagedBlobs(file, ranges, signal).catch(() => {
+    signal?.throwIfAborted();
+    return [];
+  });
+  const shown = damaged.slice(0, MAX_NAMED).map((index) => `"${parts.paths[index]}"`).join(", ");
+  const hit = blobs.slice(0, MAX_NAMED).map((blob) => `"${blob}"`).join(", ");
+  const more = blobs.length > MAX_NAMED ? ` and ${blobs.length - MAX_NAMED} more` : "";
+  throw new ImageError(
+    "digest-mismatch",
+    `Cannot use ${damaged.length > 1 ? "parts" : "part"} ${shown} of "${parts.name}": its checksum is wrong` +
+      (blobs.length > 0 ? `, which hits ${blobs.length > 1 ? "blobs" : "blob"} ${hit}${more}` : ""),
+    { hint: `Copy ${damaged.length > 1 ? "these parts" : "this part"} again from the original` },
+  );
+}
+
+/** The blobs that lie in the damaged ranges and are not what their names say. */
+async function damagedBlobs(
+  file: RandomFile,
+  ranges: readonly { readonly start: number; readonly sizeBytes: number }[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Digest[]> {
+  const damaged: Digest[] = [];
+  for (const [name, entry] of await indexTar(file, signal)) {
+    const digest = /^blobs\/([^/]+)\/([^/]+)$/.exec(name)?.slice(1).join(":");
+    if (entry.kind !== "file" || digest === undefined || !isDigest(digest)) continue;
+    const { offset: start, sizeBytes } = entry;
+    const isHit = ranges.some((range) => start < range.start + range.sizeBytes && range.start < start + sizeBytes);
+    if (isHit && await hashOf(file, { start, sizeBytes, signal }, digest) !== digest) damaged.push(digest);
   }
   return damaged;
 }
 
-async function listedParts(whole: string): Promise<number | undefined> {
-  return (await checksumLines(whole))?.length;
-}
-
-async function checksumLines(whole: string): Promise<readonly string[] | undefined> {
-  const size = await sizeOf(checksumsPath(whole));
-  if (size === undefined || size > 1 << 20) return undefined;
-  const lines = (await Deno.readTextFile(checksumsPath(whole))).split("\n").filter((line) => line !== "");
-  return lines.length > 0 && lines.length <= MAX_PARTS ? lines : undefined;
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    const info = await Deno.stat(path);
-    return info.isFile ? info.size : undefined;
-  } catch {
-    return undefined;
+async function hashOf(
+  file: RandomFile,
+  range: { readonly start: number; readonly sizeBytes: number; readonly signal: AbortSignal | undefined },
+  like?: Digest,
+): Promise<Digest> {
+  const hasher = new Hasher(like?.startsWith("sha512:") ? "sha512" : "sha256");
+  const reader = file.reader(range.start, range.sizeBytes);
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
+    range.signal?.throwIfAborted();
+    hasher.update(piece);
   }
-}
-
-/** Files that are read as if they were one; each is opened when it is first needed. */
-class JoinedFile implements SeekableFile {
-  readonly #parts: readonly { readonly path: string; readonly size: number }[];
-  readonly #open = new Map<string, Deno.FsFile>();
-  #position = 0;
-
-  constructor(parts: readonly { readonly path: string; readonly size: number }[]) {
-    this.#parts = parts;
-  }
-
-  seek(position: number): Promise<number> {
-    this.#position = position;
-    return Promise.resolve(position);
-  }
-
-  async read(into: Uint8Array): Promise<number | null> {
-    let offset = this.#position;
-    for (const { path, size } of this.#parts) {
-      if (offset >= size) {
-        offset -= size;
-        continue;
-      }
-      let file = this.#open.get(path);
-      if (!file) this.#open.set(path, file = await Deno.open(path));
-      await file.seek(offset, Deno.SeekMode.Start);
-      const count = await file.read(into.subarray(0, size - offset));
-      this.#position += count ?? 0;
-      return count;
-    }
-    return null;
-  }
-
-  close(): void {
-    for (const file of this.#open.values()) file.close();
-  }
+  return hasher.digest();
 }

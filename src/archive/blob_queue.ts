@@ -9,6 +9,14 @@ export interface OfferedBlob {
   readonly blob: Descriptor;
   /** Opens its bytes. */
   open(): Promise<BlobReader>;
+  /** Opens a compressed layer's tar, where that is to be had more cheaply than by unpacking the bytes. */
+  openRaw?(diffId: Digest): Promise<OpenedTar | undefined>;
+}
+
+/** A layer's tar, checked as it is read. */
+export interface OpenedTar {
+  readonly sizeBytes: number;
+  readonly content: BlobReader;
 }
 
 /** How far each blob that waits for its turn is read ahead: 8 buffers of 1 MiB. */
@@ -16,6 +24,7 @@ const AHEAD = { bufferBytes: 1024 * 1024, count: 8 } as const;
 
 /** One blob: whoever has it and whoever wants it meet here. */
 interface Slot {
+  readonly offered: PromiseWithResolvers<OfferedBlob>;
   readonly reader: PromiseWithResolvers<BlobReader>;
   readonly done: PromiseWithResolvers<void>;
   isOffered: boolean;
@@ -29,8 +38,14 @@ interface Slot {
  * the memory. They must come in about the order of the archive: one whose turn has come is waited for.
  */
 export class BlobQueue implements AsyncDisposable {
+  readonly #waits: (blob: Descriptor) => boolean;
   readonly #slots = new Map<Digest, Slot>();
   #failure: { readonly error: unknown } | undefined;
+
+  /** `waits` tells of blobs that are opened only on their turn, because only then it is known how. Default: none. */
+  constructor(waits: (blob: Descriptor) => boolean = () => false) {
+    this.#waits = waits;
+  }
 
   /** Gives a blob; resolves once all of it was taken. Throws what ended the archive, whichever blob that came from. */
   async offer(content: OfferedBlob): Promise<void> {
@@ -38,10 +53,13 @@ export class BlobQueue implements AsyncDisposable {
     const slot = this.#slot(content.blob.digest);
     if (!slot.isOffered) {
       slot.isOffered = true;
-      content.open().then(
-        (reader) => slot.reader.resolve(prefetched(reader, AHEAD)),
-        (error) => this.fail(error),
-      );
+      slot.offered.resolve(content);
+      if (!this.#waits(content.blob)) {
+        content.open().then(
+          (reader) => slot.reader.resolve(prefetched(reader, AHEAD)),
+          (error) => this.fail(error),
+        );
+      }
     }
     await slot.done.promise;
   }
@@ -51,7 +69,24 @@ export class BlobQueue implements AsyncDisposable {
     this.#check();
     const slot = this.#slot(blob.digest);
     slot.isTaken = true;
-    const reader = await slot.reader.promise;
+    const offered = await slot.offered.promise;
+    if (!this.#waits(offered.blob)) return this.#watched(slot, await slot.reader.promise);
+    return this.#watched(slot, prefetched(await offered.open(), AHEAD));
+  }
+
+  /** Like {@linkcode open}, for the tar of a layer; undefined when whoever offers it has no better way to it. */
+  async openRaw(layer: Descriptor, diffId: Digest): Promise<OpenedTar | undefined> {
+    this.#check();
+    const slot = this.#slot(layer.digest);
+    const offered = await slot.offered.promise;
+    const raw = this.#waits(offered.blob) ? await offered.openRaw?.(diffId) : undefined;
+    if (!raw) return undefined;
+    slot.isTaken = true;
+    return { sizeBytes: raw.sizeBytes, content: this.#watched(slot, raw.content) };
+  }
+
+  /** A reader that tells whoever gave the blob how it went. */
+  #watched(slot: Slot, reader: BlobReader): BlobReader {
     let isEnded = false;
     return {
       read: async (into) => {
@@ -77,6 +112,7 @@ export class BlobQueue implements AsyncDisposable {
     if (this.#failure) return;
     this.#failure = { error };
     for (const slot of this.#slots.values()) {
+      slot.offered.reject(error);
       slot.reader.reject(error);
       slot.done.reject(error);
     }
@@ -96,12 +132,14 @@ export class BlobQueue implements AsyncDisposable {
     let slot = this.#slots.get(digest);
     if (!slot) {
       slot = {
+        offered: Promise.withResolvers(),
         reader: Promise.withResolvers(),
         done: Promise.withResolvers(),
         isOffered: false,
         isTaken: false,
       };
       // Either may fail while nobody waits for it.
+      slot.offered.promise.catch(() => {});
       slot.reader.promise.catch(() => {});
       slot.done.promise.catch(() => {});
       this.#slots.set(digest, slot);

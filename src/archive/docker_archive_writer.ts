@@ -5,6 +5,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../oci/digest.ts";
 import type { ImageManifest, Manifest } from "../oci/manifest.ts";
 import { isForeignLayer, layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
+import type { OpenedTar } from "./blob_queue.ts";
 import { type ImageConfig, MAX_CONFIG_BYTES, readImageConfig } from "./image_config.ts";
 import { dockerLayoutName, ORIGINAL_DIGEST, parseImageName } from "./image_names.ts";
 import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
@@ -32,6 +33,11 @@ export interface DockerArchiveOptions {
   readonly isPresent?: ((layer: Descriptor, position: number) => boolean) | undefined;
   /** The length of a compressed layer's tar, where it is known; saves spooling a zstd layer. */
   readonly tarSizeOf?: ((layer: Descriptor) => Promise<number | undefined>) | undefined;
+  /**
+   * Opens a zstd layer's tar, checked against its diff id, where that can be had without unpacking here and its length is
+   * known; undefined for any other layer.
+   */
+  readonly openRaw?: ((layer: Descriptor, diffId: Digest) => Promise<OpenedTar | undefined>) | undefined;
   /** Whether `openBlob` gives bytes that are checked already, as a copier's are. Default false. */
   readonly isVerified?: boolean;
   /** Where zstd layers are spooled; see `spool`. */
@@ -59,8 +65,8 @@ export type OpenBlob = (blob: Descriptor) => Promise<BlobReader>;
  * Blobs are opened one by one in the order of the archive: config, then layers from the lowest; never the same one twice.
  * Each is checked before its last bytes are handed out. The same image and names give the same bytes. Layers are stored
  * as they are, except zstd ones (see the options): a tar header needs the decompressed length, which streams of several
- * frames do not tell, so such a layer is written to a temporary file (compressed) and measured, unless `tarSizeOf` or the
- * annotation that we give to layers of our own knows.
+ * frames do not tell, so such a layer is written to a temporary file (compressed) and measured, unless `openRaw`, `tarSizeOf`
+ * or the annotation that we give to layers of our own knows.
  *
  * Throws `unsupported` when the manifest is no image with layers that are tars, `invalid-input` when its config does not
  * fit it, `invalid-reference` for a bad name; the reader throws `digest-mismatch`, and whatever `openBlob` does.
@@ -194,6 +200,12 @@ class DockerArchiveWriter {
         return verifiedReader(tar, { digest: written, size: sizeBytes }, `the tar of ${what}`);
       },
     });
+    const raw = await this.#options.openRaw?.(stored, written);
+    if (raw) {
+      const { sizeBytes, content } = raw;
+      const open = () => Promise.resolve(content);
+      return { name: blobPath(written), sizeBytes, open, [Symbol.asyncDispose]: () => content[Symbol.asyncDispose]() };
+    }
     const known = await this.#options.tarSizeOf?.(stored) ?? statedTarSize(stored);
     if (known !== undefined) {
       return { ...member(known, () => this.#openChecked(stored)), [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -28,12 +28,6 @@ class FolderFiles implements ArchiveFiles {
     return info?.isFile ? info.size : undefined;
   }
 
-  async list(prefix: string): Promise<readonly string[]> {
-    const found: string[] = [];
-    await collectFiles(this.name, "", found);
-    return found.filter((name) => name.startsWith(prefix));
-  }
-
   async open(file: string, range?: ByteRange): Promise<BlobReader> {
     const sizeBytes = await this.sizeOf(file);
     if (sizeBytes === undefined) throw missingFile(this, file);
@@ -50,14 +44,6 @@ class FolderFiles implements ArchiveFiles {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
-  }
-}
-
-async function collectFiles(root: string, folder: string, found: string[]): Promise<void> {
-  for await (const entry of Deno.readDir(`${root}/${folder}`)) {
-    const name = `${folder}${entry.name}`;
-    if (entry.isDirectory) await collectFiles(root, `${name}/`, found);
-    else found.push(name);
   }
 }
 

@@ -15,20 +15,32 @@ const MAX_ENTRIES = 10_000;
  */
 export async function layoutReferrers(files: ArchiveFiles, subject: Digest): Promise<readonly Descriptor[]> {
   const index = await readLayoutIndex(files);
-  const found = new Map<Digest, Descriptor>();
-  for (const entry of (index?.entries ?? []).slice(0, MAX_ENTRIES)) {
+  return (await referrersBySubject(files, index?.entries ?? [])).get(subject) ?? [];
+}
+
+/** Those of a layout's entries that refer to something, by what they refer to; see {@linkcode layoutReferrers}. */
+export async function referrersBySubject(
+  files: ArchiveFiles,
+  entries: readonly Descriptor[],
+): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
+  const seen = new Set<Digest>();
+  const found = new Map<Digest, Descriptor[]>();
+  for (const entry of entries.slice(0, MAX_ENTRIES)) {
     const { mediaType, digest, size } = entry;
-    if (!manifestKind(mediaType) || found.has(digest) || await files.sizeOf(blobPath(digest)) === undefined) continue;
+    if (!manifestKind(mediaType) || seen.has(digest) || await files.sizeOf(blobPath(digest)) === undefined) continue;
+    seen.add(digest);
     const { content } = await readLayoutManifest(files, entry);
-    if (content.subject?.digest !== subject) continue;
+    const subject = content.subject?.digest;
+    if (subject === undefined) continue;
     const artifactType = content.artifactType ?? (content.kind === "image" ? content.config.mediaType : undefined);
-    found.set(digest, {
+    const referrer = {
       mediaType,
       digest,
       size,
       ...(artifactType === undefined ? {} : { artifactType }),
       ...(Object.keys(content.annotations).length > 0 ? { annotations: content.annotations } : {}),
-    });
+    };
+    found.set(subject, [...found.get(subject) ?? [], referrer]);
   }
-  return [...found.values()];
+  return found;
 }

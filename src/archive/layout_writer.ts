@@ -50,9 +50,9 @@ export function layoutIndex(entries: readonly unknown[]): Uint8Array<ArrayBuffer
   return jsonBytes({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: entries });
 }
 
-/** One image on its way into an OCI archive. */
+/** What an OCI archive is made of. */
 export interface OciArchiveImage {
-  /** The blobs that the archive does not hold yet, in the order in which they are written. */
+  /** The blobs, in the order in which they are written. */
   readonly blobs: readonly Descriptor[];
   readonly names: readonly LayoutName[];
   openBlob(blob: Descriptor): Promise<BlobReader>;
@@ -61,49 +61,43 @@ export interface OciArchiveImage {
 }
 
 /**
- * The files of an OCI archive in order: of each image blobs and manifests (children before what names them), then
- * `index.json` and `oci-layout`, so that an archive that was cut off shows no image. Where one image for containers is all
- * there is, Docker's `manifest.json` follows, and the same file works with `docker load` of any version that can read the
- * layers as they are.
+ * The files of an OCI archive in order: blobs, manifests (children before what names them), `index.json`, `oci-layout`, so
+ * that one that was cut off shows no image. Where the root comes down to one image for containers, Docker's `manifest.json`
+ * follows, and the same file works with `docker load` of any version that can read the layers as they are.
  */
-export async function* ociArchiveMembers(
-  images: AsyncIterable<OciArchiveImage> | Iterable<OciArchiveImage>,
-): AsyncGenerator<TarMember> {
+export async function* ociArchiveMembers(image: OciArchiveImage): AsyncGenerator<TarMember> {
   const written = new Set<Digest>();
-  const isNew = (digest: Digest) => !written.has(digest) && written.add(digest);
-  const done: { readonly manifests: readonly Manifest[]; readonly names: readonly LayoutName[] }[] = [];
-  for await (const image of images) {
-    for (const blob of image.blobs.filter(({ digest }) => isNew(digest))) {
-      yield { name: blobPath(blob.digest), sizeBytes: blob.size, open: () => image.openBlob(blob) };
-    }
-    const manifests = await image.manifests();
-    for (const { descriptor, bytes } of manifests.toReversed().filter(({ descriptor }) => isNew(descriptor.digest))) {
-      yield bytesMember(blobPath(descriptor.digest), bytes);
-    }
-    done.push({ manifests, names: image.names });
+  const isNew = ({ digest }: Descriptor) => !written.has(digest) && written.add(digest);
+  for (const blob of image.blobs.filter(isNew)) {
+    yield { name: blobPath(blob.digest), sizeBytes: blob.size, open: () => image.openBlob(blob) };
   }
-  const entries = done.flatMap(({ manifests, names }) => [
-    ...(manifests[0] ? layoutEntries(manifests[0].descriptor, names) : []),
-    ...looseEntries(manifests),
-  ]);
+  const manifests = await image.manifests();
+  for (const { descriptor, bytes } of manifests.toReversed().filter(({ descriptor }) => isNew(descriptor))) {
+    yield bytesMember(blobPath(descriptor.digest), bytes);
+  }
+  const [root] = manifests;
+  if (!root) return;
+  const entries = [...layoutEntries(root.descriptor, image.names), ...looseEntries(manifests)];
   yield bytesMember("index.json", layoutIndex(entries));
   yield bytesMember("oci-layout", LAYOUT_BYTES);
-  const [only, ...others] = done;
-  const image = only && others.length === 0 ? onlyImage(only.manifests) : undefined;
-  if (image) yield bytesMember("manifest.json", dockerList(image, only!.names.flatMap(({ full }) => full ?? [])));
+  const only = onlyImage(manifests);
+  const names = image.names.flatMap(({ full }) => full ?? []);
+  if (only) yield bytesMember("manifest.json", dockerList([{ image: only, names }]));
 }
 
-/** Docker's `manifest.json` of an image whose blobs lie where the layout has them. */
-export function dockerList(image: ImageManifest, names: readonly string[]): Uint8Array<ArrayBuffer> {
-  return jsonBytes([{
+/** Docker's `manifest.json` of images whose blobs lie where the layout has them. */
+export function dockerList(
+  images: readonly { readonly image: ImageManifest; readonly names: readonly string[] }[],
+): Uint8Array<ArrayBuffer> {
+  return jsonBytes(images.map(({ image, names }) => ({
     Config: blobPath(image.config.digest),
     RepoTags: names,
     Layers: image.layers.map((layer) => blobPath(layer.digest)),
-  }]);
+  })));
 }
 
-/** Entries for manifests that nothing below the root names (signatures), so that they can be found. */
-function looseEntries(manifests: readonly Manifest[]): LayoutEntry[] {
+/** Entries for manifests that nothing below the root (the first) names (signatures), so that they can be found. */
+export function looseEntries(manifests: readonly Manifest[]): LayoutEntry[] {
   const [root, ...others] = manifests;
   const named = new Set(
     manifests.flatMap(({ content }) => content.kind === "index" ? childrenOf(content).map(({ digest }) => digest) : []),
@@ -114,8 +108,8 @@ function looseEntries(manifests: readonly Manifest[]): LayoutEntry[] {
   return loose.flatMap(({ descriptor }) => layoutEntries(descriptor, []));
 }
 
-/** The image of a root that holds one image for containers, maybe with attestations around it. */
-function onlyImage(manifests: readonly Manifest[]): ImageManifest | undefined {
+/** The image of a root (the first) that holds one image for containers, maybe with attestations around it. */
+export function onlyImage(manifests: readonly Manifest[]): ImageManifest | undefined {
   const [root] = manifests;
   if (!root) return undefined;
   const { content } = root;

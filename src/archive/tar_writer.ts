@@ -27,11 +27,16 @@ export function tarSizeBytes(members: Iterable<Pick<TarMember, "name" | "sizeByt
 /**
  * A tar of regular files as a stream, made while it is read: equal members give equal bytes (fixed owner, mode and time).
  *
+ * With `isOpen` the empty blocks at the end are left out, so that more members can follow.
+ *
  * What a member's reader throws ends the stream. Throws `invalid-input` when a member has fewer or more bytes than it
  * said. Closing the reader early closes the member that is open.
  */
-export function tarReader(members: AsyncIterable<TarMember> | Iterable<TarMember>): BlobReader {
-  const parts = tarParts(members);
+export function tarReader(
+  members: AsyncIterable<TarMember> | Iterable<TarMember>,
+  { isOpen = false }: { readonly isOpen?: boolean } = {},
+): BlobReader {
+  const parts = tarParts(members, isOpen);
   let current: BlobReader | undefined;
   let isEnded = false;
   const close = async () => {
@@ -71,13 +76,14 @@ export function tarReader(members: AsyncIterable<TarMember> | Iterable<TarMember
 /** The pieces of the tar: for each member its header, its data, its padding; two empty blocks at the end. */
 async function* tarParts(
   members: AsyncIterable<TarMember> | Iterable<TarMember>,
+  isOpen: boolean,
 ): AsyncGenerator<BlobReader, void, undefined> {
   for await (const member of members) {
     yield bytesReader(tarHeaderBlocks(member.name, member.sizeBytes));
     yield exactReader(await member.open(), member);
     yield bytesReader(new Uint8Array(tarPadding(member.sizeBytes)));
   }
-  yield bytesReader(new Uint8Array(2 * TAR_BLOCK_BYTES));
+  if (!isOpen) yield bytesReader(new Uint8Array(2 * TAR_BLOCK_BYTES));
 }
 
 /** Keeps a member to the size that its header has promised. */

@@ -13,6 +13,7 @@ import { ChunkPresence } from "./chunk_presence.ts";
 import { openChunkedLayer } from "./chunked_layer.ts";
 import { readRecipeObject, type RecipeObject } from "./find_layer.ts";
 import { MAX_RECIPE_BYTES, type Recipe, type RecipeChunk } from "./recipe.ts";
+import type { ReliedObject } from "./relied_objects.ts";
 
 /** Chunks on their way at once: each may hold its stored and its raw bytes. */
 const PARALLEL_CHUNKS = 4;
@@ -31,6 +32,8 @@ export interface CopyChunkedLayerOptions {
   readonly sourceFormat?: number | undefined;
   /** `chunk_format` of the target's settings; undefined where it is absent: then the caller has to set it. */
   readonly targetFormat?: number | undefined;
+  /** The diff id that the image's config gives the layer; the recipe has to agree. */
+  readonly diffId?: Digest | undefined;
   /** What is known of the target's chunks; share one between the layers of a copy to save look-ups. */
   readonly presence?: ChunkPresence | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -42,8 +45,10 @@ export interface ChunkedLayerCopy {
   /** `whole` when the target holds another encoder's chunks under the same names, so the layer could not share them. */
   readonly kind: "chunked" | "whole";
   readonly chunksCopied: number;
-  /** Those that the target held already: check once more after publishing that no cleaning took them meanwhile. */
+  /** Those that the target held already. */
   readonly chunksPresent: readonly Digest[];
+  /** Every object of the target that the layer consists of now, with the time it has: see `ReliedObjects`. */
+  readonly objects: readonly ReliedObject[];
   /** Stored bytes that were copied, server side or through here. */
   readonly copiedBytes: number;
   /** Those of them that passed through here. */
@@ -81,6 +86,7 @@ class LayerCopy {
   readonly #recipeBytes: Uint8Array<ArrayBuffer>;
   readonly #options: CopyChunkedLayerOptions & { readonly what: string };
   readonly #presence: ChunkPresence;
+  readonly #objects: ReliedObject[] = [];
   #chunksCopied = 0;
   #copiedBytes = 0;
   #streamedBytes = 0;
@@ -112,6 +118,7 @@ class LayerCopy {
     if (same.includes(false)) return await this.#writeWhole();
     const written = await mapPool(missing, PARALLEL_CHUNKS, (chunk) => this.#copyChunk(chunk), signal);
     if (written.includes("other")) return await this.#writeWhole();
+    this.#objects.push(...present.flatMap(({ digest }) => this.#presence.objectOf(digest) ?? []));
     await this.#copyFileIndex();
     await this.#writeRecipe();
     const lost = missing.filter((_, index) => written[index] === "present");
@@ -153,6 +160,7 @@ class LayerCopy {
       return await this.#isSame(chunk, await this.#presence.refresh(chunk.digest)) ? "present" : "other";
     }
     this.#presence.note(chunk.digest, chunk.storedSizeBytes);
+    this.#wrote(chunkKey(chunk.digest), chunk.storedSizeBytes);
     this.#chunksCopied++;
     this.#copiedBytes += chunk.storedSizeBytes;
     return "copied";
@@ -165,7 +173,15 @@ class LayerCopy {
     if (info.sizeBytes !== chunk.storedSizeBytes) {
       throw wrongLength(this.#source, chunk, this.#options, `${info.sizeBytes}`);
     }
+    if (this.#source.isLocal && this.#target.isLocal) await this.#checkChunk(chunk);
     return await this.#target.copyFrom(this.#source, key, key, info.sizeBytes, { condition: { absent: true } });
+  }
+
+  /** Where reading costs nothing a chunk is checked before it is taken over; elsewhere whoever reads it checks it. */
+  async #checkChunk(chunk: RecipeChunk): Promise<void> {
+    const stored = await readStoredChunk(this.#source, chunk, this.#options);
+    release(decodeChunk(stored, chunk, this.#options.what));
+    release(stored);
   }
 
   async #copyThroughHere(chunk: RecipeChunk): Promise<void> {
@@ -179,18 +195,24 @@ class LayerCopy {
   async #copyFileIndex(): Promise<void> {
     const key = fileIndexKey(this.#recipe.digest);
     const index = await this.#source.read(key, MAX_FILE_INDEX_BYTES);
-    if (index) await this.#writeIfAbsent(key, index.bytes);
+    if (!index) return;
+    if (await this.#writeIfAbsent(key, index.bytes)) return this.#wrote(key, index.bytes.byteLength);
+    const existing = await this.#target.head(key);
+    if (existing) this.#objects.push(existing);
   }
 
-  /** Writes the recipe that was checked, byte for byte; a different one in its place (of an early build) is replaced. */
+  /**
+   * Writes the recipe that was checked, byte for byte. One that is there is written again, as the Go tool does: that makes
+   * it young, and right where it was not (of an early build).
+   */
   async #writeRecipe(): Promise<void> {
     const key = recipeKey(this.#recipe.digest);
+    this.#wrote(key, this.#recipeBytes.byteLength);
     if (await this.#writeIfAbsent(key, this.#recipeBytes)) return;
     const existing = await this.#target.read(key, MAX_RECIPE_BYTES);
-    if (existing && isEqual(existing.bytes, this.#recipeBytes)) return;
-    await this.#target.write(key, this.#recipeBytes, {
-      condition: existing ? { etag: existing.etag } : { absent: true },
-    });
+    const isSame = existing !== undefined && isEqual(existing.bytes, this.#recipeBytes);
+    const condition = existing ? { etag: existing.etag } : { absent: true as const };
+    await this.#target.write(key, this.#recipeBytes, isSame ? {} : { condition });
   }
 
   async #writeIfAbsent(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
@@ -212,9 +234,16 @@ class LayerCopy {
       return Promise.resolve(verifiedReader(layer, blob, this.#options.what, start, () => {}));
     };
     await this.#target.writeStream(blobPath(digest), { sizeBytes: storedSizeBytes, digest, open }, { isBlob: true });
+    this.#wrote(blobPath(digest), storedSizeBytes);
+    // Readers believe a recipe first, and one that is there names chunks that this layer does not consist of.
+    if (await this.#target.head(recipeKey(digest))) await this.#target.remove([recipeKey(digest)]);
     this.#copiedBytes += storedSizeBytes;
     this.#streamedBytes += storedSizeBytes;
     return this.#result("whole", []);
+  }
+
+  #wrote(key: string, sizeBytes: number): void {
+    this.#objects.push({ key, sizeBytes, modifiedAt: new Date() });
   }
 
   #result(kind: "chunked" | "whole", present: readonly RecipeChunk[]): ChunkedLayerCopy {
@@ -222,6 +251,7 @@ class LayerCopy {
       kind,
       chunksCopied: this.#chunksCopied,
       chunksPresent: present.map((chunk) => chunk.digest),
+      objects: this.#objects,
       copiedBytes: this.#copiedBytes,
       streamedBytes: this.#streamedBytes,
     };

@@ -6,6 +6,9 @@ export const CHUNK_FORMAT = 1;
 /** What the keys of all chunks begin with. */
 export const CHUNK_PREFIX = "chunks/sha256/";
 
+/** What the keys of all recipes begin with. */
+export const RECIPE_PREFIX = "recipes/sha256/";
+
 /** The key of a chunk, named by the digest of its raw bytes: `chunks/sha256/<hex>`. */
 export function chunkKey(chunk: Digest): string {
   return `chunks/${path(chunk)}`;

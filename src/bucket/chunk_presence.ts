@@ -17,6 +17,7 @@ const PARALLEL_HEADS = 16;
 export class ChunkPresence {
   readonly #store: ObjectStore;
   readonly #known = new Map<Digest, number | undefined>();
+  readonly #objects = new Map<Digest, ObjectInfo>();
   #listing: Promise<ReadonlyMap<string, ObjectInfo> | undefined> | undefined;
 
   /** Asks nothing yet. */
@@ -32,7 +33,7 @@ export class ChunkPresence {
     const listed = await this.#listing;
     const lookUp = async (chunk: Digest) => {
       const info = listed ? listed.get(chunkKey(chunk)) : await this.#store.head(chunkKey(chunk));
-      this.#known.set(chunk, info?.sizeBytes);
+      this.#keep(chunk, info);
     };
     await mapPool(unknown, PARALLEL_HEADS, lookUp, signal);
     return this.#known;
@@ -40,14 +41,24 @@ export class ChunkPresence {
 
   /** Asks for one chunk again, after somebody else wrote it. */
   async refresh(chunk: Digest): Promise<number | undefined> {
-    const sizeBytes = (await this.#store.head(chunkKey(chunk)))?.sizeBytes;
-    this.#known.set(chunk, sizeBytes);
-    return sizeBytes;
+    const info = await this.#store.head(chunkKey(chunk));
+    this.#keep(chunk, info);
+    return info?.sizeBytes;
+  }
+
+  /** The object of a chunk that was found; undefined for others, also for those that were written. */
+  objectOf(chunk: Digest): ObjectInfo | undefined {
+    return this.#objects.get(chunk);
   }
 
   /** Notes a chunk that was just written, for the layers that follow. */
   note(chunk: Digest, sizeBytes: number): void {
     this.#known.set(chunk, sizeBytes);
+  }
+
+  #keep(chunk: Digest, info: ObjectInfo | undefined): void {
+    this.#known.set(chunk, info?.sizeBytes);
+    if (info) this.#objects.set(chunk, info);
   }
 
   /** All chunks of the bucket; undefined where that takes more than so many pages. */

@@ -1,65 +1,87 @@
 import { mapPool } from "../bytes/pool.ts";
+import { isImageError } from "../errors.ts";
+import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobFolder, blobPath, type Digest } from "../oci/digest.ts";
-import type { ObjectStore } from "../objects/object_store.ts";
-
-/** Up to this many blobs are looked up one by one: a listing would not be cheaper. */
-const FEW_BLOBS = 3;
+import { layerCompression } from "../oci/media_types.ts";
+import { RECIPE_PREFIX, recipeKey } from "./chunk_keys.ts";
+import type { ChunkPresence } from "./chunk_presence.ts";
+import { readRecipe } from "./find_layer.ts";
+import { findObjects } from "./find_objects.ts";
+import type { Recipe } from "./recipe.ts";
 
 /** What the keys of all blobs of a bucket begin with: it knows sha256 alone. */
 const BLOBS_PREFIX = blobFolder("sha256");
 
-/** Look-ups at once. */
-const PARALLEL_HEADS = 16;
+/** Recipes read at once. */
+const PARALLEL_RECIPES = 16;
 
-/**
- * Which of these blobs lie in the store, with the size they must have.
- *
- * Many blobs are found by listing, which takes one request per 1,000 objects, as long as the store is small enough for
- * that to beat one look-up per blob: digests are spread evenly, so the first page tells how many pages are to come.
- */
-export async function findStoredBlobs(store: ObjectStore, blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
-  const wanted = new Map(blobs.map((blob) => [blobPath(blob.digest), blob]));
-  const keys = [...wanted.keys()].sort();
-  const found = new Set<Digest>();
-  const unlisted = keys.length > FEW_BLOBS
-    ? await listBlobs(store, keys, (key, sizeBytes) => {
-      const blob = wanted.get(key);
-      if (blob?.size === sizeBytes) found.add(blob.digest);
-    })
-    : keys;
-  await mapPool(unlisted, PARALLEL_HEADS, async (key) => {
-    const blob = wanted.get(key)!;
-    if ((await store.head(key))?.sizeBytes === blob.size) found.add(blob.digest);
-  });
-  return found;
+/** What a bucket holds of some blobs. */
+export interface HeldBlobs {
+  /** Those that are there: whole with the size they must have, or in chunks of which none is missing. */
+  readonly present: ReadonlySet<Digest>;
+  /** Every object that these consist of. */
+  readonly objects: readonly ObjectInfo[];
+  /**
+   * Layers that are not there although a recipe says so: it is no recipe of them, or chunks are gone. A layer of these that
+   * is written whole is found only when its recipe is removed, since readers believe recipes first.
+   */
+  readonly brokenRecipes: ReadonlySet<Digest>;
 }
 
 /**
- * Lists from the first key on for as long as that pays; gives the keys that the listing did not reach.
+ * Which of these blobs a bucket holds, whole or in chunks, asked in as few requests as it allows: one look-up for each of
+ * a few blobs, a listing for many, and the same again of recipes for zstd layers that are not there whole.
  *
- * `keys` are sorted.
+ * A recipe alone proves nothing: the Go tool's cleaning can take the chunks and leave it. So each one is read, and all of
+ * its chunks are asked for (`presence` does that, for all layers at once).
  */
-async function listBlobs(
+export async function findHeldBlobs(
   store: ObjectStore,
-  keys: readonly string[],
-  onObject: (key: string, sizeBytes: number) => void,
-): Promise<readonly string[]> {
-  const first = keys[0]!;
-  const last = keys.at(-1)!;
-  for await (const page of store.list(BLOBS_PREFIX, { startAfter: first.slice(0, -1) })) {
-    for (const object of page) onObject(object.key, object.sizeBytes);
-    const reached = page.at(-1)?.key;
-    if (reached === undefined || reached >= last) return [];
-    const unlisted = keys.filter((key) => key > reached);
-    const pagesToCome = (position(last) - position(reached)) /
-      Math.max(position(reached) - position(first), Number.EPSILON);
-    if (pagesToCome > unlisted.length) return unlisted;
+  blobs: readonly Descriptor[],
+  presence: ChunkPresence,
+): Promise<HeldBlobs> {
+  const present = new Set<Digest>();
+  const objects: ObjectInfo[] = [];
+  const whole = await findObjects(store, BLOBS_PREFIX, blobs.map((blob) => blobPath(blob.digest)));
+  for (const blob of blobs) {
+    const object = whole.get(blobPath(blob.digest));
+    if (object?.sizeBytes !== blob.size) continue;
+    present.add(blob.digest);
+    objects.push(object);
   }
-  return [];
+  const layers = blobs.filter((blob) => !present.has(blob.digest) && layerCompression(blob.mediaType) === "zstd");
+  const recipes = await findObjects(store, RECIPE_PREFIX, layers.map((layer) => recipeKey(layer.digest)));
+  const named = layers.flatMap((layer) => recipes.get(recipeKey(layer.digest)) ? [layer] : []);
+  const chunked = await mapPool(named, PARALLEL_RECIPES, async (layer) => await soundRecipe(store, layer) ?? []);
+  const chunks = chunked.flat().flatMap((recipe) => recipe.chunks);
+  await presence.find(chunks.map((chunk) => chunk.digest));
+  for (const recipe of chunked.flat()) {
+    const found = chunkObjects(recipe, presence);
+    if (!found) continue;
+    present.add(recipe.digest);
+    objects.push(recipes.get(recipeKey(recipe.digest))!, ...found);
+  }
+  const broken = named.map((layer) => layer.digest).filter((digest) => !present.has(digest));
+  return { present, objects, brokenRecipes: new Set(broken) };
 }
 
-/** Where in the space of sha256 digests a blob's key lies, from 0 to 1. */
-function position(key: string): number {
-  return Number.parseInt(key.slice(BLOBS_PREFIX.length, BLOBS_PREFIX.length + 12), 16) / 2 ** 48;
+async function soundRecipe(store: ObjectStore, layer: Descriptor): Promise<Recipe | undefined> {
+  try {
+    return await readRecipe(store, layer);
+  } catch (error) {
+    if (isImageError(error, "invalid-input")) return undefined;
+    throw error;
+  }
+}
+
+/** The objects of a layer's chunks; undefined when one is missing or of another length than the recipe says. */
+function chunkObjects(recipe: Recipe, presence: ChunkPresence): readonly ObjectInfo[] | undefined {
+  const objects = new Map<Digest, ObjectInfo>();
+  for (const { digest, storedSizeBytes } of recipe.chunks) {
+    const object = presence.objectOf(digest);
+    if (object?.sizeBytes !== storedSizeBytes) return undefined;
+    objects.set(digest, object);
+  }
+  return [...objects.values()];
 }

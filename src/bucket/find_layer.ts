@@ -1,12 +1,12 @@
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
-import { algorithmOf, blobPath } from "../oci/digest.ts";
+import { algorithmOf, blobPath, type Digest } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { layerCompression } from "../oci/media_types.ts";
 import { recipeKey } from "./chunk_keys.ts";
 import { openChunkedLayer, type OpenLayerOptions } from "./chunked_layer.ts";
-import { MAX_RECIPE_BYTES, parseRecipe, type ParseRecipeOptions, type Recipe } from "./recipe.ts";
+import { checkRecipeDiffId, MAX_RECIPE_BYTES, parseRecipe, type ParseRecipeOptions, type Recipe } from "./recipe.ts";
 
 /** How a bucket holds a layer. */
 export type StoredLayer =
@@ -49,26 +49,25 @@ export async function findLayer(
  * Opens a layer (or another blob) as stored, whole or chunked, or a range of it; asks the store as sparingly as
  * {@linkcode findLayer} and needs no look-up before.
  *
- * `recipes` keeps what was read of recipes between calls, for several ranges of one layer. Throws `not-found`.
+ * `recipes` keeps what was read of recipes between calls, for several ranges of one layer. `diffId` gives what a recipe must
+ * be the recipe of (undefined where nobody knows) and is asked only if there is one. Throws `not-found`, `invalid-input`.
  */
 export async function openLayer(
   store: ObjectStore,
   layer: Descriptor,
   options: OpenLayerOptions & {
     readonly range?: ByteRange | undefined;
-    readonly recipes?: Map<string, Promise<Recipe | undefined>> | undefined;
+    readonly recipes?: RecipeCache | undefined;
+    readonly diffId?: (() => Promise<Digest | undefined>) | undefined;
   } = {},
 ): Promise<BlobReader> {
   const found = await firstOf<BlobReader>(layer, {
     whole: () => openWhole(store, layer, options.range),
     chunked: async () => {
-      const reading = options.recipes?.get(layer.digest) ?? readRecipe(store, layer, options);
-      options.recipes?.set(layer.digest, reading);
-      const recipe = await reading.catch((error) => {
-        options.recipes?.delete(layer.digest);
-        throw error;
-      });
-      return recipe && openChunkedLayer(store, recipe, options);
+      const recipe = await readRecipeOnce(store, layer, options);
+      if (!recipe) return undefined;
+      checkRecipeDiffId(recipe, { what: options.what, diffId: await options.diffId?.() });
+      return openChunkedLayer(store, recipe, options);
     },
   });
   if (found) return found;
@@ -76,6 +75,26 @@ export async function openLayer(
     "not-found",
     `Cannot read ${options.what ?? `blob "${layer.digest}"`}: "${store.name}" holds it neither whole nor in chunks`,
   );
+}
+
+/** Recipes read so far, by their layers' digests. */
+export type RecipeCache = Map<Digest, Promise<Recipe | undefined>>;
+
+/** Like {@linkcode readRecipe}, and looks into `recipes` first; a failed reading is forgotten. */
+export async function readRecipeOnce(
+  store: ObjectStore,
+  layer: Descriptor,
+  options: { readonly what?: string | undefined; readonly recipes?: RecipeCache | undefined },
+): Promise<Recipe | undefined> {
+  const { recipes, what } = options;
+  const reading = recipes?.get(layer.digest) ?? readRecipe(store, layer, { what });
+  recipes?.set(layer.digest, reading);
+  try {
+    return await reading;
+  } catch (error) {
+    recipes?.delete(layer.digest);
+    throw error;
+  }
 }
 
 /** Reads and checks a layer's recipe; undefined when the bucket has none. Throws `invalid-input`. */

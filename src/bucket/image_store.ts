@@ -4,12 +4,14 @@ import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
-import { MEDIA_TYPES } from "../oci/media_types.ts";
+import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
+import type { RawLayer } from "../image/places.ts";
 import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
-import { openLayer } from "./find_layer.ts";
-import type { Recipe } from "./recipe.ts";
+import { type ChunkDecoder, openRawLayer } from "./chunked_layer.ts";
+import { openLayer, readRecipeOnce, type RecipeCache } from "./find_layer.ts";
 import {
   checkBucketDigest,
+  compareTags,
   type ImageTag,
   isDigestTag,
   parseTagKey,
@@ -20,6 +22,14 @@ import {
 
 /** How many tags are read at once when a digest is looked for. */
 const PARALLEL_TAGS = 16;
+
+/** How a blob is opened. */
+export interface OpenBlobOptions {
+  /** Names the blob in errors, with the image that it is of. */
+  readonly what?: string | undefined;
+  /** Gives the diff id that the image's config has for the layer; asked only where the layer lies in chunks. */
+  readonly diffId?: (() => Promise<Digest | undefined>) | undefined;
+}
 
 /** A tag as it is now. */
 export interface StoredTag {
@@ -32,7 +42,7 @@ export interface StoredTag {
 export class ImageStore {
   readonly objects: ObjectStore;
   /** Recipes read so far: the ranges of one layer need the same one. */
-  readonly #recipes = new Map<string, Promise<Recipe | undefined>>();
+  readonly #recipes: RecipeCache = new Map();
 
   /** An image store in the given objects. */
   constructor(objects: ObjectStore) {
@@ -76,9 +86,26 @@ export class ImageStore {
   }
 
   /** Opens a blob's bytes as the manifest means them, stored whole or in chunks, or a range of them. Throws `not-found`. */
-  async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
+  async openBlob(blob: Descriptor, range?: ByteRange, options: OpenBlobOptions = {}): Promise<BlobReader> {
     checkBucketDigest(blob.digest);
-    return await openLayer(this.objects, blob, { range, recipes: this.#recipes });
+    return await openLayer(this.objects, blob, { ...options, range, recipes: this.#recipes });
+  }
+
+  /**
+   * Opens the raw tar of a layer that lies in chunks, each chunk and the whole checked; undefined for any other layer.
+   *
+   * Throws `invalid-input` for a recipe that breaks a rule or makes another layer.
+   */
+  async openRawLayer(
+    layer: Descriptor,
+    diffId: Digest,
+    options: { readonly what?: string | undefined; readonly decode?: ChunkDecoder | undefined } = {},
+  ): Promise<RawLayer | undefined> {
+    checkBucketDigest(layer.digest);
+    if (layerCompression(layer.mediaType) !== "zstd") return undefined;
+    const recipe = await readRecipeOnce(this.objects, layer, { what: options.what, recipes: this.#recipes });
+    if (!recipe) return undefined;
+    return { sizeBytes: recipe.rawSizeBytes, content: openRawLayer(this.objects, recipe, { ...options, diffId }) };
   }
 
   /** Writes a manifest under its digest. */
@@ -119,7 +146,7 @@ export class ImageStore {
         if (tag) tags.push(tag);
       }
     }
-    return tags.sort((left, right) => compare(left.image, right.image) || compare(left.tag, right.tag));
+    return tags.sort(compareTags);
   }
 
   /** The manifests that refer to a subject. */
@@ -187,8 +214,4 @@ export class ImageStore {
   #nameOf(image: string, tag: string): string {
     return `${this.objects.name}${this.objects.name.startsWith("local://") ? "//" : "/"}${image}:${tag}`;
   }
-}
-
-function compare(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -15,6 +15,15 @@ export interface ImageTag {
   readonly tag: string;
 }
 
+/** By image, then tag, code unit by code unit. */
+export function compareTags(left: ImageTag, right: ImageTag): number {
+  return compare(left.image, right.image) || compare(left.tag, right.tag);
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
 /** The one object that is a tag: the manifest or index that it means. */
 export function tagKey(image: string, tag: string): string {
   return `${TAGS_PREFIX}${image}/${tag}${TAG_FILE}`;

@@ -30,7 +30,8 @@ export function isLegacyName(image: string): boolean {
   return !LATER_FOLDERS.has(image.split("/", 1)[0] ?? "");
 }
 
-const LATER_FOLDERS: ReadonlySet<string> = new Set(["blobs", "chunks", "indexes", "manifests", "recipes"]);
+/** The top-level folders of later layouts. */
+export const LATER_FOLDERS: ReadonlySet<string> = new Set(["blobs", "chunks", "indexes", "manifests", "recipes"]);
 
 /**
  * One image in the v1.0 layout, read-only: nothing of it is shared with other tags.

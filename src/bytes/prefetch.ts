@@ -87,8 +87,8 @@ class Prefetcher implements BlobReader {
         filled += read.byteLength;
       }
     } finally {
-      const piece = view.subarray(0, filled);
-      if (piece.byteLength > 0 && !this.#stopped) this.#pieces.push(piece);
+      const isThere = filled > 0 && !view.buffer.detached;
+      if (isThere && !this.#stopped) this.#pieces.push(view.subarray(0, filled));
       else this.#pool.give(view);
       this.#notify();
     }

@@ -3,7 +3,7 @@ import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Session } from "../transports/session.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
-import { printable } from "./text.ts";
+import { formatSize, printable } from "./text.ts";
 
 /** Longest password or token that is read from stdin, in bytes. */
 const MAX_PASSWORD_BYTES = 64 * 1024;
@@ -25,6 +25,10 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
     credentials: await credentials(options),
     concurrentBlobs: concurrency(options.value("concurrency")),
     signal: io.signal,
+    onKept: (place, storedBytes) =>
+      io.note(
+        `Kept ${formatSize(storedBytes)} of an unfinished upload to ${place}; the same command goes on from there`,
+      ),
     log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
   });
 }

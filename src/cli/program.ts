@@ -1,4 +1,5 @@
 import type { CommandSpec } from "./command.ts";
+import { BUNDLE_LIST, BUNDLE_LOAD, BUNDLE_SAVE } from "./commands/bundle.ts";
 import { completeCommand, COMPLETION } from "./commands/completion.ts";
 import { COPY } from "./commands/copy.ts";
 import { INDEX_ADD, INDEX_CREATE, INDEX_REMOVE } from "./commands/index.ts";
@@ -18,6 +19,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   INDEX_CREATE,
   INDEX_ADD,
   INDEX_REMOVE,
+  BUNDLE_SAVE,
+  BUNDLE_LOAD,
+  BUNDLE_LIST,
   COMPLETION,
   VERSION_COMMAND,
   completeCommand(() => COMMANDS),

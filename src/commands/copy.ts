@@ -98,8 +98,7 @@ async function copyOne(
     includeReferrers: options.includeReferrers ?? false,
     includeForeign: options.includeForeign ?? false,
     dryRun: options.dryRun ?? false,
-    concurrentBlobs: session.concurrentBlobs,
-    signal: session.signal,
+    ...session.copyOptions,
     onEvent: options.onEvent,
   });
   return {

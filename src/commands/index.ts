@@ -123,8 +123,7 @@ async function collect(
     const chosen = platforms.length > 0 ? (await selectPlatforms(source, root, platforms)).root : root;
     await copyImage(source, childTarget(place.target, chosen.content.kind !== "index"), {
       root: chosen,
-      concurrentBlobs: session.concurrentBlobs,
-      signal: session.signal,
+      ...session.copyOptions,
       onEvent: options.onEvent,
     });
     entries.push(...await entriesOfImage(source, chosen));

@@ -1,7 +1,7 @@
 import { isImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
 import { entryLabels, readChild } from "../image/image_graph.ts";
-import type { ImageSource, SignatureRecord } from "../image/places.ts";
+import type { ImageSource, LayerState, SignatureRecord } from "../image/places.ts";
 import { listReferrers } from "../image/referrers.ts";
 import { readConfig, selectPlatforms } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -20,6 +20,14 @@ export interface LayerReport {
   readonly digest: string;
   readonly size: number;
   readonly media_type: string;
+  /** Of a bucket or folder: how it holds the layer. */
+  readonly stored?: LayerState["stored"];
+  /** Number of chunks. */
+  readonly chunks?: number;
+  /** Length of the uncompressed layer, where the place knows it. */
+  readonly raw_size?: number;
+  /** What is wrong with it, where it is damaged. */
+  readonly problem?: string;
 }
 
 /** One entry of an index. Members are in the JSON of docs/json.md. */
@@ -124,53 +132,71 @@ export async function rawManifest(
 
 async function describeIndex(source: ImageSource, root: Manifest): Promise<Partial<InspectReport>> {
   if (root.content.kind !== "index") return {};
-  const entries = root.content.manifests;
-  const labels = entryLabels(entries);
-  return {
-    platforms: await mapPool(
-      entries,
-      PARALLEL_PLATFORMS,
-      (entry) => describeEntry(source, entry, labels.get(entry.digest) ?? ""),
-    ),
-  };
+  const labels = entryLabels(root.content.manifests);
+  const entries = await mapPool(
+    root.content.manifests,
+    PARALLEL_PLATFORMS,
+    (entry) => readEntry(source, entry, labels.get(entry.digest) ?? ""),
+  );
+  const [states, platforms] = await Promise.all([
+    layerStates(source, entries.flatMap(({ content }) => content?.kind === "image" ? content.layers : [])),
+    mapPool(entries, PARALLEL_PLATFORMS, (entry) => describeEntry(source, entry)),
+  ]);
+  return { platforms: platforms.map((each) => ({ ...each, layers: withStates(each.layers, states) })) };
 }
 
-async function describeEntry(source: ImageSource, entry: Descriptor, label: string): Promise<PlatformReport> {
+/** An entry of an index, and what it names where that is a manifest that is there. */
+interface IndexEntry {
+  readonly entry: Descriptor;
+  readonly label: string;
+  readonly isMissing: boolean;
+  readonly content?: Manifest["content"];
+}
+
+async function readEntry(source: ImageSource, entry: Descriptor, label: string): Promise<IndexEntry> {
+  if (entry.mediaType !== "" && !manifestKind(entry.mediaType)) return { entry, label, isMissing: false };
+  try {
+    return { entry, label, isMissing: false, content: (await readChild(source, entry, label)).content };
+  } catch (error) {
+    if (!isImageError(error, "not-found")) throw error;
+    return { entry, label, isMissing: true };
+  }
+}
+
+async function describeEntry(source: ImageSource, { entry, label, ...found }: IndexEntry): Promise<PlatformReport> {
   const subject = attestedDigest(entry);
   const common = {
     platform: isAttestation(entry) ? "(attestation)" : label,
     digest: entry.digest,
     media_type: entry.mediaType,
     ...(subject === undefined ? {} : { attests_to: subject }),
+    layers: [],
   };
-  if (entry.mediaType !== "" && !manifestKind(entry.mediaType)) {
-    return { ...common, layers: [], total_size: entry.size };
-  }
-  try {
-    const { content } = await readChild(source, entry, label);
-    if (content.kind !== "image") return { ...common, layers: [], total_size: 0 };
-    const layers = content.layers.map(layerReport);
-    const config = isAttestation(entry) ? undefined : await configOf(source, content);
-    const platform = entry.platform ?? config?.platform;
-    return {
-      ...common,
-      platform: isAttestation(entry) ? common.platform : label || (platform ? formatPlatform(platform) : ""),
-      layers,
-      total_size: sumOf(layers),
-      ...(platform && !isAttestation(entry) ? platformMembers(platform) : {}),
-      ...(config?.created ? { created: config.created } : {}),
-    };
-  } catch (error) {
-    if (!isImageError(error, "not-found")) throw error;
-    return { ...common, layers: [], total_size: 0, missing: true };
-  }
+  if (found.isMissing) return { ...common, total_size: 0, missing: true };
+  if (!found.content) return { ...common, total_size: entry.size };
+  if (found.content.kind !== "image") return { ...common, total_size: 0 };
+  const layers = found.content.layers.map(layerReport);
+  const config = isAttestation(entry) ? undefined : await configOf(source, found.content);
+  const platform = entry.platform ?? config?.platform;
+  return {
+    ...common,
+    platform: isAttestation(entry) ? common.platform : label || (platform ? formatPlatform(platform) : ""),
+    layers,
+    total_size: sumOf(layers),
+    ...(platform && !isAttestation(entry) ? platformMembers(platform) : {}),
+    ...(config?.created ? { created: config.created } : {}),
+  };
 }
 
 async function describeSingle(source: ImageSource, root: Manifest, inDepth: boolean): Promise<Partial<InspectReport>> {
   const { content } = root;
   if (content.kind === "index") return {};
-  const layers = (content.kind === "image" ? content.layers : content.blobs).map(layerReport);
-  const config = content.kind === "image" ? await configOf(source, content) : undefined;
+  const stored = content.kind === "image" ? content.layers : content.blobs;
+  const [states, config] = await Promise.all([
+    layerStates(source, stored),
+    content.kind === "image" ? configOf(source, content) : undefined,
+  ]);
+  const layers = withStates(stored.map(layerReport), states);
   return {
     layers,
     total_size: sumOf(layers),
@@ -179,6 +205,29 @@ async function describeSingle(source: ImageSource, root: Manifest, inDepth: bool
     ...(content.kind === "image" ? { config_digest: content.config.digest } : {}),
     ...(inDepth && config ? { config: configReport(config.document) } : {}),
   };
+}
+
+/** How the place holds these layers; empty for places that do not tell. */
+async function layerStates(
+  source: ImageSource,
+  layers: readonly Descriptor[],
+): Promise<ReadonlyMap<string, LayerState>> {
+  return layers.length > 0 ? await source.storedLayers?.(layers) ?? new Map() : new Map();
+}
+
+function withStates(layers: readonly LayerReport[], states: ReadonlyMap<string, LayerState>): readonly LayerReport[] {
+  return layers.map((layer) => {
+    const state = states.get(layer.digest);
+    if (!state) return layer;
+    const { stored, chunks, rawSizeBytes, problem } = state;
+    return {
+      ...layer,
+      stored,
+      ...(chunks === undefined ? {} : { chunks }),
+      ...(rawSizeBytes === undefined ? {} : { raw_size: rawSizeBytes }),
+      ...(problem === undefined ? {} : { problem }),
+    };
+  });
 }
 
 interface ReadConfig {

@@ -61,8 +61,7 @@ export async function pullCommand(session: Session, reference: string, options: 
   await using target = opened.target;
   const result = await copyImage(source, target, {
     root: chosen.root,
-    concurrentBlobs: session.concurrentBlobs,
-    signal: session.signal,
+    ...session.copyOptions,
     onEvent: options.onEvent,
   });
   const id = opened.imageId();

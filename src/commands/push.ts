@@ -56,8 +56,7 @@ export async function pushCommand(
   const chosen = platforms.length > 0 ? await selectPlatforms(source, root, platforms) : { root };
   const result = await copyImage(source, target, {
     root: chosen.root,
-    concurrentBlobs: session.concurrentBlobs,
-    signal: session.signal,
+    ...session.copyOptions,
     onEvent: options.onEvent,
   });
   const { content, descriptor } = result.root;

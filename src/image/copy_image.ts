@@ -37,6 +37,8 @@ export interface CopyOptions {
   readonly dryRun?: boolean;
   /** Blobs in flight at once; the target may allow fewer. Default 6. */
   readonly concurrentBlobs?: number;
+  /** Wait before a broken download is opened again; it doubles from there. Default 300. */
+  readonly retryDelayMs?: number;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
 }
@@ -147,6 +149,7 @@ async function moveBlobs(
       const content = new SourceBlob(source, blob, {
         signal,
         parallelRanges,
+        ...(options.retryDelayMs === undefined ? {} : { baseDelayMs: options.retryDelayMs }),
         label: blobLabel(each, source),
         onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),
         onResume: (error, position) => options.onEvent?.({ kind: "resumed", blob, position, reason: messageOf(error) }),

@@ -19,10 +19,40 @@ export interface ImageSource extends AsyncDisposable {
   manifest(child: Descriptor): Promise<Manifest>;
   /** Opens a blob's bytes as stored, or a range of them. Throws `not-found`. */
   openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
+  /**
+   * Opens a compressed layer as the raw tar of its diff id, where the place keeps it in a form that gives one more cheaply
+   * than unpacking the whole; undefined for any other layer. Absent where there is no such form.
+   */
+  openRawLayer?(layer: Descriptor, diffId: Digest): Promise<RawLayer | undefined>;
+  /** How the place holds each of these layers; absent where that is nobody's business. */
+  storedLayers?(layers: readonly Descriptor[]): Promise<ReadonlyMap<Digest, LayerState>>;
   /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>;
   /** The signature records that a bucket keeps beside the tag; absent elsewhere. They are bound to their place. */
   signatures?(): Promise<readonly SignatureRecord[]>;
+}
+
+/** A layer without its compression. */
+export interface RawLayer {
+  /** Length of the tar. */
+  readonly sizeBytes: number;
+  /**
+   * The tar, checked as {@linkcode BlobContent.open}'s bytes are: the last of them are handed out only when the whole is
+   * what was asked for. To be closed by whoever opened it.
+   */
+  readonly content: BlobReader;
+}
+
+/** How a place holds a layer. */
+export interface LayerState {
+  /** `damaged`: there is something, and it cannot be this layer. */
+  readonly stored: "whole" | "chunks" | "missing" | "damaged";
+  /** Number of chunks; for `chunks` only. */
+  readonly chunks?: number;
+  /** Length of the tar, where that is known without unpacking anything. */
+  readonly rawSizeBytes?: number;
+  /** What is wrong, for `damaged`. */
+  readonly problem?: string;
 }
 
 /** A signature record beside a tag, as far as a reader without the key can tell. */
@@ -39,6 +69,13 @@ export interface SignatureRecord {
   readonly current: boolean;
 }
 
+/** The first bytes of a blob as a target holds them from an earlier try; nobody has checked them yet. */
+export interface HeldPrefix {
+  readonly sizeBytes: number;
+  /** Opens exactly those bytes. */
+  open(): Promise<BlobReader>;
+}
+
 /** The bytes of one blob, checked while they are read. */
 export interface BlobContent {
   readonly blob: Descriptor;
@@ -47,8 +84,16 @@ export interface BlobContent {
    *
    * The reader throws `digest-mismatch` instead of handing out the last bytes when size or digest are wrong, so a target
    * that needs the whole never gets it. May be called again after a failed write.
+   *
+   * `held`: bytes that are read from there instead of from the source. They are hashed like all others, so `offset` may
+   * go as far as they do, and a mismatch can be their fault: drop them and open again without.
    */
-  open(offset?: number): Promise<BlobReader>;
+  open(offset?: number, held?: HeldPrefix): Promise<BlobReader>;
+  /**
+   * Opens a compressed layer as the raw tar of its diff id, where the source has a better way to it than {@linkcode open}
+   * and unpacking; undefined where it has none. A target that needs tars asks this first.
+   */
+  openRaw?(diffId: Digest): Promise<RawLayer | undefined>;
 }
 
 /** What a target can take; read before the first byte moves. */

@@ -13,6 +13,9 @@ export interface ResumeOptions {
   readonly onResume?: ((error: unknown, position: number) => void) | undefined;
 }
 
+/** Size of the buffer that bytes take where they would put others at risk. */
+const SPARE_BYTES = 256 * 1024;
+
 /**
  * Reads `sizeBytes` bytes from `start`; when the connection breaks or ends early it is opened again at the byte where it
  * stopped.
@@ -29,15 +32,29 @@ export function resumingReader(
   let position = range.start;
   let failures = 0;
   let inner: BlobReader | undefined;
+  let spare: ArrayBuffer | undefined;
   const reopen = async () => {
     const isFirst = position === range.start && range.isWhole;
     return await open(isFirst ? undefined : { start: position, length: end - position });
   };
   const read = async (size: number, into: Uint8Array<ArrayBuffer>) => {
     inner ??= await reopen();
-    const piece = await inner.read(into.subarray(0, size));
+    const piece = await readSafely(inner, into.subarray(0, size));
     if (piece.byteLength > 0 || position >= end) return piece;
     throw new ImageError("unavailable", `The connection ended after ${position} of ${end} bytes`);
+  };
+  /**
+   * A read that breaks takes the buffer with it, and with the buffer what earlier reads have left in front of `into`: then
+   * the bytes take a buffer of their own and are copied.
+   */
+  const readSafely = async (reader: BlobReader, into: Uint8Array<ArrayBuffer>) => {
+    if (into.byteOffset === 0) return await reader.read(into);
+    const held = spare ?? new ArrayBuffer(SPARE_BYTES);
+    spare = undefined;
+    const piece = await reader.read(new Uint8Array(held, 0, Math.min(into.byteLength, SPARE_BYTES)));
+    into.set(piece);
+    if (piece.buffer.byteLength === SPARE_BYTES) spare = piece.buffer;
+    return into.subarray(0, piece.byteLength);
   };
   return {
     async read(into) {
@@ -46,6 +63,7 @@ export function resumingReader(
       while (true) {
         if (into.byteLength === 0 || (position >= end && !inner)) return into.subarray(0, 0);
         signal?.throwIfAborted();
+        const { byteLength } = into;
         const capacity = into.buffer.byteLength;
         try {
           const piece = await read(size, into);
@@ -57,7 +75,8 @@ export function resumingReader(
           options.onResume?.(error, position);
           await inner?.[Symbol.asyncDispose]();
           inner = undefined;
-          if (into.buffer.byteLength === 0) into = new Uint8Array(Math.min(size, capacity));
+          // Of the size that the caller's was: the caller goes on filling it.
+          if (into.buffer.detached) into = new Uint8Array(new ArrayBuffer(capacity), 0, byteLength);
           await sleep(baseDelayMs * 2 ** (failures - 1), signal);
         }
       }

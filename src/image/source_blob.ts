@@ -1,9 +1,9 @@
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { readAhead } from "../bytes/read_ahead.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
-import { algorithmOf, Hasher } from "../oci/digest.ts";
+import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { ImageError } from "../errors.ts";
-import type { BlobContent, ImageSource } from "./places.ts";
+import type { BlobContent, HeldPrefix, ImageSource, RawLayer } from "./places.ts";
 import { type ResumeOptions, resumingReader } from "./resuming_reader.ts";
 import { type Progress, verifiedReader } from "./verified_reader.ts";
 
@@ -45,19 +45,30 @@ export class SourceBlob implements BlobContent {
   }
 
   /** See {@linkcode BlobContent.open}. */
-  async open(offset = 0): Promise<BlobReader> {
+  async open(offset = 0, held?: HeldPrefix): Promise<BlobReader> {
     const { blob } = this;
     const what = this.#options.label ?? `blob "${blob.digest}" of "${this.#source.name}"`;
-    const from = this.#snapshots.findLast((snapshot) => snapshot.position <= offset) ?? this.#snapshots[0]!;
+    const start = this.#snapshots[0]!;
+    const from = held ? start : this.#snapshots.findLast((snapshot) => snapshot.position <= offset) ?? start;
     if (blob.size === 0 && from.hasher.digest() !== blob.digest) {
       throw new ImageError("digest-mismatch", `Cannot use ${what}: a blob of no bytes cannot have this digest`);
     }
-    const reader = verifiedReader(this.#openAt(from.position), blob, what, from, (progress, count) => {
-      this.#remember(progress);
+    const inner = held ? joined(held, () => this.#openAt(held.sizeBytes)) : this.#openAt(from.position);
+    const reader = verifiedReader(inner, blob, what, from, (progress, count) => {
+      // States of a hash that may be of wrong bytes are not kept.
+      if (!held) this.#remember(progress);
       if (progress.position > offset) this.#options.onBytes?.(Math.min(count, progress.position - offset));
     });
     await skip(reader, offset - from.position);
     return reader;
+  }
+
+  /** See {@linkcode BlobContent.openRaw}. What is read is told in shares of the stored blob's size. */
+  async openRaw(diffId: Digest): Promise<RawLayer | undefined> {
+    const raw = await this.#source.openRawLayer?.(this.blob, diffId);
+    if (!raw) return undefined;
+    const { onBytes } = this.#options;
+    return onBytes ? { ...raw, content: scaled(raw, this.blob.size, onBytes) } : raw;
   }
 
   #openAt(start: number): BlobReader {
@@ -86,6 +97,49 @@ export class SourceBlob implements BlobContent {
     this.#snapshots.push({ position: progress.position, hasher: progress.hasher.copy() });
     if (this.#snapshots.length > MAX_SNAPSHOTS) this.#snapshots.splice(1, 1);
   }
+}
+
+/** Tells of a raw layer's bytes as if they were the stored ones, which people were told the size of. */
+function scaled({ content, sizeBytes }: RawLayer, storedBytes: number, onBytes: (count: number) => void): BlobReader {
+  let read = 0;
+  let told = 0;
+  return {
+    async read(into) {
+      const piece = await content.read(into);
+      read += piece.byteLength;
+      const share = Math.floor(storedBytes * Math.min(1, read / Math.max(1, sizeBytes)));
+      if (share > told) onBytes(share - told);
+      told = share;
+      return piece;
+    },
+    [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
+  };
+}
+
+/** What is held, then the rest. */
+function joined(held: HeldPrefix, openRest: () => BlobReader): BlobReader {
+  let left = held.sizeBytes;
+  let first: BlobReader | undefined;
+  let rest: BlobReader | undefined;
+  return {
+    async read(into) {
+      if (left > 0 && into.byteLength > 0) {
+        first ??= await held.open();
+        const piece = await first.read(into.subarray(0, Math.min(into.byteLength, left)));
+        if (piece.byteLength === 0) {
+          throw new ImageError("digest-mismatch", `Cannot use what was stored before: it lacks ${left} bytes`);
+        }
+        left -= piece.byteLength;
+        return piece;
+      }
+      rest ??= openRest();
+      return await rest.read(into);
+    },
+    async [Symbol.asyncDispose]() {
+      await first?.[Symbol.asyncDispose]();
+      await rest?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
 async function skip(reader: BlobReader, count: number): Promise<void> {

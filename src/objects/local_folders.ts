@@ -6,9 +6,6 @@ export const OWN_FOLDER = ".s3lo";
 /** How often a path is made anew when somebody else removes its folder at the same moment. */
 const FOLDER_TRIES = 20;
 
-/** Age at which a temporary file that nobody writes to any more is left over. */
-const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
-
 /** The folder of a file: the path up to its last `/`. */
 export function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
@@ -55,13 +52,14 @@ export async function removeEmptyFolders(root: string, folder: string): Promise<
   }
 }
 
-/** Removes temporary files that were last written to more than a day ago: whoever wrote them is gone. */
-export async function removeStaleFiles(folder: string, nowMs = Date.now()): Promise<void> {
+/** Removes the files of a folder that were last written to longer ago than `ageMs`: whoever wrote them is gone. */
+export async function removeStaleFiles(folder: string, ageMs: number): Promise<void> {
+  const nowMs = Date.now();
   try {
     for await (const entry of Deno.readDir(folder)) {
       const path = `${folder}/${entry.name}`;
       const { mtime, isFile } = await Deno.lstat(path);
-      if (isFile && mtime && nowMs - mtime.getTime() > STALE_AFTER_MS) await Deno.remove(path);
+      if (isFile && mtime && nowMs - mtime.getTime() > ageMs) await Deno.remove(path);
     }
   } catch {
     // Leftovers that cannot be removed now, or that another process is removing, do no harm.

@@ -1,17 +1,21 @@
 import { constants, copyFile } from "node:fs/promises";
 import { type BlobReader, type ByteRange, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
+import { PartialFile } from "../bytes/partial_file.ts";
 import { Semaphore } from "../bytes/pool.ts";
 import { ImageError } from "../errors.ts";
 import { checkKey } from "./keys.ts";
 import { isMissing, localError, systemCode } from "./local_errors.ts";
 import { inFolderOf, OWN_FOLDER, parentOf, removeEmptyFolders } from "./local_folders.ts";
 import { etagOf, infoOf, listFiles } from "./local_list.ts";
-import { TempFile } from "./local_temp.ts";
+import { partialPath, TempFile } from "./local_temp.ts";
 import type { ListOptions, ObjectContent, ObjectInfo, ObjectStore, WriteOptions } from "./object_store.ts";
 
 /** Size of the pieces in which streams are written. */
 const PIECE_BYTES = 1024 * 1024;
+
+/** Blobs from this size on are written so that a later run can go on with them. */
+const MIN_PARTIAL_BYTES = 8 * 1024 * 1024;
 
 /**
  * A folder as an object store: every object is a file whose path is its key.
@@ -26,14 +30,19 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly parallelRanges = 1;
   readonly #root: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #log: ((line: string) => void) | undefined;
   readonly #pieces = new BufferPool(4, PIECE_BYTES);
   readonly #turn = new Semaphore(1);
 
   /** A store over an existing folder; use `openLocalStore()`, which checks it. */
-  constructor(folder: string, signal?: AbortSignal) {
+  constructor(
+    folder: string,
+    options: { readonly signal?: AbortSignal | undefined; readonly log?: ((line: string) => void) | undefined } = {},
+  ) {
     this.name = `local://${folder}`;
     this.#root = folder.replace(/\/+$/, "");
-    this.#signal = signal;
+    this.#signal = options.signal;
+    this.#log = options.log;
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
@@ -89,6 +98,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   async writeStream(key: string, content: ObjectContent, options: WriteOptions = {}): Promise<void> {
     await this.#guard(`write "${key}"`, async () => {
       const path = this.#path(key);
+      if (options.isBlob && !options.condition && await this.#continueBlob(key, path, content)) return;
       await using reader = await content.open();
       await using temp = await TempFile.create(this.#root);
       await this.#pour(key, reader, temp, content.sizeBytes);
@@ -171,8 +181,31 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     return temp;
   }
 
+  /**
+   * Writes a large blob in a file that outlives a killed process, going on where an earlier one stopped; false when that
+   * is not possible, or somebody else is at it.
+   */
+  async #continueBlob(key: string, path: string, content: ObjectContent): Promise<boolean> {
+    const { digest, sizeBytes, openRest } = content;
+    if (!digest || !openRest || sizeBytes < MIN_PARTIAL_BYTES) return false;
+    await using partial = await PartialFile.open(await partialPath(this.#root, digest));
+    if (!partial) return false;
+    if (partial.sizeBytes > 0) {
+      this.#log?.(`Going on with "${key}" after the ${partial.sizeBytes} bytes that are there`);
+    }
+    const parts = { sizeBytes, open: () => content.open(), openRest: openRest.bind(content) };
+    await partial.complete(parts, (reader, left) => this.#pour(key, reader, partial, left));
+    await inFolderOf(this.#root, path, () => partial.moveTo(path));
+    return true;
+  }
+
   /** Writes exactly `sizeBytes` of the reader to the file. */
-  async #pour(key: string, reader: BlobReader, temp: TempFile, sizeBytes: number): Promise<void> {
+  async #pour(
+    key: string,
+    reader: BlobReader,
+    temp: { write(bytes: Uint8Array): Promise<void> },
+    sizeBytes: number,
+  ): Promise<void> {
     let left = sizeBytes;
     let piece = await this.#pieces.take();
     try {

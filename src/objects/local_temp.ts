@@ -1,3 +1,4 @@
+import { type Digest, hexOf } from "../oci/digest.ts";
 import { systemCode } from "./local_errors.ts";
 import { OWN_FOLDER } from "./local_folders.ts";
 
@@ -68,10 +69,19 @@ export class TempFile implements AsyncDisposable {
   }
 }
 
+/** Where a blob is written that a later process can go on with; its folder is made. */
+export async function partialPath(root: string, digest: Digest): Promise<string> {
+  return `${await madeFolder(root, "partial")}/${hexOf(digest)}`;
+}
+
 async function newPath(root: string): Promise<string> {
-  const folder = `${root}/${OWN_FOLDER}/tmp`;
+  return `${await madeFolder(root, "tmp")}/${Deno.pid}-${crypto.randomUUID()}`;
+}
+
+async function madeFolder(root: string, name: "tmp" | "partial"): Promise<string> {
+  const folder = `${root}/${OWN_FOLDER}/${name}`;
   await Deno.mkdir(folder, { recursive: true, mode: 0o755 }).catch((error) => {
     if (systemCode(error) !== "EEXIST") throw error;
   });
-  return `${folder}/${Deno.pid}-${crypto.randomUUID()}`;
+  return folder;
 }

@@ -33,13 +33,26 @@ export interface ObjectContent {
    * object must then stay invisible. May be called again after a failed try.
    */
   open(): Promise<BlobReader>;
+  /**
+   * Opens what comes after the bytes that the store holds of an earlier try. Those are checked together with the rest;
+   * when anything proves wrong (`digest-mismatch`) they may be to blame. Without this, nothing is kept of a failed try.
+   */
+  openRest?(held: HeldBytes): Promise<BlobReader>;
+}
+
+/** The first bytes of an object that a store holds of a write that was cut off. */
+export interface HeldBytes {
+  readonly sizeBytes: number;
+  /** Opens exactly those bytes. */
+  open(): Promise<BlobReader>;
 }
 
 /**
  * A flat space of keys and objects: an S3 bucket or a folder.
  *
  * Keys are relative, `/`-separated, never empty, without `.` and `..` parts; others fail with `invalid-input`. A write is
- * atomic: readers see the old object or the whole new one, and a write that fails leaves nothing behind. Missing keys are
+ * atomic: readers see the old object or the whole new one, and a write that fails leaves nothing visible. Of a blob that
+ * can be opened in the middle (`openRest`) what has been stored may be kept, unseen, for the next try. Missing keys are
  * `undefined` or `not-found`, as each method says; other failures are `unauthorized`, `denied`, `not-found` (the bucket),
  * `unsupported` (a full disk, something the server does not do), `unavailable`, `aborted`.
  */

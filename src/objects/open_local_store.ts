@@ -3,6 +3,12 @@ import { isMissing, localError } from "./local_errors.ts";
 import { OWN_FOLDER, removeStaleFiles } from "./local_folders.ts";
 import { LocalStore } from "./local_store.ts";
 
+/** Age at which a temporary file that nobody writes to any more is left over. */
+const STALE_TEMP_MS = 24 * 60 * 60 * 1000;
+
+/** Age at which nobody will go on with a blob that was cut off. */
+const STALE_PARTIAL_MS = 7 * STALE_TEMP_MS;
+
 /** How a folder is opened as a store. */
 export interface LocalStoreOptions {
   /** Path of the folder; what the store is called. */
@@ -13,6 +19,7 @@ export interface LocalStoreOptions {
   readonly create?: boolean;
   /** Stops every operation of the store. */
   readonly signal?: AbortSignal | undefined;
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -23,7 +30,7 @@ export interface LocalStoreOptions {
  * holds something else, `denied` when the system says so.
  */
 export async function openLocalStore(options: LocalStoreOptions): Promise<LocalStore> {
-  const { folder, access = "read", create = false, signal } = options;
+  const { folder, access = "read", create = false, signal, log } = options;
   try {
     if (!await isStoreFolder(folder)) {
       if (access === "read") throw noStore(folder);
@@ -31,12 +38,13 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
     }
     if (access === "write") {
       await Deno.mkdir(`${folder}/${OWN_FOLDER}/tmp`, { recursive: true, mode: 0o755 });
-      await removeStaleFiles(`${folder}/${OWN_FOLDER}/tmp`);
+      await removeStaleFiles(`${folder}/${OWN_FOLDER}/tmp`, STALE_TEMP_MS);
+      await removeStaleFiles(`${folder}/${OWN_FOLDER}/partial`, STALE_PARTIAL_MS);
     }
   } catch (error) {
     throw localError(error, "open the store", folder);
   }
-  return new LocalStore(folder, signal);
+  return new LocalStore(folder, { signal, log });
 }
 
 /**

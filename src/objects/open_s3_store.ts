@@ -32,6 +32,8 @@ export interface S3StoreOptions {
   readonly copyPartBytes?: number | undefined;
   /** Wait before the first retry. Default 500. */
   readonly retryDelayMs?: number | undefined;
+  /** Told of an upload that was cut off and whose parts stay for the next run: the object's key, bytes stored. */
+  readonly onKept?: ((key: string, storedBytes: number) => void) | undefined;
 }
 
 /** Where AWS says in which region a bucket is, whatever its region. */
@@ -84,6 +86,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
     partsInMemory: options.concurrency ?? 10,
     copyLimitBytes: options.copyLimitBytes ?? 5 * 1024 ** 3,
     copyPartBytes: options.copyPartBytes ?? 512 * 1024 ** 2,
+    onKept: options.onKept,
   });
 }
 

@@ -1,11 +1,13 @@
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
+import { isImageError } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
 import { checksumHeaders, type Habit } from "./s3_habits.ts";
+import { endForgotten, findUnfinished, isStored, type PartPlan, type StoredPart } from "./s3_resume.ts";
 import { isUnmetError, type S3Writer } from "./s3_writer.ts";
 
 /** S3's limit. */
@@ -53,20 +55,69 @@ export async function inParts(
   });
 }
 
-/** Writes a stream of any size in equal parts, several in flight, each from a pooled buffer that it can be resent from. */
+/**
+ * Writes a stream of any size in equal parts, several in flight, each from a pooled buffer that it can be resent from.
+ *
+ * A blob goes on with the parts that an earlier, interrupted run has stored: its source is read whole, because only that
+ * can prove the digest, and parts that the server holds already are not sent again.
+ */
 export async function uploadStream(
   writer: S3Writer,
   key: string,
   content: ObjectContent,
   options: WriteOptions,
 ): Promise<void> {
-  const bytesPerPart = partSize(content.sizeBytes, writer.settings.partBytes);
+  const { sizeBytes } = content;
+  const bytesPerPart = partSize(sizeBytes, writer.settings.partBytes);
   const buffers = bytesPerPart === writer.buffers.sizeBytes ? writer.buffers : largerBuffers(writer, bytesPerPart);
-  const plan = { key, sizeBytes: content.sizeBytes, options, sendsBytes: true };
-  await inParts(writer, plan, async (upload) => {
+  const plan = { key, sizeBytes, options, sendsBytes: true };
+  const send = async (upload: Upload, stored: StoredParts, onStored: (count: number) => void) => {
     await using reader = await content.open();
-    return await sendParts(writer, upload, reader, content.sizeBytes, buffers);
-  });
+    return await sendParts(writer, { upload, sizeBytes, stored, onStored }, reader, buffers);
+  };
+  if (options.isBlob && !options.condition && content.digest) {
+    await writer.habits.adapting((habit) => continueBlob(writer, { ...plan, bytesPerPart }, habit, send));
+  } else await inParts(writer, plan, (upload) => send(upload, new Map(), () => {}));
+}
+
+/** Parts by number. */
+type StoredParts = ReadonlyMap<number, StoredPart>;
+
+/** How often an upload that vanished (somebody ended it) is begun anew. */
+const VANISHED_TRIES = 3;
+
+/** Uploads one blob, going on with what is there of it; what is stored when this fails stays for the next run, where it can. */
+async function continueBlob(
+  writer: S3Writer,
+  plan: UploadPlan & PartPlan,
+  habit: Habit,
+  send: (upload: Upload, stored: StoredParts, onStored: (count: number) => void) => Promise<readonly CompletedPart[]>,
+): Promise<void> {
+  const { key, sizeBytes } = plan;
+  for (let tries = 1;; tries++) {
+    const { best, all } = await findUnfinished(writer, plan, habit);
+    if (best) writer.connection.log(`Going on with an upload of "${key}": ${best.storedBytes} bytes are stored`);
+    const upload = best ? { key, id: best.id, habit } : await begin(writer, plan, habit);
+    let storedBytes = best?.storedBytes ?? 0;
+    try {
+      const parts = await send(upload, best?.parts ?? new Map(), (count) => storedBytes += count);
+      await complete(writer, upload, parts, plan);
+      await endForgotten(writer, key, upload.id, all);
+      return;
+    } catch (error) {
+      // Somebody else completed or ended this very upload.
+      if (answerOf(error)?.code === "NoSuchUpload") {
+        if (await isThere(writer, key, sizeBytes)) return;
+        if (tries < VANISHED_TRIES) continue;
+      }
+      const isKept = storedBytes > 0 && (isImageError(error, "unavailable") || isImageError(error, "aborted"));
+      if (isKept) writer.settings.onKept?.(key, storedBytes);
+      else await giveUp(writer, upload);
+      // What was stored earlier may be the trouble.
+      if (best && !isKept && isImageError(error, "unsupported") && tries < VANISHED_TRIES) continue;
+      throw error;
+    }
+  }
 }
 
 /** For objects beyond 10,000 ordinary parts: as much memory as the shared buffers, in fewer and larger ones. */
@@ -75,11 +126,19 @@ function largerBuffers(writer: S3Writer, bytesPerPart: number): BufferPool {
   return new BufferPool(Math.max(2, Math.floor(partsInMemory * partBytes / bytesPerPart)), bytesPerPart);
 }
 
+/** What is sent, and what need not be. */
+interface Sending {
+  readonly upload: Upload;
+  readonly sizeBytes: number;
+  readonly stored: StoredParts;
+  /** Told of the size of every part that was sent. */
+  readonly onStored: (count: number) => void;
+}
+
 async function sendParts(
   writer: S3Writer,
-  upload: Upload,
+  { upload, sizeBytes, stored, onStored }: Sending,
   reader: BlobReader,
-  sizeBytes: number,
   buffers: BufferPool,
 ): Promise<CompletedPart[]> {
   const stopped = new AbortController();
@@ -94,24 +153,33 @@ async function sendParts(
     stopped.abort(error);
   };
   for (let number = 1, left = sizeBytes; left > 0 && failures.length === 0; number++) {
-    let held = await buffers.take();
+    let buffer = await buffers.take();
     const wanted = Math.min(left, buffers.sizeBytes);
     try {
       if (failures.length > 0) throw failures[0];
-      const { bytes } = await fill(reader, new Uint8Array(held.buffer, 0, wanted));
-      if (bytes.buffer.byteLength > 0) held = bytes;
+      const { bytes } = await fill(reader, new Uint8Array(buffer.buffer, 0, wanted));
+      if (bytes.buffer.byteLength > 0) buffer = bytes;
       if (bytes.byteLength < wanted) throw writer.wrongSize(upload.key, sizeBytes);
       left -= wanted;
       if (left === 0) await writer.expectEnd(upload.key, reader, sizeBytes);
+      const held = stored.get(number);
+      if (isStored(held, bytes)) {
+        parts[number - 1] = completedPart(number, held.etag, held.crc32);
+        buffers.give(bytes);
+        continue;
+      }
       const task = sendPart(writer, upload, number, bytes, signal)
-        .then((part) => void (parts[number - 1] = part), fail)
+        .then((part) => {
+          parts[number - 1] = part;
+          onStored(bytes.byteLength);
+        }, fail)
         .finally(() => {
           buffers.give(bytes);
           sending.delete(task);
         });
       sending.add(task);
     } catch (error) {
-      buffers.give(held);
+      buffers.give(buffer);
       fail(error);
     }
   }
@@ -137,8 +205,11 @@ async function sendPart(
   }, { signal });
   const etag = response.headers.get("etag") ?? "";
   await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
-  const checksum = headers["x-amz-checksum-crc32"];
-  return { PartNumber: number, ETag: etag, ...(checksum === undefined ? {} : { ChecksumCRC32: checksum }) };
+  return completedPart(number, etag, headers["x-amz-checksum-crc32"]);
+}
+
+function completedPart(number: number, etag: string, crc32: string | undefined): CompletedPart {
+  return { PartNumber: number, ETag: etag, ...(crc32 === undefined ? {} : { ChecksumCRC32: crc32 }) };
 }
 
 async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<Upload> {

@@ -20,6 +20,8 @@ export interface S3WriteSettings {
   readonly partBytes: number;
   /** How many parts of all uploads together are in memory. */
   readonly partsInMemory: number;
+  /** Told of an upload that was cut off and whose parts stay for the next run. */
+  readonly onKept?: ((key: string, storedBytes: number) => void) | undefined;
 }
 
 /** Writes objects in one request each, and holds what all writes of a store share: buffers, habits, headers. */

@@ -2,7 +2,7 @@ import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { ArchiveOutput } from "../archive/archive_output.ts";
 import { BlobQueue } from "../archive/blob_queue.ts";
-import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
+import type { BlobContent, ImageTarget, LinkResult, RawLayer, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -14,6 +14,8 @@ export interface ArchivePlan {
   /** The blobs in the order of the archive. */
   readonly blobs: readonly Descriptor[];
   openBlob(blob: Descriptor): Promise<BlobReader>;
+  /** Opens the tar of a layer that `isUnpacked` tells of; undefined where the source has no better way than unpacking. */
+  openRaw(layer: Descriptor, diffId: Digest): Promise<RawLayer | undefined>;
   /** The manifests once all blobs are written: those of the plan, and what refers to them. */
   allManifests(): Promise<readonly Manifest[]>;
 }
@@ -26,6 +28,8 @@ export interface ArchiveTargetParts {
   readonly output: ArchiveOutput;
   /** Checks a plan before anything is written. */
   readonly check?: (manifests: readonly Manifest[]) => void;
+  /** Whether a blob goes into the archive unpacked. Default: none does. */
+  readonly isUnpacked?: (blob: Descriptor) => boolean;
   /** The bytes of the archive. */
   readonly make: (plan: ArchivePlan) => Promise<BlobReader>;
 }
@@ -44,7 +48,7 @@ export class ArchiveTarget implements ImageTarget {
   readonly name: string;
   readonly limits: TargetLimits;
   readonly #parts: ArchiveTargetParts;
-  readonly #queue = new BlobQueue();
+  readonly #queue: BlobQueue;
   readonly #complete = Promise.withResolvers<void>();
   #plan: Pick<ArchivePlan, "manifests" | "blobs"> | undefined;
   #extra: Manifest[] = [];
@@ -53,6 +57,7 @@ export class ArchiveTarget implements ImageTarget {
   /** Takes the output over. */
   constructor(parts: ArchiveTargetParts) {
     this.#parts = parts;
+    this.#queue = new BlobQueue(parts.isUnpacked);
     this.name = parts.name;
     this.limits = { concurrentBlobs: CONCURRENT_BLOBS, acceptsIndex: parts.acceptsIndex };
     this.#complete.promise.catch(() => {});
@@ -115,6 +120,7 @@ export class ArchiveTarget implements ImageTarget {
     await using reader = await this.#parts.make({
       ...this.#plan,
       openBlob: (blob) => this.#queue.open(blob),
+      openRaw: (layer, diffId) => this.#queue.openRaw(layer, diffId),
       allManifests: async () => {
         await this.#complete.promise;
         // Those that refer come in any order.

@@ -1,12 +1,24 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { ChunkWorkers } from "../bucket/chunk_workers.ts";
+import type { ChunkDecoder } from "../bucket/chunked_layer.ts";
 import type { ImageStore } from "../bucket/image_store.ts";
 import { LegacyImage } from "../bucket/legacy_v1.ts";
 import { readSignatures } from "../bucket/signatures.ts";
-import type { ImageSource, SignatureRecord } from "../image/places.ts";
+import { readLayerStates, wholeState } from "../bucket/layer_states.ts";
+import { mapPool } from "../bytes/pool.ts";
+import type { ImageSource, LayerState, RawLayer, SignatureRecord } from "../image/places.ts";
+import { readSmallBlob } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
+import { isImageConfig, LayerDiffIds } from "./layer_diff_ids.ts";
+
+/** Layers looked up at once, where each has to be. */
+const PARALLEL_LOOKUPS = 16;
+
+/** Threads that unpack chunks: as many as chunks are read ahead of a layer. */
+const MAX_UNPACKERS = 4;
 
 /** Which image of a bucket a place is. */
 export interface BucketImage {
@@ -26,6 +38,8 @@ export class BucketSource implements ImageSource {
   /** The image in the layout of the first version, where it lies in that one. */
   #legacy: LegacyImage | undefined;
   #root: Digest | undefined;
+  readonly #diffIds = new LayerDiffIds((config) => readSmallBlob(this, config));
+  #workers: ChunkWorkers | undefined;
 
   /** A source for one image; nothing is read yet. */
   constructor(image: BucketImage) {
@@ -38,6 +52,7 @@ export class BucketSource implements ImageSource {
   async root(): Promise<Manifest> {
     const root = await this.#readRoot();
     this.#root = root.descriptor.digest;
+    this.#diffIds.note(root);
     return root;
   }
 
@@ -66,12 +81,42 @@ export class BucketSource implements ImageSource {
 
   /** See {@linkcode ImageSource.manifest}. */
   async manifest(child: Descriptor): Promise<Manifest> {
-    return await this.#legacy?.manifest(child) ?? await this.image.store.readChild(child);
+    const manifest = await this.#legacy?.manifest(child) ?? await this.image.store.readChild(child);
+    this.#diffIds.note(manifest);
+    return manifest;
   }
 
   /** See {@linkcode ImageSource.openBlob}. */
   async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
-    return await (this.#legacy ?? this.image.store).openBlob(blob, range);
+    if (this.#legacy) return await this.#legacy.openBlob(blob, range);
+    // A config has none, and reading one must never wait for another.
+    const diffId = isImageConfig(blob) ? undefined : () => this.diffIdOf(blob);
+    return await this.image.store.openBlob(blob, range, { what: this.labelOf(blob), diffId });
+  }
+
+  /** See {@linkcode ImageSource.openRawLayer}. Layers in chunks are unpacked chunk by chunk, on several cores. */
+  async openRawLayer(layer: Descriptor, diffId: Digest): Promise<RawLayer | undefined> {
+    if (this.#legacy) return undefined;
+    return await this.image.store.openRawLayer(layer, diffId, { what: this.labelOf(layer), decode: this.#decoder() });
+  }
+
+  /** The diff id of a layer of the manifests read so far, as its image's config has it; undefined where none has. */
+  async diffIdOf(layer: Descriptor): Promise<Digest | undefined> {
+    return await this.#diffIds.of(layer.digest);
+  }
+
+  /** What a blob of this image is called in errors. */
+  labelOf(blob: Descriptor): string {
+    return `blob "${blob.digest}" of "${this.name}"`;
+  }
+
+  /** See {@linkcode ImageSource.storedLayers}. */
+  async storedLayers(layers: readonly Descriptor[]): Promise<ReadonlyMap<Digest, LayerState>> {
+    const usable = layers.filter((layer) => layer.digest.startsWith("sha256:"));
+    const legacy = this.#legacy;
+    if (!legacy) return await readLayerStates(this.image.store.objects, usable);
+    const state = async (layer: Descriptor) => [layer.digest, wholeState(layer, await legacy.findBlob(layer))] as const;
+    return new Map(await mapPool(usable, PARALLEL_LOOKUPS, state));
   }
 
   /** See {@linkcode ImageSource.referrers}. */
@@ -98,9 +143,17 @@ export class BucketSource implements ImageSource {
     return this.#legacy === undefined;
   }
 
-  /** Nothing is held open. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
+  /** Ends the threads that unpacked chunks. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#workers?.[Symbol.asyncDispose]();
+  }
+
+  /** Unpacks on other cores, where enough of them are left beside this one and whoever takes the layers. */
+  #decoder(): ChunkDecoder | undefined {
+    const spare = Math.min(MAX_UNPACKERS, navigator.hardwareConcurrency - 2);
+    if (spare < 1) return undefined;
+    const workers = this.#workers ??= new ChunkWorkers(spare);
+    return (...args) => workers.decode(...args);
   }
 
   async #notFound(tag: string): Promise<ImageError> {

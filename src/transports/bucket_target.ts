@@ -2,8 +2,9 @@ import { ImageError } from "../errors.ts";
 import { copyChunkedLayer } from "../bucket/chunk_copy.ts";
 import { CHUNK_FORMAT, recipeKey } from "../bucket/chunk_keys.ts";
 import { ChunkPresence } from "../bucket/chunk_presence.ts";
-import { findStoredBlobs } from "../bucket/find_blobs.ts";
+import { findHeldBlobs } from "../bucket/find_blobs.ts";
 import { checkBucketDigest } from "../bucket/keys.ts";
+import { ReliedObjects } from "../bucket/relied_objects.ts";
 import { readSettings, stampChunkFormat } from "../bucket/settings.ts";
 import { TagWriter } from "../bucket/tag_writer.ts";
 import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../image/places.ts";
@@ -34,13 +35,19 @@ export class BucketTarget implements ImageTarget {
   readonly #image: BucketImage & { readonly tag: string };
   readonly #tag: TagWriter;
   #chunkFormat: Promise<ChunkFormats> | undefined;
-  #presence: ChunkPresence | undefined;
+  readonly #presence: ChunkPresence;
+  readonly #relied: ReliedObjects;
+  #brokenRecipes: ReadonlySet<Digest> = new Set();
+  /** Whether the tag means the planned root already: then what it consists of is referred to all the time. */
+  #isTagged = false;
 
   /** A target for one tag; nothing is written yet. */
   constructor(image: BucketImage & { readonly tag: string }, options: BucketTargetOptions) {
     this.#image = image;
     this.name = image.name;
     this.limits = { concurrentBlobs: options.concurrentBlobs, acceptsIndex: true };
+    this.#presence = new ChunkPresence(image.store.objects);
+    this.#relied = new ReliedObjects(image.store.objects);
     this.#tag = new TagWriter(image.store, image, { name: image.name, force: options.force ?? false });
   }
 
@@ -54,14 +61,18 @@ export class BucketTarget implements ImageTarget {
       });
     }
     if (root) checkBucketDigest(root);
-    await this.#tag.read();
+    const current = await this.#tag.read();
+    this.#isTagged = root !== undefined && current?.descriptor.digest === root;
     await this.#tag.check(root);
   }
 
   /** See {@linkcode ImageTarget.findBlobs}. */
   async findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
     for (const blob of blobs) checkBucketDigest(blob.digest);
-    return await findStoredBlobs(this.#image.store.objects, blobs);
+    const held = await findHeldBlobs(this.#image.store.objects, blobs, this.#presence);
+    this.#brokenRecipes = held.brokenRecipes;
+    if (!this.#isTagged) this.#relied.note(held.objects);
+    return held.present;
   }
 
   /** See {@linkcode ImageTarget.linkBlob}. Chunks stay chunks; a blob that lies whole is copied by the store itself. */
@@ -70,23 +81,32 @@ export class BucketTarget implements ImageTarget {
     const [from, to] = [source.image.store.objects, this.#image.store.objects];
     const { blob } = content;
     if (layerCompression(blob.mediaType) === "zstd") {
-      const copied = await this.#linkChunks(blob, from);
+      const copied = await this.#linkChunks(blob, source);
       if (copied) return copied;
     }
     // Where reading costs nothing the bytes are checked first; a far store's copy is checked by length, and by whoever reads.
     if (from.isLocal && to.isLocal) await drain(content);
     const key = blobPath(blob.digest);
-    return await to.copyFrom(from, key, key, blob.size, { isBlob: true }) && "linked";
+    if (!await to.copyFrom(from, key, key, blob.size, { isBlob: true })) return false;
+    await this.#wroteWhole(blob);
+    return "linked";
   }
 
-  async #linkChunks(layer: Descriptor, from: ObjectStore): Promise<LinkResult> {
+  async #linkChunks(layer: Descriptor, source: BucketSource): Promise<LinkResult> {
+    const from = source.image.store.objects;
     const to = this.#image.store.objects;
     if (await from.head(recipeKey(layer.digest)) === undefined) return false;
     this.#chunkFormat ??= this.#prepareChunks(from, to);
     const formats = await this.#chunkFormat;
-    const presence = this.#presence ??= new ChunkPresence(to);
-    const copied = await copyChunkedLayer(from, to, { layer, ...formats, presence });
+    const copied = await copyChunkedLayer(from, to, {
+      layer,
+      ...formats,
+      what: source.labelOf(layer),
+      diffId: await source.diffIdOf(layer),
+      presence: this.#presence,
+    });
     if (!copied) return false;
+    this.#relied.note(copied.objects);
     if (copied.streamedBytes > 0) return "moved";
     return copied.chunksCopied > 0 || copied.kind === "whole" ? "linked" : "present";
   }
@@ -106,19 +126,32 @@ export class BucketTarget implements ImageTarget {
       sizeBytes: size,
       digest,
       open: () => content.open(),
+      openRest: (held) => content.open(held.sizeBytes, held),
     }, { isBlob: true });
+    await this.#wroteWhole(content.blob);
+  }
+
+  async #wroteWhole({ digest, size }: Descriptor): Promise<void> {
+    this.#relied.note([{ key: blobPath(digest), sizeBytes: size, modifiedAt: new Date() }]);
+    // Readers believe a recipe before a whole blob, and this one leads nowhere.
+    if (this.#brokenRecipes.has(digest)) await this.#image.store.objects.remove([recipeKey(digest)]);
   }
 
   /** See {@linkcode ImageTarget.writeManifest}. */
   async writeManifest(manifest: Manifest): Promise<void> {
     await this.#image.store.writeManifest(manifest);
+    const { digest, size } = manifest.descriptor;
+    this.#relied.note([{ key: blobPath(digest), sizeBytes: size, modifiedAt: new Date() }]);
     await this.#image.store.addReferrer(this.#image.image, manifest);
   }
 
   /** See {@linkcode ImageTarget.publish}. */
   async publish(root: Manifest): Promise<void> {
-    if (root.content.subject) await this.#image.store.addReferrer(this.#image.image, root);
+    // One that refers to another is found by its digest, and a tag's manifest lies at the tag only.
+    if (root.content.subject) await this.writeManifest(root);
+    await this.#relied.refresh();
     await this.#tag.write(root);
+    await this.#relied.check();
   }
 
   /** Nothing is held open; what was written and not published is unreferenced and does no harm. */

@@ -1,152 +1,73 @@
 import { ImageError } from "../errors.ts";
-import type { ArchiveOutput } from "../archive/archive_output.ts";
 import { BlobQueue } from "../archive/blob_queue.ts";
-import { layoutName } from "../archive/image_names.ts";
-import { type OciArchiveImage, ociArchiveMembers } from "../archive/layout_writer.ts";
-import { tarReader } from "../archive/tar_writer.ts";
+import type { BundleName } from "../archive/bundle_names.ts";
+import type { HeldBlobs } from "../archive/bundle_needs.ts";
+import type { BundleWriter, WrittenImage } from "../archive/bundle_writer.ts";
 import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { Manifest } from "../oci/manifest.ts";
+import { type Manifest, MAX_MANIFEST_BYTES } from "../oci/manifest.ts";
 
-/** What a bundle is made of. */
-export interface BundleOptions {
-  /** What people call it. */
-  readonly name: string;
-  readonly output: ArchiveOutput;
-  /** Blobs that the other side has already; they are left out. Manifests are always in. */
-  readonly known?: ReadonlySet<Digest>;
+/** What became of an image in a bundle. */
+export interface BundledImage extends WrittenImage {
+  /** Its blobs, those of referrers too. */
+  readonly blobs: readonly Descriptor[];
+  /** Those of them that were left out, since the other side holds them. */
+  readonly leftOut: readonly Descriptor[];
 }
 
 /**
- * Several images in one OCI archive, shared blobs once. Images are copied one after the other, each into a target of its
- * own; the archive appears with `finish`. The same images in the same order give the same bytes.
- *
- * The first image that fails fails the bundle.
+ * One image on its way into a bundle. Blobs go in the order of the plan, so the same images give the same file. Leaving the
+ * scope before `publish` takes back what was written of it.
  */
-export class BundleWriter implements AsyncDisposable {
-  readonly #options: BundleOptions;
-  readonly #held: Set<Digest>;
-  readonly #queue = new BlobQueue();
-  readonly #images: OciArchiveImage[] = [];
-  #wake = Promise.withResolvers<void>();
-  #isComplete = false;
-  #failure: { readonly error: unknown } | undefined;
-  #writing: Promise<void> | undefined;
-
-  /** Takes the output over. */
-  constructor(options: BundleOptions) {
-    this.#options = options;
-    this.#held = new Set(options.known);
-  }
-
-  /**
-   * The target of the next image. `names`: image names (`app:v1`), or other texts by which it is found again. Finish one
-   * image before the next. Throws `invalid-reference`.
-   */
-  image(names: readonly string[]): ImageTarget {
-    return new BundleImage(this.#options.name, names, {
-      queue: this.#queue,
-      held: this.#held,
-      add: (image) => this.#add(image),
-      fail: (error) => this.#fail(error),
-    });
-  }
-
-  /** Writes the end and makes the bundle visible. Throws what went wrong with any image. */
-  async finish(): Promise<void> {
-    this.#isComplete = true;
-    this.#wake.resolve();
-    await (this.#writing ??= this.#write());
-    await this.#options.output.commit();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#fail(new ImageError("aborted", `Stopped writing "${this.#options.name}"`));
-    await this.#writing?.catch(() => {});
-    await this.#queue[Symbol.asyncDispose]();
-    await this.#options.output[Symbol.asyncDispose]();
-  }
-
-  #add(image: OciArchiveImage): void {
-    this.#images.push(image);
-    this.#wake.resolve();
-    if (this.#writing) return;
-    this.#writing = this.#write();
-    this.#writing.catch((error) => this.#fail(error));
-  }
-
-  #fail(error: unknown): void {
-    this.#failure ??= { error };
-    this.#queue.fail(error);
-    this.#wake.resolve();
-  }
-
-  async #write(): Promise<void> {
-    await using reader = tarReader(ociArchiveMembers(this.#next()));
-    try {
-      await this.#options.output.writeAll(reader);
-    } catch (error) {
-      // Before the reader is closed, which the queue would take for the reason.
-      this.#fail(error);
-      throw error;
-    }
-  }
-
-  async *#next(): AsyncGenerator<OciArchiveImage> {
-    while (true) {
-      if (this.#failure) throw this.#failure.error;
-      const image = this.#images.shift();
-      if (image) {
-        yield image;
-      } else if (this.#isComplete) {
-        return;
-      } else {
-        await this.#wake.promise;
-        this.#wake = Promise.withResolvers();
-      }
-    }
-  }
-}
-
-/** What an image of a bundle needs of the whole. */
-interface BundleParts {
-  readonly queue: BlobQueue;
-  /** Blobs that are in the bundle, or need not be. */
-  readonly held: Set<Digest>;
-  add(image: OciArchiveImage): void;
-  fail(error: unknown): void;
-}
-
-class BundleImage implements ImageTarget {
+export class BundleTarget implements ImageTarget {
   readonly name: string;
+  /** One blob flows into the bundle, the others are read ahead (8 MiB each at most) while they wait. */
   readonly limits: TargetLimits = { concurrentBlobs: 4, acceptsIndex: true };
-  readonly #names: OciArchiveImage["names"];
-  readonly #parts: BundleParts;
-  readonly #complete = Promise.withResolvers<readonly Manifest[]>();
-  #planned: readonly Manifest[] = [];
-  #blobs: readonly Descriptor[] = [];
-  #extra: Manifest[] = [];
-  #state: "new" | "writing" | "done" = "new";
+  readonly #writer: BundleWriter;
+  readonly #bundleName: BundleName;
+  readonly #held: HeldBlobs;
+  readonly #queue = new BlobQueue();
+  readonly #rollback: (() => Promise<void>) | undefined;
+  #planned: { readonly manifests: readonly Manifest[]; readonly blobs: readonly Descriptor[] } | undefined;
+  #missing: readonly Descriptor[] = [];
+  #leftOut: readonly Descriptor[] = [];
+  #others: Manifest[] = [];
+  #writing: Promise<void> | undefined;
+  #image: BundledImage | undefined;
 
-  constructor(name: string, names: readonly string[], parts: BundleParts) {
-    this.name = name;
-    // Not the tag alone: images of a bundle often have the same one.
-    this.#names = names.map((text) => layoutName(text));
-    this.#parts = parts;
-    this.#complete.promise.catch(() => {});
+  /** `held`: what the other side has. The writer stays the caller's; one target of it at a time. */
+  constructor(writer: BundleWriter, name: BundleName, held: HeldBlobs) {
+    this.name = name.ref;
+    this.#writer = writer;
+    this.#bundleName = name;
+    this.#held = held;
+    this.#rollback = writer.mark();
   }
 
-  // deno-lint-ignore require-await
-  async plan(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void> {
-    this.#planned = manifests;
-    this.#blobs = blobs.filter(({ digest }) => !this.#parts.held.has(digest));
+  /** The image, once it is published. */
+  get image(): BundledImage {
+    if (!this.#image) throw new TypeError("The image was not published");
+    return this.#image;
   }
 
+  plan(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void> {
+    this.#planned = { manifests, blobs };
+    return Promise.resolve();
+  }
+
+  /** A config always comes along: what an image is can be told from the bundle alone. */
   findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
-    return Promise.resolve(
-      new Set(blobs.filter(({ digest }) => this.#parts.held.has(digest)).map(({ digest }) => digest)),
+    const { manifests = [], blobs: planned = [] } = this.#planned ?? {};
+    const configs = new Set(
+      manifests.flatMap(({ content }) => content.kind === "image" ? [content.config.digest] : []),
     );
+    const isConfig = (blob: Descriptor) => configs.has(blob.digest) && blob.size <= MAX_MANIFEST_BYTES;
+    this.#leftOut = planned.filter((blob) => this.#held.get(blob.digest)?.size === blob.size && !isConfig(blob));
+    const leftOut = new Set(this.#leftOut.map(({ digest }) => digest));
+    const isPresent = ({ digest }: Descriptor) => leftOut.has(digest) || this.#writer.has(digest);
+    this.#missing = planned.filter((blob) => !isPresent(blob));
+    return Promise.resolve(new Set(blobs.filter(isPresent).map(({ digest }) => digest)));
   }
 
   linkBlob(): Promise<LinkResult> {
@@ -154,42 +75,48 @@ class BundleImage implements ImageTarget {
   }
 
   async writeBlob(content: BlobContent): Promise<void> {
-    this.#begin();
-    await this.#parts.queue.offer(content);
-    this.#parts.held.add(content.blob.digest);
+    this.#start();
+    await this.#queue.offer(content);
   }
 
   writeManifest(manifest: Manifest): Promise<void> {
-    const isPlanned = this.#planned.some(({ descriptor }) => descriptor.digest === manifest.descriptor.digest);
-    if (!isPlanned) this.#extra.push(manifest);
+    const isPlanned = this.#planned?.manifests.some(({ descriptor }) =>
+      descriptor.digest === manifest.descriptor.digest
+    );
+    if (!isPlanned) this.#others.push(manifest);
     return Promise.resolve();
   }
 
-  publish(): Promise<void> {
-    this.#begin();
-    this.#state = "done";
-    const extra = this.#extra.toSorted((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1);
-    this.#complete.resolve([...this.#planned, ...extra]);
-    return Promise.resolve();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === "writing") {
-      const error = new ImageError("aborted", `Stopped writing "${this.name}"`);
-      this.#complete.reject(error);
-      this.#parts.fail(error);
+  async publish(root: Manifest): Promise<void> {
+    await this.#start();
+    const { manifests = [], blobs = [] } = this.#planned ?? {};
+    if (root.descriptor.digest !== manifests[0]?.descriptor.digest) {
+      throw new TypeError("publish() was given another root than plan()");
     }
-    return Promise.resolve();
+    // Those that refer come in any order.
+    const others = this.#others.toSorted((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1);
+    const all = [...manifests, ...others];
+    await this.#writer.writeManifests(all.toReversed());
+    this.#image = { name: this.#bundleName, manifests: all, blobs, leftOut: this.#leftOut };
   }
 
-  #begin(): void {
-    if (this.#state !== "new") return;
-    this.#state = "writing";
-    this.#parts.add({
-      names: this.#names,
-      blobs: this.#blobs,
-      openBlob: (blob) => this.#parts.queue.open(blob),
-      manifests: () => this.#complete.promise,
-    });
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#queue.fail(new ImageError("aborted", `Stopped writing "${this.name}"`));
+    await this.#writing?.catch(() => {});
+    await this.#queue[Symbol.asyncDispose]();
+    if (!this.#image) await this.#rollback?.();
+  }
+
+  #start(): Promise<void> {
+    if (!this.#writing) {
+      this.#writing = this.#write();
+      this.#writing.catch((error) => this.#queue.fail(error));
+    }
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const fail = (error: unknown) => this.#queue.fail(error);
+    for (const blob of this.#missing) await this.#writer.writeBlob(blob, () => this.#queue.open(blob), fail);
   }
 }

@@ -3,6 +3,7 @@ import { openDockerArchiveImage } from "../archive/docker_archive_reader.ts";
 import { checkDockerArchive, dockerArchive, type DockerArchiveOptions } from "../archive/docker_archive_writer.ts";
 import { distinctNames } from "../archive/image_names.ts";
 import type { IntakeOptions } from "../archive/layer_intake.ts";
+import { layerCompression } from "../oci/media_types.ts";
 import { openInput, openOutput, type StandardStreams } from "./archive_streams.ts";
 import { ArchiveTarget } from "./archive_target.ts";
 import { type ArchivedSource, openArchivedSource } from "./archived_source.ts";
@@ -44,9 +45,11 @@ export async function openDockerArchiveTarget(
     acceptsIndex: false,
     output: await openOutput(path, options),
     check: (manifests) => checkDockerArchive(manifests, names),
-    make: async ({ manifests, openBlob }) => {
+    isUnpacked: (blob) => options.zstd !== "keep" && layerCompression(blob.mediaType) === "zstd",
+    make: async ({ manifests, openBlob, openRaw }) => {
       const { reader } = await dockerArchive({ manifest: manifests[0]!, names }, openBlob, {
         ...options,
+        openRaw,
         // The copier checks what it hands over.
         isVerified: true,
       });

@@ -2,24 +2,21 @@ import { ImageError } from "../errors.ts";
 import { TAR_SIZE } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
-import type { BlobContent } from "../image/places.ts";
-
-/** A layer without its compression. */
-export interface RawLayer {
-  readonly sizeBytes: number;
-  /** To be closed by the caller. */
-  readonly content: BlobReader;
-}
+import type { BlobContent, RawLayer } from "../image/places.ts";
+import type { Digest } from "../oci/digest.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Opens a zstd layer decompressed. Its length must stand in front of it in a tar: layers that s3lo has compressed name it
- * in an annotation; any other is read twice, once to measure it, once to hand it out.
+ * Opens a zstd layer decompressed. Its length must stand in front of it in a tar: a source that keeps the layer in chunks
+ * knows it and unpacks them (for which it needs the diff id), layers that s3lo has compressed name it in an annotation; any
+ * other is read twice, once to measure it, once to hand it out.
  *
  * The reader throws `digest-mismatch` instead of handing out the last bytes of a layer that is longer than announced.
  */
-export async function openRawLayer(layer: BlobContent): Promise<RawLayer> {
+export async function openRawLayer(layer: BlobContent, diffId?: Digest): Promise<RawLayer> {
+  const raw = diffId && await layer.openRaw?.(diffId);
+  if (raw) return raw;
   const open = async () => rawTarReader(await layer.open(), "zstd", { what: `layer "${layer.blob.digest}"` });
   const sizeBytes = announcedSize(layer) ?? await lengthOf(await open());
   return { sizeBytes, content: notLonger(await open(), sizeBytes, layer) };

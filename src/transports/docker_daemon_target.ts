@@ -20,6 +20,7 @@ import {
   type ReadConfig,
 } from "./docker_daemon_reuse.ts";
 import { TarStream } from "./docker_daemon_stream.ts";
+import { LayerDiffIds } from "./layer_diff_ids.ts";
 
 /** How a daemon is written to. */
 export interface DaemonTargetOptions {
@@ -62,6 +63,7 @@ export class DaemonTarget implements ImageTarget {
   readonly #tar = new TarStream();
   readonly #written = new Set<Digest>();
   readonly #manifests = new Map<Digest, Manifest>();
+  readonly #diffIds: LayerDiffIds | undefined;
   #plan: DaemonPlan | undefined;
   #held: HeldContent = { imageId: undefined, blobs: new Set() };
   #leftOut = false;
@@ -73,6 +75,7 @@ export class DaemonTarget implements ImageTarget {
     this.#client = client;
     this.#name = name;
     this.#options = options;
+    this.#diffIds = options.readConfig && new LayerDiffIds(options.readConfig);
     this.name = name.full;
     this.limits = { concurrentBlobs: CONCURRENT_BLOBS, acceptsIndex: client.info.store === "containerd" };
   }
@@ -87,6 +90,7 @@ export class DaemonTarget implements ImageTarget {
     const [root] = manifests;
     const images = manifests.filter((manifest) => manifest.content.kind !== "index");
     this.#plan = root && { root, images };
+    for (const image of images) this.#diffIds?.note(image);
   }
 
   /** Finds what the daemon holds of the image that was planned. */
@@ -108,7 +112,7 @@ export class DaemonTarget implements ImageTarget {
     this.#written.add(blob.digest);
     this.#start();
     if (this.#mustDecompress(blob)) {
-      const raw = await openRawLayer(content);
+      const raw = await openRawLayer(content, await this.#diffIds?.of(blob.digest));
       await using reader = raw.content;
       await this.#tar.add({ path: this.#layerPath(blob), sizeBytes: raw.sizeBytes, content: reader });
     } else {

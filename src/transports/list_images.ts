@@ -1,5 +1,9 @@
 import { ImageError } from "../errors.ts";
 import { isStoreText, parseReference, parseStoreLocation, type RegistryReference } from "../oci/reference.ts";
+import { listLegacyTags } from "../bucket/legacy_list.ts";
+import { compareTags, type ImageTag } from "../bucket/keys.ts";
+import type { ImageStore } from "../bucket/image_store.ts";
+import type { BucketImage } from "./bucket_source.ts";
 import { bucketImage } from "./open_bucket.ts";
 import type { Session } from "./session.ts";
 
@@ -23,9 +27,7 @@ export async function pairTags(
   }
   const tags = reference.kind === "registry"
     ? await registryTags(session, reference)
-    : await bucketImage(session, reference, source, { access: "read" }).then(({ store, image }) =>
-      store.listTags(image)
-    ).then((listed) => listed.map(({ tag }) => tag));
+    : await bucketTags(await bucketImage(session, reference, source, { access: "read" }));
   if (tags.length === 0) throw new ImageError("not-found", `Cannot copy "${source}": it has no tags`);
   return tags.map((tag) => ({ source: `${source}:${tag}`, target: `${target}:${tag}` }));
 }
@@ -55,9 +57,26 @@ async function listStore(session: Session, text: string): Promise<readonly Liste
   const store = location.kind === "s3"
     ? await session.bucket(location.bucket)
     : await session.folder(location.path, { access: "read" });
-  const tags = await store.list(location.prefix);
+  const tags = await listWithLegacy(store, location.prefix);
   const images = Map.groupBy(tags, (each) => each.image);
   return [...images].map(([name, entries]) => ({ name, tags: entries.map((each) => each.tag) }));
+}
+
+async function bucketTags({ store, image }: BucketImage): Promise<readonly string[]> {
+  const tags = await listWithLegacy(store, `${image}/`);
+  return tags.filter((each) => each.image === image).map(({ tag }) => tag);
+}
+
+/** The tags of a store, those of its first layout too; a tag in both means what the later one does. */
+async function listWithLegacy(store: ImageStore, prefix: string): Promise<readonly ImageTag[]> {
+  const [tags, legacy] = await Promise.all([store.list(prefix), listLegacyTags(store.objects, prefix)]);
+  const known = new Set(tags.map(tagName));
+  const added = legacy.filter((each) => !known.has(tagName(each)));
+  return added.length === 0 ? tags : [...tags, ...added].sort(compareTags);
+}
+
+function tagName({ image, tag }: ImageTag): string {
+  return `${image}:${tag}`;
 }
 
 async function registryTags(session: Session, reference: RegistryReference): Promise<readonly string[]> {

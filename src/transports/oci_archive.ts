@@ -44,11 +44,11 @@ export async function openOciArchiveTarget(
     acceptsIndex: true,
     output: await openOutput(path, options),
     make: (plan) =>
-      Promise.resolve(tarReader(ociArchiveMembers([{
+      Promise.resolve(tarReader(ociArchiveMembers({
         names,
         blobs: plan.blobs,
         openBlob: plan.openBlob,
         manifests: plan.allManifests,
-      }]))),
+      }))),
   });
 }

@@ -2,7 +2,7 @@ import { ImageStore } from "../bucket/image_store.ts";
 import { HttpClient } from "../http/client.ts";
 import { readCaCertificates } from "../http/ca_certificates.ts";
 import type { HttpOptions } from "../http/message.ts";
-import { DEFAULT_CONCURRENT_BLOBS } from "../image/copy_image.ts";
+import { type CopyOptions, DEFAULT_CONCURRENT_BLOBS } from "../image/copy_image.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
@@ -32,7 +32,13 @@ export interface SessionOptions {
   /** How layers are stored that come as raw tars. */
   readonly compression?: CompressionOptions;
   readonly concurrentBlobs?: number | undefined;
+  /** Wait before the first retry of anything; it doubles from there. For programs; the command line keeps the defaults. */
+  readonly retryDelayMs?: number | undefined;
+  /** Longest silence of a server while something is expected of it. For programs, like `retryDelayMs`. */
+  readonly stallTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of an upload that was cut off and whose parts the bucket keeps for the next run. */
+  readonly onKept?: ((place: string, storedBytes: number) => void) | undefined;
   /** Told of every request, with nothing secret in it. */
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -59,6 +65,16 @@ export class Session implements AsyncDisposable {
   /** Stops everything that runs. */
   get signal(): AbortSignal | undefined {
     return this.options.signal;
+  }
+
+  /** What every copy of this run has in common. */
+  get copyOptions(): Pick<CopyOptions, "concurrentBlobs" | "retryDelayMs" | "signal"> {
+    const { retryDelayMs } = this.options;
+    return {
+      concurrentBlobs: this.concurrentBlobs,
+      signal: this.signal,
+      ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
+    };
   }
 
   /** What registries of this run are spoken to with. */
@@ -91,7 +107,7 @@ export class Session implements AsyncDisposable {
   ): Promise<ImageStore> {
     const open = async () => {
       const { openLocalStore } = await import("../objects/open_local_store.ts");
-      return await openLocalStore({ folder, ...options, signal: this.signal });
+      return await openLocalStore({ folder, ...options, signal: this.signal, log: this.options.log });
     };
     return new ImageStore(await this.#store(`${options.access} ${folder}`, open));
   }
@@ -120,7 +136,7 @@ export class Session implements AsyncDisposable {
 
   async #openBucket(bucket: string): Promise<ObjectStore & AsyncDisposable> {
     const { openS3Store } = await import("../objects/open_s3_store.ts");
-    const { endpoint, region, profile, storageClass, sseKmsKeyId, log } = this.options;
+    const { endpoint, region, profile, storageClass, sseKmsKeyId, log, retryDelayMs, onKept } = this.options;
     this.#client ??= this.#httpOptions().then((options) => new HttpClient(options));
     const http = await this.#client;
     return await openS3Store({
@@ -133,20 +149,29 @@ export class Session implements AsyncDisposable {
       http,
       log,
       signal: this.signal,
+      retryDelayMs,
+      onKept: (_key, storedBytes) => onKept?.(`s3://${bucket}`, storedBytes),
     });
   }
 
   async #openRegistry(): Promise<RegistrySession> {
     const { RegistrySession } = await import("../registry/session.ts");
+    const { retryDelayMs } = this.options;
     return new RegistrySession({
       http: await this.#httpOptions(),
-      retry: { signal: this.signal },
+      retry: { signal: this.signal, ...(retryDelayMs === undefined ? {} : { baseDelayMs: retryDelayMs }) },
       plainHttp: this.options.plainHttp ?? false,
     });
   }
 
   #httpOptions(): Promise<HttpOptions> {
-    const { caFiles = [], insecure = false, log } = this.options;
-    return this.#http ??= readCaCertificates(caFiles).then((caCertificates) => ({ caCertificates, insecure, log }));
+    const { caFiles = [], insecure = false, log, stallTimeoutMs } = this.options;
+    const timeout = stallTimeoutMs === undefined ? {} : { stallTimeoutMs };
+    return this.#http ??= readCaCertificates(caFiles).then((caCertificates) => ({
+      caCertificates,
+      insecure,
+      log,
+      ...timeout,
+    }));
   }
 }

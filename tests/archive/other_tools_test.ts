@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { openArchiveOutput } from "../../src/archive/archive_output.ts";
 import { copyImage } from "../../src/image/copy_image.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
-import { BundleWriter } from "../../src/transports/bundle_target.ts";
+import { givenBundleName } from "../../src/archive/bundle_names.ts";
+import { BundleWriter } from "../../src/archive/bundle_writer.ts";
+import { type BundledImage, BundleTarget } from "../../src/transports/bundle_target.ts";
 import { openDockerArchiveSource, openDockerArchiveTarget } from "../../src/transports/docker_archive.ts";
 import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports/oci_archive.ts";
 import { openOciLayoutSource, openOciLayoutTarget } from "../../src/transports/oci_layout.ts";
@@ -99,12 +101,14 @@ toolTest("skopeo copies each image out of a bundle", ["skopeo"], async ([skopeo 
     "db:v1",
     multiImage({ seed: 6 }),
   ]] as const;
-  await using bundle = new BundleWriter({ name: path, output: await openArchiveOutput(path) });
+  await using bundle = new BundleWriter(await openArchiveOutput(path));
+  const written: BundledImage[] = [];
   for (const [name, image] of images) {
-    await using target = bundle.image([name]);
+    await using target = new BundleTarget(bundle, givenBundleName(name), new Map());
     await copyImage(new MemorySource(image), target);
+    written.push(target.image);
   }
-  await bundle.finish();
+  await bundle.finish(written, []);
   for (const [name, image] of images) {
     const copied = await skopeoCopy(skopeo, `oci-archive:${path}:${name}`, folder, "--all");
     assert.equal(copied.descriptor.digest, image.root.descriptor.digest);

@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { openArchiveFile } from "../../src/archive/archive_file.ts";
 import { parseArchiveReference } from "../../src/archive/archive_reference.ts";
 import { readDockerManifest } from "../../src/archive/docker_manifest.ts";
-import { listLayout } from "../../src/archive/list_layout.ts";
+import { namesOf, readLayoutIndex } from "../../src/archive/layout_reader.ts";
 import { type BlobReader, bytesReader } from "../../src/bytes/blob_reader.ts";
 import { isImageError } from "../../src/errors.ts";
 import { copyImage, type CopyOptions } from "../../src/image/copy_image.ts";
@@ -195,7 +195,7 @@ Deno.test({
       const path = `${folder.path}/${kind}.tar`;
       await save(singleImage(LINUX), `${kind}:${path}:app:v1`, { names });
       await using files = await openArchiveFile(path);
-      assert.deepEqual((await listLayout(files)).map((each) => each.names[0]), [
+      assert.deepEqual((await readLayoutIndex(files))?.entries.map((each) => namesOf(each)[0]), [
         "docker.io/library/app:v1",
         "docker.io/library/app:v2",
       ]);

@@ -12,7 +12,7 @@ import { connectDaemon, pullInto, removeNames } from "../support/daemon_api.ts";
 import { alpineImage, imagesBelow, readImage } from "../support/daemon_images.ts";
 import { knownContent } from "../support/known_content.ts";
 import { multiImage, singleImage, type TestImage, type TestImageOptions } from "../support/images.ts";
-import { type ServiceName, serviceTest } from "../support/services.ts";
+import { fixtureTest, type ServiceName, serviceTest } from "../support/services.ts";
 
 type Daemon = Extract<ServiceName, "docker20" | "docker29" | "podman">;
 
@@ -30,15 +30,17 @@ function daemonTest(
   body: (client: EngineClient) => Promise<void>,
 ): void {
   for (const daemon of daemons) {
-    serviceTest(`${name} (${daemon})`, [daemon], async (addresses) => {
-      using client = await connectDaemon(addresses[daemon]);
-      await removeNames(client, NAMES);
-      try {
-        await body(client);
-      } finally {
-        await removeNames(client, NAMES);
-      }
-    });
+    serviceTest(`${name} (${daemon})`, [daemon], (addresses) => withDaemon(addresses[daemon], body));
+  }
+}
+
+async function withDaemon(socket: string, body: (client: EngineClient) => Promise<void>): Promise<void> {
+  using client = await connectDaemon(socket);
+  await removeNames(client, NAMES);
+  try {
+    await body(client);
+  } finally {
+    await removeNames(client, NAMES);
   }
 }
 
@@ -60,20 +62,24 @@ function layersOf(image: TestImage): readonly Descriptor[] {
   return image.root.content.kind === "image" ? image.root.content.layers : [];
 }
 
-daemonTest("DaemonSource gives back a real image that was pulled", ALL, async (client) => {
-  const alpine = await alpineImage();
-  if (!alpine) return;
-  const root = alpine.platforms.get("linux/amd64")!;
-  const first = await pullInto(client, alpine, "s3lo-test/push:1", { root });
-  const pushed = await pushFrom(client, "s3lo-test/push:1");
-  if (client.info.store === "containerd") assert.equal(pushed.root.descriptor.digest, root.descriptor.digest);
-  await using source = await openDaemonSource(client, "s3lo-test/push:1");
-  await source.root();
-  assert.equal(source.isOriginal, client.info.store === "containerd");
-  await client.removeImage("s3lo-test/push:1");
-  const second = await pullInto(client, pushed, "s3lo-test/push:2");
-  assert.equal(second.imageId, first.imageId);
-});
+for (const daemon of ALL) {
+  const name = `DaemonSource gives back a real image that was pulled (${daemon})`;
+  fixtureTest(name, "s3lo-store", [daemon], async (folder, addresses) => {
+    const alpine = await alpineImage(folder);
+    await withDaemon(addresses[daemon], async (client) => {
+      const root = alpine.platforms.get("linux/amd64")!;
+      const first = await pullInto(client, alpine, "s3lo-test/push:1", { root });
+      const pushed = await pushFrom(client, "s3lo-test/push:1");
+      if (client.info.store === "containerd") assert.equal(pushed.root.descriptor.digest, root.descriptor.digest);
+      await using source = await openDaemonSource(client, "s3lo-test/push:1");
+      await source.root();
+      assert.equal(source.isOriginal, client.info.store === "containerd");
+      await client.removeImage("s3lo-test/push:1");
+      const second = await pullInto(client, pushed, "s3lo-test/push:2");
+      assert.equal(second.imageId, first.imageId);
+    });
+  });
+}
 
 for (const compression of ["none", "gzip", "zstd"] as const) {
   daemonTest(`DaemonSource stores raw layers with compression ${compression}`, RAW, async (client) => {

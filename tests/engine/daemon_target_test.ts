@@ -8,7 +8,7 @@ import { openDaemonTarget } from "../../src/transports/docker_daemon_target.ts";
 import { configReader, connectDaemon, pullInto, removeNames, runContainer } from "../support/daemon_api.ts";
 import { alpineImage, writeImage } from "../support/daemon_images.ts";
 import { multiImage, singleImage, type TestImage, type TestImageOptions } from "../support/images.ts";
-import { type ServiceName, serviceTest } from "../support/services.ts";
+import { fixtureTest, type ServiceName, serviceTest } from "../support/services.ts";
 
 const DAEMONS = ["docker20", "docker29", "podman"] as const satisfies readonly ServiceName[];
 const AMD64 = { os: "linux", architecture: "amd64" };
@@ -32,15 +32,35 @@ function daemonTest(
   daemons: readonly (typeof DAEMONS)[number][] = DAEMONS,
 ): void {
   for (const daemon of daemons) {
-    serviceTest(`${name} (${daemon})`, [daemon], async (addresses) => {
-      using client = await connectDaemon(addresses[daemon]);
-      await removeNames(client, names);
-      try {
-        await body(client, addresses[daemon]);
-      } finally {
-        await removeNames(client, names);
-      }
+    serviceTest(`${name} (${daemon})`, [daemon], (addresses) => withDaemon(addresses[daemon], names, body));
+  }
+}
+
+/** Such a test with the real image of the shared test data. */
+function alpineTest(
+  name: string,
+  names: readonly string[],
+  body: (client: EngineClient, alpine: TestImage, socket: string) => Promise<void>,
+): void {
+  for (const daemon of DAEMONS) {
+    fixtureTest(`${name} (${daemon})`, "s3lo-store", [daemon], async (folder, addresses) => {
+      const alpine = await alpineImage(folder);
+      await withDaemon(addresses[daemon], names, (client, socket) => body(client, alpine, socket));
     });
+  }
+}
+
+async function withDaemon(
+  socket: string,
+  names: readonly string[],
+  body: (client: EngineClient, socket: string) => Promise<void>,
+): Promise<void> {
+  using client = await connectDaemon(socket);
+  await removeNames(client, names);
+  try {
+    await body(client, socket);
+  } finally {
+    await removeNames(client, names);
   }
 }
 
@@ -50,9 +70,7 @@ function expectedId(client: EngineClient, root: Manifest): string {
   return root.content.kind === "image" ? root.content.config.digest : "";
 }
 
-daemonTest("DaemonTarget loads a real image that runs", ["s3lo-test/alpine:run"], async (client, socket) => {
-  const alpine = await alpineImage();
-  if (!alpine) return;
+alpineTest("DaemonTarget loads a real image that runs", ["s3lo-test/alpine:run"], async (client, alpine, socket) => {
   const root = alpine.platforms.get("linux/amd64")!;
   const { imageId } = await pullInto(client, alpine, "s3lo-test/alpine:run", { root });
   assert.equal(imageId, expectedId(client, root));
@@ -60,15 +78,17 @@ daemonTest("DaemonTarget loads a real image that runs", ["s3lo-test/alpine:run"]
   assert.match(printed, /^ID=alpine$/m);
 });
 
-daemonTest("DaemonTarget stores exactly the platform that was chosen", ["s3lo-test/alpine:arm"], async (client) => {
-  const alpine = await alpineImage();
-  if (!alpine) return;
-  const root = alpine.platforms.get("linux/arm/v7")!;
-  await pullInto(client, alpine, "s3lo-test/alpine:arm", { root });
-  const image = await client.inspectImage("s3lo-test/alpine:arm");
-  assert.equal(image.id, expectedId(client, root));
-  assert.deepEqual([image.platform.architecture, image.platform.os], ["arm", "linux"]);
-});
+alpineTest(
+  "DaemonTarget stores exactly the platform that was chosen",
+  ["s3lo-test/alpine:arm"],
+  async (client, alpine) => {
+    const root = alpine.platforms.get("linux/arm/v7")!;
+    await pullInto(client, alpine, "s3lo-test/alpine:arm", { root });
+    const image = await client.inspectImage("s3lo-test/alpine:arm");
+    assert.equal(image.id, expectedId(client, root));
+    assert.deepEqual([image.platform.architecture, image.platform.os], ["arm", "linux"]);
+  },
+);
 
 for (const compression of ["none", "gzip", "zstd"] as const) {
   for (const docker of [false, true]) {

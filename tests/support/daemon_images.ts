@@ -7,16 +7,13 @@ import { blobPath, type Digest, digestOf } from "../../src/oci/digest.ts";
 import { blobsOf, isAttestation, type Manifest, readManifest } from "../../src/oci/manifest.ts";
 import { formatPlatform } from "../../src/oci/platform.ts";
 import type { TestImage } from "./images.ts";
-import { fixturePath } from "./services.ts";
 
-/** The Alpine image of the shared test data, with those platforms of which everything is there. */
-export async function alpineImage(): Promise<TestImage | undefined> {
-  const folder = fixturePath("s3lo-store");
-  if (!folder) return undefined;
+/** The Alpine image of the shared test data "s3lo-store" in `folder`, with those platforms of which everything is there. */
+export async function alpineImage(folder: string): Promise<TestImage> {
   const root = readManifest(await Deno.readFile(`${folder}/manifests/alpine/latest/manifest.json`), "alpine");
   const blobs = new Map<Digest, Uint8Array<ArrayBuffer>>();
   const platforms = new Map<string, Manifest>();
-  if (root.content.kind !== "index") return undefined;
+  if (root.content.kind !== "index") throw new Error("alpine is no index");
   for (const entry of root.content.manifests) {
     const manifest = readManifest(await Deno.readFile(`${folder}/${blobPath(entry.digest)}`), "alpine", {
       expected: entry,

@@ -69,9 +69,17 @@ export function programPath(name: string): string | undefined {
   return undefined;
 }
 
-/** The folder of shared test data beside the checkout; undefined (and said once) when it is absent. */
+/** The variable that names the folder of shared test data, where it does not lie beside the checkout. */
+export const FIXTURES_VARIABLE = "S3LO_TEST_FIXTURES";
+
+/** The folder of all shared test data. */
+export function fixturesFolder(): string {
+  return Deno.env.get(FIXTURES_VARIABLE) || new URL("../../../shared/fixtures", import.meta.url).pathname;
+}
+
+/** A folder of shared test data; undefined when it is absent. Tests use {@linkcode fixtureTest}, which says so. */
 export function fixturePath(name: string): string | undefined {
-  const path = new URL(`../../../shared/fixtures/${name}`, import.meta.url).pathname;
+  const path = `${fixturesFolder()}/${name}`;
   try {
     return Deno.statSync(path).isDirectory ? path : undefined;
   } catch {

@@ -61,7 +61,7 @@ function indexLines(report: InspectReport, digests: boolean): string[] {
         ? "MISSING: the place has no such manifest"
         : `Layers: ${entry.layers.length}  Size: ${formatMegabytes(entry.total_size)}`;
       const line = `Platform: ${entry.platform.padEnd(width)}   ${state}`;
-      return digests ? [line, `  ${entry.digest}`, ...layerLines(entry.layers, true)] : [line];
+      return digests ? [line, `  ${entry.digest}`, ...layerLines(entry.layers, true, true)] : [line];
     }),
     ...(attestations > 0 ? [`Attestations: ${attestations}`] : []),
   ];
@@ -76,15 +76,25 @@ function singleLines(report: InspectReport, digests: boolean): string[] {
     ...(report.created ? [`Created: ${report.created}`] : []),
     `Layers: ${layers.length}`,
     `Total: ${formatMegabytes(report.total_size ?? 0)}`,
-    ...layerLines(layers, digests),
+    ...layerLines(layers, digests, digests || report.config !== undefined),
     ...(report.config ? configLines(report.config) : []),
   ];
 }
 
-function layerLines(layers: readonly LayerReport[], whole: boolean): string[] {
-  return layers.map((layer, index) =>
-    `  [${index + 1}] ${whole ? layer.digest : `${layer.digest.slice(0, 19)}...`} (${formatMegabytes(layer.size)})`
-  );
+function layerLines(layers: readonly LayerReport[], whole: boolean, inDepth: boolean): string[] {
+  return layers.map((layer, index) => {
+    const digest = whole ? layer.digest : `${layer.digest.slice(0, 19)}...`;
+    return `  [${index + 1}] ${digest} (${formatMegabytes(layer.size)})${storedText(layer, inDepth)}`;
+  });
+}
+
+/** How the place holds a layer; in short output only what is wrong. */
+function storedText({ stored, chunks = 0, raw_size, problem }: LayerReport, inDepth: boolean): string {
+  if (stored === "missing") return "  MISSING";
+  if (stored === "damaged") return `  DAMAGED: ${problem ?? ""}`;
+  if (!inDepth || stored === undefined) return "";
+  const raw = raw_size === undefined ? "" : `, ${formatMegabytes(raw_size)} raw`;
+  return stored === "chunks" ? `  in ${count(chunks, "chunk")}${raw}` : `  whole${raw}`;
 }
 
 function configLines(config: ConfigReport): string[] {

@@ -1,0 +1,179 @@
+import { ImageError } from "../errors.ts";
+import type { Bundle, BundleEntry } from "../archive/bundle_reader.ts";
+import { type CopyEvent, copyImage } from "../image/copy_image.ts";
+import type { ImageSource } from "../image/places.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import { type BundlePlace, linkingTarget, parseBundlePlace } from "../transports/bundle_places.ts";
+import { BundleSource } from "../transports/bundle_source.ts";
+import { openBundle } from "../transports/open_bundle.ts";
+import { openSource, openTarget } from "../transports/open.ts";
+import type { Session } from "../transports/session.ts";
+import { attempt } from "./attempt.ts";
+import { loadBundleGraph, uniqueBlobs } from "./bundle_contents.ts";
+import { findNeeds } from "./bundle_needs.ts";
+import type { BundleFailure } from "./bundle_save.ts";
+import { sizeOfBlobs } from "./sizes.ts";
+
+/** How `bundle load` goes about it. */
+export interface BundleLoadOptions {
+  /** The names of the images to load; none means all. */
+  readonly images?: readonly string[];
+  /** Go on with the others when an image fails. */
+  readonly keepGoing?: boolean;
+  /** Replace protected tags. */
+  readonly force?: boolean;
+  /** Make a store in a folder that holds something else. */
+  readonly create?: boolean;
+  readonly onEvent?: ((event: CopyEvent) => void) | undefined;
+  /** Told of each part of the bundle before it is checked. */
+  readonly onPart?: ((path: string) => void) | undefined;
+  /** Told of each image before it is loaded. */
+  readonly onImage?: ((name: string, target: string) => void) | undefined;
+}
+
+/** What became of an image; the JSON of docs/json.md. */
+export interface LoadedImageReport {
+  readonly name: string;
+  readonly reference: string;
+  readonly digest: string;
+  readonly blobs_copied: number;
+  readonly bytes_copied: number;
+  /** Those that a registry took over from another of its repositories. */
+  readonly blobs_linked: number;
+  readonly bytes_linked: number;
+  readonly blobs_skipped: number;
+  readonly bytes_skipped: number;
+  readonly referrers_copied: number;
+}
+
+/** The outcome of `bundle load`. */
+export interface BundleLoadOutcome {
+  readonly images: readonly LoadedImageReport[];
+  readonly failures: readonly BundleFailure[];
+}
+
+/** An image of the bundle and where it goes. */
+export interface PlannedImage {
+  readonly entry: BundleEntry;
+  readonly reference: string;
+  readonly blobs: readonly Descriptor[];
+  /** Those of them that are not in the bundle. */
+  readonly leftOut: readonly Descriptor[];
+}
+
+/** Loads the images of a bundle into a store or registry; what is there already is skipped. */
+export async function bundleLoadCommand(
+  session: Session,
+  files: readonly string[],
+  target: string,
+  options: BundleLoadOptions = {},
+): Promise<BundleLoadOutcome> {
+  const place = parseBundlePlace(target);
+  await using bundle = await openBundle(session, files, { checkParts: true, onPart: options.onPart });
+  const landed = chooseLanding(bundle, place, bundle.choose(options.images ?? []));
+  const planned = await planImages(bundle, landed, session.signal);
+  const holders = await findNeeds(session, place, { bundle, images: planned });
+  const images: LoadedImageReport[] = [];
+  const failures: BundleFailure[] = [];
+  for (const image of planned) {
+    options.onImage?.(image.entry.name, image.reference);
+    const step = () => loadImage(session, bundle, image, { ...options, holders });
+    const outcome = options.keepGoing ? await attempt(step) : { value: await step() };
+    if ("error" in outcome) failures.push({ reference: image.reference, error: outcome.error });
+    else images.push(outcome.value);
+    if ("value" in outcome && !place.isStore && place.explicit === undefined) {
+      // Other repositories of the registry can take these over.
+      const holder = await openSource(session, image.reference);
+      for (const blob of image.blobs) if (!holders.has(blob.digest)) holders.set(blob.digest, holder);
+    }
+  }
+  return { images, failures };
+}
+
+/** Finds each image's reference at the target. */
+function chooseLanding(
+  bundle: Bundle,
+  place: BundlePlace,
+  entries: readonly BundleEntry[],
+): readonly { readonly entry: BundleEntry; readonly reference: string }[] {
+  if (entries.length === 0) throw new ImageError("not-found", `Cannot load "${bundle.name}": it holds no image`);
+  const { explicit } = place;
+  if (explicit !== undefined) {
+    if (new Set(entries.map(({ descriptor }) => descriptor.digest)).size > 1) {
+      throw new ImageError(
+        "usage",
+        `Cannot load ${entries.length} images as "${explicit}": its tag can mean only one`,
+        {
+          hint: "Choose one with --image, or name the store or registry without a tag",
+        },
+      );
+    }
+    return [{ entry: entries[0]!, reference: explicit }];
+  }
+  const byReference = new Map<string, BundleEntry>();
+  for (const entry of entries) {
+    if (!entry.landing) {
+      throw new ImageError("usage", `Cannot load "${entry.name}": its name does not say what it is to be called`, {
+        hint: "Choose it with --image and give the target a name and tag",
+      });
+    }
+    const reference = place.referenceOf(entry.landing);
+    const known = byReference.get(reference);
+    if (known && known.descriptor.digest !== entry.descriptor.digest) {
+      throw new ImageError(
+        "conflict",
+        `Cannot load "${known.name}" and "${entry.name}": both would be "${reference}"`,
+        {
+          hint: "Load each with --image and a target of its own",
+        },
+      );
+    }
+    byReference.set(reference, entry);
+  }
+  return [...byReference].map(([reference, entry]) => ({ entry, reference }));
+}
+
+async function planImages(
+  bundle: Bundle,
+  landed: readonly { readonly entry: BundleEntry; readonly reference: string }[],
+  signal: AbortSignal | undefined,
+): Promise<readonly PlannedImage[]> {
+  const planned: PlannedImage[] = [];
+  for (const each of landed) {
+    const blobs = uniqueBlobs((await loadBundleGraph(bundle, each.entry, signal)).graphs);
+    const isThere = await Promise.all(blobs.map((blob) => bundle.has(blob)));
+    planned.push({ ...each, blobs, leftOut: blobs.filter((_, index) => !isThere[index]) });
+  }
+  return planned;
+}
+
+async function loadImage(
+  session: Session,
+  bundle: Bundle,
+  image: PlannedImage,
+  options: BundleLoadOptions & { readonly holders: Map<Digest, ImageSource> },
+): Promise<LoadedImageReport> {
+  const source = new BundleSource(bundle, image.entry, options.holders);
+  await using opened = await openTarget(session, image.reference, { ...options, source });
+  const target = linkingTarget(opened, options.holders);
+  const result = await copyImage(source, target, {
+    includeReferrers: true,
+    includeForeign: false,
+    concurrentBlobs: session.concurrentBlobs,
+    signal: session.signal,
+    onEvent: options.onEvent,
+  });
+  return {
+    name: image.entry.name,
+    reference: image.reference,
+    digest: result.root.descriptor.digest,
+    blobs_copied: result.movedBlobs.length,
+    bytes_copied: sizeOfBlobs(result.movedBlobs),
+    blobs_linked: result.linkedBlobs.length,
+    bytes_linked: sizeOfBlobs(result.linkedBlobs),
+    blobs_skipped: result.presentBlobs.length,
+    bytes_skipped: sizeOfBlobs(result.presentBlobs),
+    referrers_copied: result.referrers.length,
+  };
+}

@@ -1,0 +1,241 @@
+import { ImageError } from "../errors.ts";
+import { type BundleItem, type BundleName, parseBundleItem } from "../archive/bundle_names.ts";
+import { type HeldBlobs, parseBundleDocument } from "../archive/bundle_needs.ts";
+import { BundleWriter, type WrittenImage } from "../archive/bundle_writer.ts";
+import { mapPool } from "../bytes/pool.ts";
+import { type CopyEvent, copyImage } from "../image/copy_image.ts";
+import type { ImageSource } from "../image/places.ts";
+import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
+import { parsePlatforms, type Platform } from "../oci/platform.ts";
+import { isLocalPlace } from "../transports/bundle_places.ts";
+import { BundleTarget } from "../transports/bundle_target.ts";
+import { bundleNameOf, openBundle, openBundleOutput, readBundleList, readFile } from "../transports/open_bundle.ts";
+import { openSource } from "../transports/open.ts";
+import type { Session } from "../transports/session.ts";
+import { attempt } from "./attempt.ts";
+import {
+  type BundleContent,
+  type BundleDocument,
+  type BundleImageReport,
+  describeBundle,
+  describeOpenBundle,
+  heldBlobs,
+  singlePlatform,
+} from "./bundle_contents.ts";
+
+/** Images looked up at once. */
+const PARALLEL_LOOKUPS = 4;
+
+/** How `bundle save` goes about it. */
+export interface BundleSaveOptions {
+  /** Lists of images, `-` for standard input. */
+  readonly from?: readonly string[];
+  /** Platforms as the user wrote them; none means all. */
+  readonly platforms?: readonly string[];
+  readonly includeReferrers?: boolean;
+  readonly includeForeign?: boolean;
+  /** A bundle that the other side has loaded, or the JSON that describes it. */
+  readonly since?: string | undefined;
+  /** Cut the file into parts of so many bytes. */
+  readonly partBytes?: number | undefined;
+  /** Leave out images that fail. */
+  readonly keepGoing?: boolean;
+  readonly onEvent?: ((event: CopyEvent) => void) | undefined;
+  /** Told of each image before its bytes are read. */
+  readonly onImage?: ((source: string, name: string) => void) | undefined;
+}
+
+/** An image of the bundle and where it came from. */
+export interface SavedImageReport extends BundleImageReport {
+  readonly source: string;
+  /** The root that the source has, where platforms were chosen. */
+  readonly source_digest?: string;
+  readonly foreign_layers_skipped: number;
+}
+
+/** What `bundle save` did; the JSON of docs/json.md. */
+export interface BundleSaveReport extends BundleDocument {
+  readonly file: string;
+  readonly parts?: readonly string[];
+  /** Length of the tar. */
+  readonly bytes_written: number;
+  readonly images: readonly SavedImageReport[];
+}
+
+/** The outcome of `bundle save`. */
+export interface BundleSaveOutcome {
+  readonly report: BundleSaveReport;
+  readonly failures: readonly BundleFailure[];
+}
+
+/** An image that failed. */
+export interface BundleFailure {
+  readonly reference: string;
+  readonly error: ImageError;
+}
+
+/** Writes images from any places into one file, blobs that they share once. */
+export async function bundleSaveCommand(
+  session: Session,
+  file: string,
+  references: readonly string[],
+  options: BundleSaveOptions = {},
+): Promise<BundleSaveOutcome> {
+  const items = await nameItems(await allItems(session, references, options.from ?? []));
+  const held = options.since === undefined ? new Map() : await readHeld(session, options.since);
+  const platforms = parsePlatforms(options.platforms ?? []);
+  const failures: BundleFailure[] = [];
+  const guard = async <T>(item: NamedItem, step: () => Promise<T>): Promise<T | undefined> => {
+    if (!options.keepGoing) return await step();
+    const outcome = await attempt(step);
+    if (!("error" in outcome)) return outcome.value;
+    failures.push({ reference: item.reference, error: outcome.error });
+    return undefined;
+  };
+  // What cannot be found shows before anything is written. A local archive is opened when its turn comes.
+  await using opened = new AsyncDisposableStack();
+  const looked = await mapPool(items, PARALLEL_LOOKUPS, async (item) => ({
+    item,
+    image: isLocalPlace(item.reference)
+      ? "later" as const
+      : await guard(item, async () => await openImage(opened, session, item, platforms)),
+  }), session.signal);
+  const output = await openBundleOutput(session, file, options.partBytes);
+  await using writer = new BundleWriter(output);
+  const saved: SavedImage[] = [];
+  for (const { item, image } of looked) {
+    if (!image) continue;
+    const before = writer.sizeBytes;
+    const done = await guard(item, async () => {
+      await using own = new AsyncDisposableStack();
+      const ready = image === "later" ? await openImage(own, session, item, platforms) : image;
+      return await saveImage(session, writer, { item, ...ready }, { ...options, held });
+    });
+    if (done) saved.push(done);
+    else if (writer.sizeBytes !== before) throw failures.at(-1)!.error;
+  }
+  if (saved.length === 0) throw failures[0]!.error;
+  const document = describeBundle(saved.map((each) => each.content), held);
+  await writer.finish(saved.map((each) => each.written), document.relies_on);
+  return { report: reportOf(file, writer, output.paths, saved, document), failures };
+}
+
+/** An image to save, with the name that it gets. */
+interface NamedItem extends BundleItem {
+  readonly bundleName: BundleName;
+}
+
+/** An image that was found. */
+interface OpenedImage {
+  readonly source: ImageSource;
+  readonly sourceDigest: string;
+  readonly selection: Selection;
+}
+
+/** An image that was written. */
+interface SavedImage {
+  readonly written: WrittenImage;
+  readonly content: BundleContent;
+  readonly source: string;
+  readonly sourceDigest: string;
+  readonly foreign: number;
+}
+
+async function allItems(
+  session: Session,
+  references: readonly string[],
+  lists: readonly string[],
+): Promise<readonly BundleItem[]> {
+  const items = references.map((text) => parseBundleItem(text));
+  for (const path of lists) items.push(...await readBundleList(session, path));
+  if (items.length === 0) {
+    throw new ImageError("usage", "No images to save were named", { hint: "Name them, or give a list with --from" });
+  }
+  return items;
+}
+
+/** Finds each image's name; one that is named twice is saved once. Throws `conflict` when two would have the same name. */
+async function nameItems(items: readonly BundleItem[]): Promise<readonly NamedItem[]> {
+  const byName = new Map<string, NamedItem>();
+  for (const item of items) {
+    const bundleName = await bundleNameOf(item);
+    const known = byName.get(bundleName.ref);
+    if (known && known.reference !== item.reference) {
+      throw new ImageError(
+        "conflict",
+        `Cannot save "${item.reference}": "${known.reference}" is called "${bundleName.ref}" in the bundle too`,
+        { hint: `Give one of them another name: "${item.reference} as NAME:TAG"` },
+      );
+    }
+    byName.set(bundleName.ref, { ...item, bundleName });
+  }
+  return [...byName.values()];
+}
+
+/** What the other side holds: everything of an earlier bundle. */
+async function readHeld(session: Session, path: string): Promise<HeldBlobs> {
+  if (path.endsWith(".json")) return parseBundleDocument(await readFile(path), `"${path}"`);
+  await using bundle = await openBundle(session, [path]);
+  return heldBlobs(await describeOpenBundle(bundle, session.signal));
+}
+
+async function openImage(
+  stack: AsyncDisposableStack,
+  session: Session,
+  item: NamedItem,
+  platforms: readonly Platform[],
+): Promise<OpenedImage> {
+  const source = stack.use(await openSource(session, item.reference));
+  const root = await source.root();
+  const selection = platforms.length > 0
+    ? await selectPlatforms(source, root, platforms)
+    : { root, platforms: [], changed: false };
+  return { source, sourceDigest: root.descriptor.digest, selection };
+}
+
+async function saveImage(
+  session: Session,
+  writer: BundleWriter,
+  image: OpenedImage & { readonly item: NamedItem },
+  options: BundleSaveOptions & { readonly held: HeldBlobs },
+): Promise<SavedImage> {
+  const { item, source, selection, sourceDigest } = image;
+  options.onImage?.(source.name, item.bundleName.ref);
+  const platform = await singlePlatform(source, selection.root);
+  await using target = new BundleTarget(writer, item.bundleName, options.held);
+  const result = await copyImage(source, target, {
+    root: selection.root,
+    includeReferrers: options.includeReferrers ?? false,
+    includeForeign: options.includeForeign ?? false,
+    concurrentBlobs: session.concurrentBlobs,
+    signal: session.signal,
+    onEvent: options.onEvent,
+  });
+  const { manifests, blobs, leftOut, name } = target.image;
+  return {
+    written: { name, manifests },
+    content: { name: name.ref, manifests, blobs, leftOut, platform },
+    source: source.name,
+    sourceDigest,
+    foreign: result.foreignBlobs.length,
+  };
+}
+
+function reportOf(
+  file: string,
+  writer: BundleWriter,
+  parts: readonly string[] | undefined,
+  saved: readonly SavedImage[],
+  document: BundleDocument,
+): BundleSaveReport {
+  const images = document.images.map((image, index) => {
+    const { source, sourceDigest, foreign } = saved[index]!;
+    return {
+      ...image,
+      source,
+      ...(sourceDigest === image.digest ? {} : { source_digest: sourceDigest }),
+      foreign_layers_skipped: foreign,
+    };
+  });
+  return { file, ...(parts ? { parts } : {}), bytes_written: writer.sizeBytes, ...document, images };
+}

@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import type { MultipartUpload, Part } from "@aws-sdk/client-s3";
+import { isImageError } from "../errors.ts";
+import { answerOf } from "./s3_answer.ts";
+import { crc32Base64, type Habit } from "./s3_habits.ts";
+import type { S3Writer } from "./s3_writer.ts";
+
+/** Age from which an unfinished upload of a blob that is there by now is nobody's work any more. */
+const FORGOTTEN_MS = 60 * 60 * 1000;
+
+/** How many unfinished uploads of one object are looked into. */
+const MAX_LOOKED_INTO = 4;
+
+/** A part that the server holds of an unfinished upload. */
+export interface StoredPart {
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly crc32: string | undefined;
+}
+
+/** An unfinished upload that can be gone on with. */
+export interface UnfinishedUpload {
+  readonly id: string;
+  /** By number, from 1. */
+  readonly parts: ReadonlyMap<number, StoredPart>;
+  readonly storedBytes: number;
+}
+
+/** What is known of the unfinished uploads of one object. */
+export interface Unfinished {
+  /** The one that lacks least. */
+  readonly best: UnfinishedUpload | undefined;
+  /** All of them: ids, and when each was begun. */
+  readonly all: readonly { readonly id: string; readonly begunAt: Date }[];
+}
+
+const NONE: Unfinished = { best: undefined, all: [] };
+
+/** How the object that is to be written is cut into parts. */
+export interface PartPlan {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly bytesPerPart: number;
+}
+
+/**
+ * Looks for uploads of the same object that an earlier run left unfinished. A server that does not tell, or does not let
+ * one ask, has none.
+ *
+ * Only those count whose parts are cut alike and carry checksums as this run's would: servers want equal parts, and put
+ * parts with and without checksums together badly.
+ */
+export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Habit): Promise<Unfinished> {
+  try {
+    const uploads = (await listUploads(writer, plan.key)).filter((one) => one.Key === plan.key && one.UploadId);
+    const all = uploads.map((one) => ({ id: one.UploadId!, begunAt: one.Initiated ?? new Date(0) }));
+    let best: UnfinishedUpload | undefined;
+    for (const { id } of all.slice(0, MAX_LOOKED_INTO)) {
+      const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
+      if (found && found.storedBytes > (best?.storedBytes ?? 0)) best = found;
+    }
+    return { best, all };
+  } catch (error) {
+    if (isImageError(error, "aborted")) throw error;
+    writer.connection.log(`Cannot look for unfinished uploads of "${plan.key}": ${error}`);
+    return NONE;
+  }
+}
+
+/** Whether the server holds exactly these bytes as a part, by the checksums that it keeps. */
+export function isStored(part: StoredPart | undefined, bytes: Uint8Array): part is StoredPart {
+  if (part?.sizeBytes !== bytes.byteLength) return false;
+  // With some kinds of encryption an etag is no MD5, whatever it looks like; then the other checksum decides.
+  const md5 = () => createHash("md5").update(bytes).digest("hex");
+  return (part.crc32 !== undefined && part.crc32 === crc32Base64(bytes)) || part.etag.replaceAll('"', "") === md5();
+}
+
+/**
+ * Ends the unfinished uploads of an object that is there now, except `own` and those that somebody may still be at. One
+ * who is finds the object in its place.
+ */
+export async function endForgotten(writer: S3Writer, key: string, own: string, all: Unfinished["all"]): Promise<void> {
+  const { connection } = writer;
+  for (const { id, begunAt } of all) {
+    if (id === own || Date.now() - begunAt.getTime() < FORGOTTEN_MS) continue;
+    const command = new connection.modules.sdk.AbortMultipartUploadCommand({
+      Bucket: connection.bucket,
+      Key: key,
+      UploadId: id,
+    });
+    try {
+      await connection.call(`end an old upload of "${key}"`, (client, http) => client.send(command, http));
+      connection.log(`Ended an unfinished upload of "${key}" from ${begunAt.toISOString()}`);
+    } catch (error) {
+      if (answerOf(error)?.code !== "NoSuchUpload") connection.log(`An old upload of "${key}" stays: ${error}`);
+    }
+  }
+}
+
+async function listUploads(writer: S3Writer, key: string): Promise<readonly MultipartUpload[]> {
+  const { connection } = writer;
+  const command = new connection.modules.sdk.ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
+  const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
+  return (await connection.call(action, (client, http) => client.send(command, http), { tries: 2 })).Uploads ?? [];
+}
+
+async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[]> {
+  const { connection } = writer;
+  const parts: Part[] = [];
+  let after: string | undefined;
+  do {
+    const command = new connection.modules.sdk.ListPartsCommand({
+      Bucket: connection.bucket,
+      Key: key,
+      UploadId: id,
+      ...(after === undefined ? {} : { PartNumberMarker: after }),
+    });
+    const action = `list the parts of an unfinished upload of "${key}" in "${connection.name}"`;
+    const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 2 });
+    parts.push(...page.Parts ?? []);
+    const next = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+    after = next === after ? undefined : next;
+  } while (after !== undefined);
+  return parts;
+}
+
+function usable(id: string, listed: readonly Part[], plan: PartPlan, habit: Habit): UnfinishedUpload | undefined {
+  const count = Math.ceil(plan.sizeBytes / plan.bytesPerPart);
+  const sizeOf = (number: number) =>
+    number < count ? plan.bytesPerPart : plan.sizeBytes - (count - 1) * plan.bytesPerPart;
+  const parts = new Map<number, StoredPart>();
+  let storedBytes = 0;
+  for (const { PartNumber: number = 0, Size: sizeBytes = 0, ETag: etag = "", ChecksumCRC32: crc32 } of listed) {
+    const isAlike = number >= 1 && number <= count && sizeBytes === sizeOf(number) &&
+      (crc32 !== undefined) === (habit.checksum === "amz");
+    if (!isAlike) return undefined;
+    parts.set(number, { sizeBytes, etag, crc32 });
+    storedBytes += sizeBytes;
+  }
+  return parts.size > 0 ? { id, parts, storedBytes } : undefined;
+}
