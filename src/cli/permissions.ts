@@ -61,7 +61,8 @@ export function permissionGrants(os: string = Deno.build.os): readonly Permissio
     },
     {
       name: "env",
-      why: "`AWS_*`, `DOCKER_*`, proxies, `HOME` and a few more; a credential_process gets the whole environment handed on",
+      why:
+        "`AWS_*`, `DOCKER_*`, proxies, `HOME` and a few more; a credential_process gets the whole environment handed on",
       modules: ["src/registry", "src/objects", "src/http", "src/cli"],
       givenUp: "never",
     },
