@@ -1,3 +1,4 @@
+import { blobFolder } from "../oci/digest.ts";
 import { mapPool } from "../bytes/pool.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
@@ -63,7 +64,9 @@ export class ReliedObjects {
 
   async #touch({ key, sizeBytes }: ReliedObject): Promise<boolean> {
     try {
-      return await this.#store.copyFrom(this.#store, key, key, sizeBytes, { isBlob: key.startsWith("blobs/") });
+      return await this.#store.copyFrom(this.#store, key, key, sizeBytes, {
+        isBlob: key.startsWith(blobFolder("sha256")),
+      });
     } catch (error) {
       if (isImageError(error, "not-found")) throw this.#lost({ key });
       if (isImageError(error, "aborted")) throw error;
