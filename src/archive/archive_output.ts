@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { syncFolder } from "../bytes/sync_folder.ts";
 import { isDiskFull } from "./temporary_file.ts";
 
 /** Something that bytes are written to, such as standard output. */
@@ -152,6 +153,7 @@ class FileOutput implements ArchiveOutput {
       await this.#file.syncData();
       this.#close();
       await Deno.rename(this.#paths.temporary, this.#paths.path);
+      await syncFolder(this.#paths.path.slice(0, this.#paths.path.lastIndexOf("/") + 1) || ".");
     } catch (cause) {
       throw writeError(cause, `"${this.#paths.name}"`);
     }

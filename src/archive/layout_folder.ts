@@ -2,6 +2,7 @@ import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { type PartialContent, PartialFile } from "../bytes/partial_file.ts";
 import { bytesReader } from "../bytes/blob_reader.ts";
+import { syncFolder } from "../bytes/sync_folder.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, hexOf } from "../oci/digest.ts";
 import { isObject, Members, parseJsonObject } from "../oci/json.ts";
@@ -85,6 +86,7 @@ export class LayoutFolder {
         if (left !== 0) throw new ImageError("digest-mismatch", `Cannot write blob "${blob.digest}": wrong length`);
       });
       await partial.moveTo(path);
+      await syncFolder(path.slice(0, path.lastIndexOf("/")));
       return true;
     } catch (cause) {
       throw writeError(cause, `image layout "${this.#path}"`);
@@ -106,6 +108,8 @@ export class LayoutFolder {
     const kept = entries.filter((entry) => !added.some((own) => replaces(own, entry)));
     const manifests = [...kept, ...added];
     const bytes = document ? jsonBytes({ ...document, manifests }) : layoutIndex(manifests);
+    // The folders on the way to the blobs may be new.
+    for (const folder of [`${this.#path}/blobs`, this.#path, `${this.#path}/..`]) await syncFolder(folder);
     await this.#write("index.json", bytesReader(bytes));
   }
 
