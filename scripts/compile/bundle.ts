@@ -53,8 +53,6 @@ export function entrySource({ commit, date }: BuildInfo): string {
   return `import { main } from "${new URL("src/cli/main.ts", ROOT_URL)}";
 import { declareBuild } from "${new URL("src/cli/version.ts", ROOT_URL)}";
 
-// What dependencies do in old ways on some version of the runtime is nothing that users can act on.
-globalThis.process.noDeprecation = true;
 declareBuild(${JSON.stringify({ commit, date })});
 Deno.exit(await main(Deno.args));
 `;

@@ -27,6 +27,11 @@ export function programCommand(): readonly [file: string, ...args: string[]] {
   return [Deno.execPath(), "run", "--no-check", "--cached-only", ...permissionFlags(), `${ROOT}main.ts`];
 }
 
+/** What makes `push` compress by something that the program under test can: compiled on an old runtime it has no zstd. */
+export function compressionArguments(): readonly string[] {
+  return Deno.env.get("S3LO_TEST_LACKS")?.includes("zstd") ? ["--compression", "gzip"] : [];
+}
+
 /** Runs `s3lo args…` to its end. */
 export async function s3lo(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
   const [file, ...before] = programCommand();

@@ -5,7 +5,7 @@ import { multiImage, singleImage } from "../support/images.ts";
 import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
-import { s3lo, s3loJson, s3loOk } from "./program.ts";
+import { compressionArguments, s3lo, s3loJson, s3loOk } from "./program.ts";
 
 const DAEMONS = ["docker20", "docker29", "podman"] as const;
 const image = multiImage({ seed: 41, platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"], attestations: true });
@@ -224,7 +224,13 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path: services.docker20 } });
   const saved = await fetch(`http://localhost/images/get?names=${name}:v1`, { client });
   await Deno.writeFile(`${folder.path}/saved.tar`, saved.body!);
-  await s3loOk(["push", "-f", `${folder.path}/saved.tar`, `local://${folder.path}/b//app:v1`]);
+  await s3loOk([
+    "push",
+    ...compressionArguments(),
+    "-f",
+    `${folder.path}/saved.tar`,
+    `local://${folder.path}/b//app:v1`,
+  ]);
   await s3loOk([
     "pull",
     "--platform",
