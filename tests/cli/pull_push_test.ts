@@ -4,7 +4,7 @@ import { parsePlatform } from "../../src/oci/platform.ts";
 import { multiImage, singleImage } from "../support/images.ts";
 import { fixtureTest, programPath, type ServiceName, serviceTest } from "../support/services.ts";
 import { checkBlobs, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
-import { compressionArguments, s3lo, s3loJson, s3loOk } from "./program.ts";
+import { compressionArguments, s3lo, s3loJson, s3loOk, zstdTest } from "./program.ts";
 
 const DAEMONS = ["docker20", "docker29", "podman"] as const;
 const image = multiImage({ seed: 41, platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"], attestations: true });
@@ -272,7 +272,8 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
 });
 
 for (const daemon of ["docker20", "docker29"] satisfies ServiceName[]) {
-  fixtureTest(
+  zstdTest(
+    fixtureTest,
     `pull brings the Go tool's chunked layers into ${daemon}`,
     "go-chunked",
     [daemon],
