@@ -2,7 +2,7 @@ import { mapPool } from "../bytes/pool.ts";
 import { release } from "../bytes/release.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError, isImageError } from "../errors.ts";
-import { verifiedReader } from "../image/verified_reader.ts";
+import { verifiedReader } from "../bytes/verified_reader.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, Hasher } from "../oci/digest.ts";
@@ -250,10 +250,9 @@ class LayerCopy {
   async #writeWhole(): Promise<ChunkedLayerCopy> {
     const { digest, storedSizeBytes } = this.#recipe;
     const blob = { mediaType: MEDIA_TYPES.ociLayerZstd, digest, size: storedSizeBytes };
-    const start = { position: 0, hasher: new Hasher("sha256") };
     const open = () => {
       const layer = openChunkedLayer(this.#source, this.#recipe, this.#options);
-      return Promise.resolve(verifiedReader(layer, blob, this.#options.what, start, () => {}));
+      return Promise.resolve(verifiedReader(layer, blob, this.#options.what));
     };
     await this.#target.writeStream(blobPath(digest), { sizeBytes: storedSizeBytes, digest, open }, { isBlob: true });
     this.#wrote(blobPath(digest), storedSizeBytes);

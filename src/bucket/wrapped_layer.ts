@@ -3,9 +3,9 @@ import { rawTarReader } from "../bytes/decompress.ts";
 import { release } from "../bytes/release.ts";
 import { sniffCompression } from "../bytes/sniff.ts";
 import type { RawLayer } from "../image/places.ts";
-import { verifiedReader } from "../image/verified_reader.ts";
+import { verifiedReader } from "../bytes/verified_reader.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
-import { type Digest, Hasher } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
 import { decodeChunk, readAnyStoredChunk } from "./chunk_object.ts";
 import { type ChunkDecoder, type OpenLayerOptions, openRawLayer } from "./chunked_layer.ts";
 import { checkRecipeDiffId, type Recipe } from "./recipe.ts";
@@ -63,14 +63,7 @@ export async function openWrappedLayer(
   const open = () =>
     rawTarReader(openRawLayer(store, recipe, { ...options, diffId: recipe.diffId }), compression, { what });
   const size = await lengthOf(open());
-  const start = { position: 0, hasher: new Hasher("sha256") };
-  const content = verifiedReader(
-    open(),
-    { mediaType: "", digest: diffId, size },
-    `the tar of ${what}`,
-    start,
-    () => {},
-  );
+  const content = verifiedReader(open(), { digest: diffId, size }, `the tar of ${what}`);
   return { sizeBytes: size, content };
 }
 

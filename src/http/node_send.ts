@@ -126,7 +126,11 @@ async function sendStream(outgoing: http.ClientRequest, body: StreamedBody, end:
     }
     left -= piece.byteLength;
     if (end.isOver()) return false;
-    outgoing.write(takesBuffersOver() ? piece.slice() : piece, () => buffers.give(piece));
+    if (takesBuffersOver()) {
+      const written = new Promise((resolve) => outgoing.write(piece.slice(), resolve));
+      await Promise.race([written, end.over]); // ending the request there drops what is not written yet
+      buffers.give(piece);
+    } else outgoing.write(piece, () => buffers.give(piece));
   }
   return true;
 }

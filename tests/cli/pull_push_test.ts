@@ -43,9 +43,18 @@ for (const daemon of DAEMONS) {
       assert.equal(again.bytes_moved, 0, "the daemon has it already");
       assert.equal(again.image_id, first.image_id);
       const back = `s3://${buckets.second}/back:v1`;
-      const pushed = await s3loJson(["push", ...args, `${name}:one`, back], options);
+      const pushed = await s3loJson(["push", ...compressionArguments(), ...args, `${name}:one`, back], options);
       if (daemon === "docker29") assert.equal(pushed.digest, first.digest, "the containerd store keeps the manifest");
-      const unchanged = await s3lo(["push", "--debug", ...args, `${name}:one`, back, "-o", "json"], options);
+      const unchanged = await s3lo([
+        "push",
+        ...compressionArguments(),
+        "--debug",
+        ...args,
+        `${name}:one`,
+        back,
+        "-o",
+        "json",
+      ], options);
       assert.equal(JSON.parse(unchanged.stdout).bytes_uploaded, 0);
       assert.ok(!/\/images\/get/.test(unchanged.stderr), "an unchanged image is not exported");
       assert.equal((await engine(path, "DELETE", `/images/${name}:one`)).status, 200);
