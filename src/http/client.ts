@@ -43,7 +43,9 @@ export class HttpClient implements Disposable {
   async send(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();
     const what = `${request.method} ${describeUrl(request.url)}`;
-    const timeoutMs = request.stallTimeoutMs ?? this.#options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
+    const { stallTimeoutMs = Infinity } = this.#options;
+    const asked = Math.min(request.stallTimeoutMs ?? Infinity, stallTimeoutMs);
+    const timeoutMs = asked === Infinity ? DEFAULT_STALL_TIMEOUT_MS : asked;
     const watch = new StallWatch(timeoutMs, URL.canParse(request.url) ? new URL(request.url).host : "the server");
     try {
       const response = await this.#dispatch(watchedRequest(request, watch));
