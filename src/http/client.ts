@@ -103,11 +103,16 @@ export class HttpClient implements Disposable {
   }
 }
 
-function fetchResponse({ status, headers, body }: Response): RawResponse {
+/**
+ * An answer of `fetch`. Its body alone does not keep the `Response` from being collected, and with that goes the link from
+ * the signal to the body: a read that waits would then wait for ever, whoever aborts. So readers hold on to it.
+ */
+function fetchResponse(response: Response): RawResponse {
+  const { status, headers, body } = response;
   return {
     status,
     headers,
-    reader: () => body ? streamReader(body) : undefined,
+    reader: () => body ? { ...streamReader(body), response } : undefined,
     discard: async () => await body?.cancel().catch(() => {}),
   };
 }
