@@ -49,6 +49,9 @@ export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
   return new FileOutput(file, { path: real, temporary, name: path });
 }
 
+/** Younger files may belong to a writer that is about to lock them. */
+const MIN_LEFTOVER_AGE_MS = 2_000;
+
 /** Removes what killed runs have left of the same file: nobody holds its lock. */
 async function removeLeftovers(folder: string, name: string): Promise<void> {
   const prefix = `.${name}.s3lo-`;
@@ -57,12 +60,18 @@ async function removeLeftovers(folder: string, name: string): Promise<void> {
       if (!entry.isFile || !entry.name.startsWith(prefix) || !/^[0-9a-f]{8}$/.test(entry.name.slice(prefix.length))) {
         continue;
       }
-      using file = await Deno.open(`${folder}${entry.name}`, { write: true });
-      if (await file.tryLock(true)) await Deno.remove(`${folder}${entry.name}`);
+      await removeLeftover(`${folder}${entry.name}`);
     }
   } catch {
     // They only take space.
   }
+}
+
+async function removeLeftover(path: string): Promise<void> {
+  using file = await Deno.open(path, { write: true });
+  // A file that somebody has just made may not have its lock yet.
+  const ageMs = Date.now() - ((await file.stat()).mtime?.getTime() ?? 0);
+  if (ageMs > MIN_LEFTOVER_AGE_MS && await file.tryLock(true)) await Deno.remove(path);
 }
 
 /** An archive that goes to a stream, which keeps what was written when the rest fails; it lacks its index then. */

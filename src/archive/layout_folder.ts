@@ -48,13 +48,35 @@ export class LayoutFolder {
       throw writeError(cause, `image layout "${this.#path}"`);
     }
     const marker = await readFile(`${this.#path}/oci-layout`);
-    if (!marker) return await this.#write("oci-layout", bytesReader(LAYOUT_BYTES));
+    if (!marker) return await this.#mark();
     const version = parseJsonObject(marker, `"oci-layout" of "${this.#path}"`)["imageLayoutVersion"];
     if (typeof version === "string" && !version.startsWith("1.")) {
       throw new ImageError(
         "unsupported",
         `Cannot write image layout "${this.#path}": version "${version}" is not known`,
       );
+    }
+  }
+
+  /**
+   * Makes the marker unless somebody else was faster: it is also the lock of those who publish, so it must stay the same
+   * file once it is there.
+   */
+  async #mark(): Promise<void> {
+    const path = `${this.#path}/oci-layout`;
+    const temporary = `${this.#path}/.oci-layout.${crypto.randomUUID().slice(0, 8)}`;
+    try {
+      await Deno.writeFile(temporary, LAYOUT_BYTES, { createNew: true });
+      try {
+        await Deno.link(temporary, path);
+      } catch (cause) {
+        // Some file systems of removable media have no links.
+        if (!(cause instanceof Deno.errors.AlreadyExists)) await Deno.rename(temporary, path);
+      }
+    } catch (cause) {
+      throw writeError(cause, `image layout "${this.#path}"`);
+    } finally {
+      await Deno.remove(temporary).catch(() => {});
     }
   }
 
@@ -100,6 +122,14 @@ export class LayoutFolder {
   async publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[] = []): Promise<void> {
     using lock = await Deno.open(`${this.#path}/oci-layout`);
     await lock.lock(true);
+    try {
+      await this.#publish(root, names, loose);
+    } finally {
+      await lock.unlock();
+    }
+  }
+
+  async #publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[]): Promise<void> {
     const what = `"index.json" of "${this.#path}"`;
     const before = await readFile(`${this.#path}/index.json`);
     const document = before ? parseJsonObject(before, what) : undefined;

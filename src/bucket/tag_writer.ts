@@ -41,9 +41,11 @@ export class TagWriter {
       this.#current = await this.#store.readTag(this.#place.image, this.#place.tag);
       this.#isDamaged = false;
     } catch (error) {
-      if (!isImageError(error, "invalid-input")) throw error;
+      // Who may not list gets the same answer for a tag that is not there as for one that may not be read.
+      const isUnknown = isImageError(error, "denied");
+      if (!isUnknown && !isImageError(error, "invalid-input")) throw error;
       this.#current = undefined;
-      this.#isDamaged = true;
+      this.#isDamaged = !isUnknown;
     }
     return this.#current?.manifest;
   }

@@ -100,7 +100,8 @@ function io(options: OptionValues, signal: AbortSignal): CommandIo {
     isLive: Deno.stderr.isTerminal() && !isQuiet && !options.flag("debug"),
     columns: () => {
       try {
-        return Deno.consoleSize().columns;
+        // A terminal that does not know its size says 0.
+        return Deno.consoleSize().columns || 80;
       } catch {
         return 80;
       }

@@ -5,7 +5,7 @@ import { pullCommand } from "../../src/commands/pull.ts";
 import { pushCommand } from "../../src/commands/push.ts";
 import { ImageError } from "../../src/errors.ts";
 import type { ArchiveReference } from "../../src/archive/archive_reference.ts";
-import { Session } from "../../src/transports/session.ts";
+import type { Session } from "../../src/transports/session.ts";
 import { FaultProxy, type FaultProxyOptions } from "../support/fault_proxy.ts";
 import { Random } from "../support/images.ts";
 import { drawScript, drawWeather, pick } from "./schedule.ts";
