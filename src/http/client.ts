@@ -43,7 +43,9 @@ export class HttpClient implements Disposable {
   async send(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();
     const what = `${request.method} ${describeUrl(request.url)}`;
-    const timeoutMs = request.stallTimeoutMs ?? this.#options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
+    const { stallTimeoutMs = Infinity } = this.#options;
+    const asked = Math.min(request.stallTimeoutMs ?? Infinity, stallTimeoutMs);
+    const timeoutMs = asked === Infinity ? DEFAULT_STALL_TIMEOUT_MS : asked;
     const watch = new StallWatch(timeoutMs, URL.canParse(request.url) ? new URL(request.url).host : "the server");
     try {
       const response = await this.#dispatch(watchedRequest(request, watch));
@@ -101,11 +103,16 @@ export class HttpClient implements Disposable {
   }
 }
 
-function fetchResponse({ status, headers, body }: Response): RawResponse {
+/**
+ * An answer of `fetch`. Its body alone does not keep the `Response` from being collected, and with that goes the link from
+ * the signal to the body: a read that waits would then wait for ever, whoever aborts. So readers hold on to it.
+ */
+function fetchResponse(response: Response): RawResponse {
+  const { status, headers, body } = response;
   return {
     status,
     headers,
-    reader: () => body ? streamReader(body) : undefined,
+    reader: () => body ? { ...streamReader(body), response } : undefined,
     discard: async () => await body?.cancel().catch(() => {}),
   };
 }

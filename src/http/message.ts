@@ -18,7 +18,7 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | StreamedBody | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Overrides the client's. */
+  /** The shorter one of this and the client's counts, the default only where neither is given. */
   readonly stallTimeoutMs?: number;
 }
 

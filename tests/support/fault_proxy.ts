@@ -121,6 +121,7 @@ export class FaultProxy implements AsyncDisposable {
         try {
           const client = await listener.accept();
           this.#open.add(client);
+          if (this.#stop.signal.aborted) this.#close(client);
           this.#run(serve(client).finally(() => this.#close(client)));
         } catch { /* a handshake that failed, or the end */ }
       }
@@ -143,6 +144,7 @@ export class FaultProxy implements AsyncDisposable {
   async #connect(port: number): Promise<Deno.Conn> {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     this.#open.add(connection);
+    if (this.#stop.signal.aborted) this.#close(connection);
     return connection;
   }
 
