@@ -1,5 +1,6 @@
 import type { CopyEvent } from "../image/copy_image.ts";
-import { type Digest, shortDigest } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
+import { shortDigest } from "../oci/short_digest.ts";
 import type { CommandIo } from "./command.ts";
 import { count, formatDuration, formatSize } from "./text.ts";
 

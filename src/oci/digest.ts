@@ -107,11 +107,6 @@ export function blobFolder(algorithm: DigestAlgorithm): string {
   return `blobs/${algorithm}/`;
 }
 
-/** The first characters of a digest, enough for a person: `sha256:` and 12 hex digits. */
-export function shortDigest(digest: Digest): string {
-  return digest.slice(0, digest.indexOf(":") + 13);
-}
-
 function isAlgorithm(text: string): text is DigestAlgorithm {
   return text === "sha256" || text === "sha512";
 }
