@@ -9,6 +9,8 @@ export async function docComplaints(root: string, files: readonly string[]): Pro
     for (const symbol of module.symbols) {
       const exported = symbol.declarations.filter((declaration) => declaration.declarationKind === "export");
       // Overloads and a type with its value of the same name are one symbol: words at one of them are enough.
+      // What is exported anew has its words where it is declared, which is checked there.
+      if (exported.every((declaration) => declaration.kind === "reference")) continue;
       if (exported.length === 0 || exported.some((declaration) => declaration.jsDoc?.doc?.trim())) continue;
       const line = exported[0]!.location.line;
       complaints.push(`${pathFromRoot(root, specifier) ?? specifier}:${line}: ${symbol.name} has no docstring`);
@@ -24,6 +26,7 @@ interface DenoDoc {
         readonly name: string;
         readonly declarations: readonly {
           readonly declarationKind: string;
+          readonly kind?: string;
           readonly location: { readonly filename: string; readonly line: number };
           readonly jsDoc?: { readonly doc?: string };
         }[];

@@ -11,7 +11,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/transports"],
   ["src/serve"],
   ["src/commands"],
-  ["src/cli"],
+  ["src/cli", "src/api.ts"],
   ["main.ts"],
 ];
 

@@ -61,9 +61,20 @@ async function main(args: readonly string[]): Promise<number> {
       ...args.length > 0 ? args : ["tests/cli", "tests/ship/permissions_test.ts"],
     ],
     cwd: ROOT,
-    env: { S3LO_TEST_PROGRAM: program },
+    env: { S3LO_TEST_PROGRAM: program, S3LO_TEST_LACKS: await lacks(program) },
   }).spawn();
   return (await child.status).code;
+}
+
+/** What the runtime in the executable lacks; the tests do without, and this says so. */
+async function lacks(program: string): Promise<string> {
+  const { stdout } = await new Deno.Command(program, { args: ["doctor", "--self", "--output", "json"] }).output();
+  const { runtime_lacks, deno } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    readonly runtime_lacks: readonly string[];
+    readonly deno: string;
+  };
+  if (runtime_lacks.length > 0) say(`the runtime in it, Deno ${deno}, lacks ${runtime_lacks.join(", ")}`);
+  return runtime_lacks.join(",");
 }
 
 function say(text: string): void {

@@ -1,5 +1,5 @@
 /** Makes the few minified files that are compiled: the program, and beside it what is loaded when it is needed. */
-import { ROOT } from "../source_files.ts";
+import { ROOT, sourceFiles } from "../source_files.ts";
 import type { BuildInfo } from "./build_info.ts";
 import { runDeno } from "./run_deno.ts";
 
@@ -22,9 +22,34 @@ export async function makeBundle(folder: string, build: BuildInfo): Promise<void
   } finally {
     await Deno.remove(work, { recursive: true });
   }
+  await bundleWorkers(folder);
   await exportCommonJsNames(folder);
   await dropBareImports(folder);
   for await (const { name } of Deno.readDir(folder)) await Deno.utime(`${folder}/${name}`, build.epoch, build.epoch);
+}
+
+/** Bundles what threads run, each into a file beside the program's, and has the program name those. */
+async function bundleWorkers(folder: string): Promise<void> {
+  const config = ["--config", `${ROOT}/deno.json`, "--lock", `${ROOT}/deno.lock`, "--frozen"];
+  const workers = (await sourceFiles(ROOT, "src")).filter((path) => path.endsWith("_worker.ts"));
+  const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  for (const worker of workers) {
+    const name = worker.slice(worker.lastIndexOf("/") + 1, -".ts".length);
+    await runDeno([
+      "bundle",
+      "--quiet",
+      ...config,
+      "--minify",
+      "--output",
+      `${folder}/${name}.js`,
+      `${ROOT}/${worker}`,
+    ]);
+    for (const file of files) {
+      const text = await Deno.readTextFile(`${folder}/${file}`);
+      const mended = text.replaceAll(`"./${name}.ts"`, `"./${name}.js"`);
+      if (mended !== text) await Deno.writeTextFile(`${folder}/${file}`, mended);
+    }
+  }
 }
 
 /**

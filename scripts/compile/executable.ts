@@ -36,6 +36,12 @@ export function compileArguments(target: Target, output: string): string[] {
   ];
 }
 
+/** What threads run is imported by nobody, so it must be named. */
+async function workerArguments(bundle: string): Promise<string[]> {
+  const files = (await Array.fromAsync(Deno.readDir(bundle))).map(({ name }) => name).sort();
+  return files.filter((name) => name.endsWith("_worker.js")).flatMap((name) => ["--include", `${bundle}/${name}`]);
+}
+
 /** Compiles the bundle for one target into `folder` and gives the executable's path. */
 export async function makeExecutable(
   bundle: string,
@@ -47,7 +53,7 @@ export async function makeExecutable(
   const base = await baseBinary(target, options.isOnly);
   try {
     await runDeno(
-      [...compileArguments(target, output), `${bundle}/${ENTRY}`],
+      [...compileArguments(target, output), ...await workerArguments(bundle), `${bundle}/${ENTRY}`],
       base === undefined ? {} : { DENORT_BIN: base },
     );
   } catch (error) {

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { syncFolder } from "../bytes/sync_folder.ts";
 import { isDiskFull } from "./temporary_file.ts";
 
 /** Something that bytes are written to, such as standard output. */
@@ -41,8 +42,36 @@ export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
   const slash = real.lastIndexOf("/") + 1;
   const suffix = crypto.randomUUID().slice(0, 8);
   const temporary = `${real.slice(0, slash)}.${real.slice(slash)}.s3lo-${suffix}`;
+  await removeLeftovers(real.slice(0, slash), real.slice(slash));
   const file = await openForWriting(temporary, path, { write: true, createNew: true });
+  // Tells those who find the file later that its writer lives; file systems without locks have none to find.
+  await file.tryLock(true).catch(() => false);
   return new FileOutput(file, { path: real, temporary, name: path });
+}
+
+/** Younger files may belong to a writer that is about to lock them. */
+const MIN_LEFTOVER_AGE_MS = 2_000;
+
+/** Removes what killed runs have left of the same file: nobody holds its lock. */
+async function removeLeftovers(folder: string, name: string): Promise<void> {
+  const prefix = `.${name}.s3lo-`;
+  try {
+    for await (const entry of Deno.readDir(folder === "" ? "." : folder)) {
+      if (!entry.isFile || !entry.name.startsWith(prefix) || !/^[0-9a-f]{8}$/.test(entry.name.slice(prefix.length))) {
+        continue;
+      }
+      await removeLeftover(`${folder}${entry.name}`);
+    }
+  } catch {
+    // They only take space.
+  }
+}
+
+async function removeLeftover(path: string): Promise<void> {
+  using file = await Deno.open(path, { write: true });
+  // A file that somebody has just made may not have its lock yet.
+  const ageMs = Date.now() - ((await file.stat()).mtime?.getTime() ?? 0);
+  if (ageMs > MIN_LEFTOVER_AGE_MS && await file.tryLock(true)) await Deno.remove(path);
 }
 
 /** An archive that goes to a stream, which keeps what was written when the rest fails; it lacks its index then. */
@@ -133,6 +162,7 @@ class FileOutput implements ArchiveOutput {
       await this.#file.syncData();
       this.#close();
       await Deno.rename(this.#paths.temporary, this.#paths.path);
+      await syncFolder(this.#paths.path.slice(0, this.#paths.path.lastIndexOf("/") + 1) || ".");
     } catch (cause) {
       throw writeError(cause, `"${this.#paths.name}"`);
     }

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
+import { isThreadModule } from "../bytes/thread_module.ts";
 import type { CompressAnswer, CompressRequest } from "./compress_messages.ts";
 import { compressReader, PIECE_BYTES, type StreamCompression } from "./layer_compression.ts";
 
@@ -40,9 +41,7 @@ class CompressThread {
   /** Starts a thread; undefined when that is not possible. */
   static async start(): Promise<CompressThread | undefined> {
     const module = new URL("./compress_worker.ts", import.meta.url);
-    // A thread that may not load its module would say so on stderr before it fails.
-    const read = await Deno.permissions.query({ name: "read", path: module });
-    if (read.state !== "granted") return undefined;
+    if (!await isThreadModule(module)) return undefined;
     const thread = new CompressThread(new Worker(module, { type: "module" }));
     const { kind } = await thread.#answer();
     if (kind === "ready") return thread;

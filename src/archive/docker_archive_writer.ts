@@ -12,7 +12,7 @@ import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_wr
 import { TAR_SIZE } from "./layer_compression.ts";
 import { bytesMember, type TarMember, tarReader, tarSizeBytes } from "./tar_writer.ts";
 import { spool } from "./temporary_file.ts";
-import { verifiedReader } from "./verified_reader.ts";
+import { verifiedReader } from "../bytes/verified_reader.ts";
 
 /** What goes into a docker archive. */
 export interface DockerArchiveImage {

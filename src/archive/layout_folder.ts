@@ -1,13 +1,20 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { type PartialContent, PartialFile } from "../bytes/partial_file.ts";
 import { bytesReader } from "../bytes/blob_reader.ts";
+import { syncFolder } from "../bytes/sync_folder.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { blobPath } from "../oci/digest.ts";
+import { blobPath, hexOf } from "../oci/digest.ts";
 import { isObject, Members, parseJsonObject } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { openArchiveOutput, writeError } from "./archive_output.ts";
 import { CONTAINERD_NAME, isSameName, type LayoutName, REF_NAME } from "./image_names.ts";
 import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
+
+/** What the names of blobs begin with that a later run can go on with. */
+const PARTIAL_PREFIX = ".s3lo-partial-";
+
+const PIECE_BYTES = 1024 * 1024;
 
 /** A folder with an OCI image layout that is written to: made where it is missing, other images in it stay. */
 export class LayoutFolder {
@@ -41,13 +48,35 @@ export class LayoutFolder {
       throw writeError(cause, `image layout "${this.#path}"`);
     }
     const marker = await readFile(`${this.#path}/oci-layout`);
-    if (!marker) return await this.#write("oci-layout", bytesReader(LAYOUT_BYTES));
+    if (!marker) return await this.#mark();
     const version = parseJsonObject(marker, `"oci-layout" of "${this.#path}"`)["imageLayoutVersion"];
     if (typeof version === "string" && !version.startsWith("1.")) {
       throw new ImageError(
         "unsupported",
         `Cannot write image layout "${this.#path}": version "${version}" is not known`,
       );
+    }
+  }
+
+  /**
+   * Makes the marker unless somebody else was faster: it is also the lock of those who publish, so it must stay the same
+   * file once it is there.
+   */
+  async #mark(): Promise<void> {
+    const path = `${this.#path}/oci-layout`;
+    const temporary = `${this.#path}/.oci-layout.${crypto.randomUUID().slice(0, 8)}`;
+    try {
+      await Deno.writeFile(temporary, LAYOUT_BYTES, { createNew: true });
+      try {
+        await Deno.link(temporary, path);
+      } catch (cause) {
+        // Some file systems of removable media have no links.
+        if (!(cause instanceof Deno.errors.AlreadyExists)) await Deno.rename(temporary, path);
+      }
+    } catch (cause) {
+      throw writeError(cause, `image layout "${this.#path}"`);
+    } finally {
+      await Deno.remove(temporary).catch(() => {});
     }
   }
 
@@ -59,12 +88,48 @@ export class LayoutFolder {
   }
 
   /**
+   * Writes a large blob, going on where an earlier run was cut off; false when somebody else is at it. It appears under its
+   * name only once it is whole.
+   */
+  async continueBlob(blob: Descriptor, content: PartialContent): Promise<boolean> {
+    const path = `${this.#path}/${blobPath(blob.digest)}`;
+    try {
+      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      await using partial = await PartialFile.open(`${this.#path}/${PARTIAL_PREFIX}${hexOf(blob.digest)}`);
+      if (!partial) return false;
+      await partial.complete(content, async (reader, sizeBytes) => {
+        let buffer = new Uint8Array(PIECE_BYTES);
+        let left = sizeBytes;
+        for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
+          await partial.write(piece);
+          left -= piece.byteLength;
+          buffer = piece.buffer.byteLength === PIECE_BYTES ? new Uint8Array(piece.buffer) : new Uint8Array(PIECE_BYTES);
+        }
+        if (left !== 0) throw new ImageError("digest-mismatch", `Cannot write blob "${blob.digest}": wrong length`);
+      });
+      await partial.moveTo(path);
+      await syncFolder(path.slice(0, path.lastIndexOf("/")));
+      return true;
+    } catch (cause) {
+      throw writeError(cause, `image layout "${this.#path}"`);
+    }
+  }
+
+  /**
    * Adds a root to `index.json` under its names, in place of what had them, in one step; all other entries stay as they
    * are. Writers of one layout on this machine wait for each other.
    */
   async publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[] = []): Promise<void> {
     using lock = await Deno.open(`${this.#path}/oci-layout`);
     await lock.lock(true);
+    try {
+      await this.#publish(root, names, loose);
+    } finally {
+      await lock.unlock();
+    }
+  }
+
+  async #publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[]): Promise<void> {
     const what = `"index.json" of "${this.#path}"`;
     const before = await readFile(`${this.#path}/index.json`);
     const document = before ? parseJsonObject(before, what) : undefined;
@@ -73,6 +138,8 @@ export class LayoutFolder {
     const kept = entries.filter((entry) => !added.some((own) => replaces(own, entry)));
     const manifests = [...kept, ...added];
     const bytes = document ? jsonBytes({ ...document, manifests }) : layoutIndex(manifests);
+    // The folders on the way to the blobs may be new.
+    for (const folder of [`${this.#path}/blobs`, this.#path, `${this.#path}/..`]) await syncFolder(folder);
     await this.#write("index.json", bytesReader(bytes));
   }
 

@@ -2,7 +2,7 @@ import { mapPool } from "../bytes/pool.ts";
 import { release } from "../bytes/release.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageError, isImageError } from "../errors.ts";
-import { verifiedReader } from "../image/verified_reader.ts";
+import { verifiedReader } from "../bytes/verified_reader.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, Hasher } from "../oci/digest.ts";
@@ -14,6 +14,7 @@ import { openChunkedLayer } from "./chunked_layer.ts";
 import { readRecipeObject, type RecipeObject } from "./find_layer.ts";
 import { MAX_RECIPE_BYTES, type Recipe, type RecipeChunk } from "./recipe.ts";
 import type { ReliedObject } from "./relied_objects.ts";
+import { wrappedCompression } from "./wrapped_layer.ts";
 
 /** Chunks on their way at once: each may hold its stored and its raw bytes. */
 const PARALLEL_CHUNKS = 4;
@@ -59,7 +60,7 @@ export interface ChunkedLayerCopy {
  * Copies a chunked layer between two buckets, chunk by chunk: only what is missing, server side where the two stores can,
  * the recipe last. Undefined when the source has no recipe of it.
  *
- * A chunk that passes through here is unpacked and checked. One that the target holds is never written again, since other
+ * A chunk that passes through here is unpacked and checked, and where one of the stores is local so is the whole. One that the target holds is never written again, since other
  * layers' digests depend on its bytes. If those differ from the source's (a chunk is named by its raw bytes, so another
  * encoder's look the same), the layer cannot be shared, and is written as one whole blob: the digest in the manifest
  * stays right, every reader finds it, and nothing else is harmed. Only sizes and beginnings are compared.
@@ -73,8 +74,10 @@ export async function copyChunkedLayer(
   options: CopyChunkedLayerOptions & { readonly layer: Descriptor },
 ): Promise<ChunkedLayerCopy | undefined> {
   const { layer } = options;
-  const object = await readRecipeObject(source, layer, options);
+  const object = await readRecipeObject(source, layer, { what: options.what });
   if (!object) return undefined;
+  const { what, signal, retry, diffId } = options;
+  await wrappedCompression(source, object.recipe, { what, signal, retry, diffId });
   const copy = new LayerCopy(source, target, object, { ...options, what: options.what ?? `layer "${layer.digest}"` });
   return await copy.run();
 }
@@ -107,6 +110,7 @@ class LayerCopy {
 
   async run(): Promise<ChunkedLayerCopy> {
     this.#checkFormats();
+    if (this.#source.isLocal) await this.#checkLayer(this.#source);
     const chunks = [...new Map(this.#recipe.chunks.map((chunk) => [chunk.digest, chunk])).values()];
     const found = await this.#presence.find(chunks.map((chunk) => chunk.digest), this.#options.signal);
     const present = chunks.filter((chunk) => found.get(chunk.digest) !== undefined);
@@ -119,6 +123,7 @@ class LayerCopy {
     const written = await mapPool(missing, PARALLEL_CHUNKS, (chunk) => this.#copyChunk(chunk), signal);
     if (written.includes("other")) return await this.#writeWhole();
     this.#objects.push(...present.flatMap(({ digest }) => this.#presence.objectOf(digest) ?? []));
+    if (!this.#source.isLocal && this.#target.isLocal) await this.#checkLayer(this.#target);
     await this.#copyFileIndex();
     await this.#writeRecipe();
     const lost = missing.filter((_, index) => written[index] === "present");
@@ -134,6 +139,31 @@ class LayerCopy {
         `"${this.#source.name}" has ${sourceFormat}`,
       { hint: "Copy into a bucket of the same chunk format, or into an empty one" },
     );
+  }
+
+  /**
+   * Checks everything that the recipe says where reading costs nothing: every chunk, that all of them in this order are the
+   * blob that the manifest names, and that they unpack to the tar that the config names. Between two far stores whoever
+   * reads the layer checks it, as with blobs that lie whole.
+   */
+  async #checkLayer(store: ObjectStore): Promise<void> {
+    const { digest, diffId, chunks } = this.#recipe;
+    const { what } = this.#options;
+    const [whole, tar] = [new Hasher("sha256"), new Hasher("sha256")];
+    for (const chunk of chunks) {
+      const stored = await readStoredChunk(store, chunk, this.#options);
+      whole.update(stored);
+      const raw = decodeChunk(stored, chunk, what);
+      tar.update(raw);
+      release(stored);
+      release(raw);
+    }
+    const checks = [["blob", whole.digest(), digest], ["tar", tar.digest(), diffId]] as const;
+    for (const [kind, found, wanted] of checks) {
+      if (found === wanted) continue;
+      const message = `Cannot use ${what}: its chunks make a ${kind} of digest "${found}", not "${wanted}"`;
+      throw new ImageError("digest-mismatch", message);
+    }
   }
 
   /** Whether the target's object of a chunk is, as far as can be told cheaply, the source's. */
@@ -173,20 +203,12 @@ class LayerCopy {
     if (info.sizeBytes !== chunk.storedSizeBytes) {
       throw wrongLength(this.#source, chunk, this.#options, `${info.sizeBytes}`);
     }
-    if (this.#source.isLocal && this.#target.isLocal) await this.#checkChunk(chunk);
     return await this.#target.copyFrom(this.#source, key, key, info.sizeBytes, { condition: { absent: true } });
-  }
-
-  /** Where reading costs nothing a chunk is checked before it is taken over; elsewhere whoever reads it checks it. */
-  async #checkChunk(chunk: RecipeChunk): Promise<void> {
-    const stored = await readStoredChunk(this.#source, chunk, this.#options);
-    release(decodeChunk(stored, chunk, this.#options.what));
-    release(stored);
   }
 
   async #copyThroughHere(chunk: RecipeChunk): Promise<void> {
     const stored = await readStoredChunk(this.#source, chunk, this.#options);
-    release(decodeChunk(stored, chunk, this.#options.what));
+    if (!this.#source.isLocal) release(decodeChunk(stored, chunk, this.#options.what));
     await this.#target.write(chunkKey(chunk.digest), stored, { condition: { absent: true } });
     this.#streamedBytes += stored.byteLength;
   }
@@ -228,10 +250,9 @@ class LayerCopy {
   async #writeWhole(): Promise<ChunkedLayerCopy> {
     const { digest, storedSizeBytes } = this.#recipe;
     const blob = { mediaType: MEDIA_TYPES.ociLayerZstd, digest, size: storedSizeBytes };
-    const start = { position: 0, hasher: new Hasher("sha256") };
     const open = () => {
       const layer = openChunkedLayer(this.#source, this.#recipe, this.#options);
-      return Promise.resolve(verifiedReader(layer, blob, this.#options.what, start, () => {}));
+      return Promise.resolve(verifiedReader(layer, blob, this.#options.what));
     };
     await this.#target.writeStream(blobPath(digest), { sizeBytes: storedSizeBytes, digest, open }, { isBlob: true });
     this.#wrote(blobPath(digest), storedSizeBytes);

@@ -9,6 +9,9 @@ export const CHUNK_PREFIX = "chunks/sha256/";
 /** What the keys of all recipes begin with. */
 export const RECIPE_PREFIX = "recipes/sha256/";
 
+/** What the keys of all file indexes begin with. */
+export const FILE_INDEX_PREFIX = "indexes/sha256/";
+
 /** The key of a chunk, named by the digest of its raw bytes: `chunks/sha256/<hex>`. */
 export function chunkKey(chunk: Digest): string {
   return `chunks/${path(chunk)}`;

@@ -1,3 +1,4 @@
+import { isThreadModule } from "../bytes/thread_module.ts";
 import { type ErrorCode, ImageError } from "../errors.ts";
 import { decodeChunk } from "./chunk_object.ts";
 import type { RecipeChunk } from "./recipe.ts";
@@ -102,9 +103,7 @@ class HelperThread {
 
   async #start(): Promise<boolean> {
     const module = new URL("./chunk_worker.ts", import.meta.url);
-    // A thread that may not load its module would say so on stderr before it fails.
-    const read = await Deno.permissions.query({ name: "read", path: module });
-    if (read.state !== "granted" || this.#isEnded) return false;
+    if (!await isThreadModule(module) || this.#isEnded) return false;
     const answered = this.#answer();
     this.#worker = new Worker(module, { type: "module" });
     this.#worker.onmessage = (event: MessageEvent<ChunkAnswer>) => this.#settle?.(event.data);

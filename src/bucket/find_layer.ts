@@ -6,7 +6,8 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { layerCompression } from "../oci/media_types.ts";
 import { recipeKey } from "./chunk_keys.ts";
 import { openChunkedLayer, type OpenLayerOptions } from "./chunked_layer.ts";
-import { checkRecipeDiffId, MAX_RECIPE_BYTES, parseRecipe, type ParseRecipeOptions, type Recipe } from "./recipe.ts";
+import { MAX_RECIPE_BYTES, parseRecipe, type ParseRecipeOptions, type Recipe } from "./recipe.ts";
+import { wrappedCompression } from "./wrapped_layer.ts";
 
 /** How a bucket holds a layer. */
 export type StoredLayer =
@@ -66,7 +67,7 @@ export async function openLayer(
     chunked: async () => {
       const recipe = await readRecipeOnce(store, layer, options);
       if (!recipe) return undefined;
-      checkRecipeDiffId(recipe, { what: options.what, diffId: await options.diffId?.() });
+      await wrappedCompression(store, recipe, { ...options, diffId: await options.diffId?.() });
       return openChunkedLayer(store, recipe, options);
     },
   });

@@ -1,3 +1,4 @@
+import { isImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
 
@@ -20,12 +21,22 @@ export async function findObjects(
 ): Promise<ReadonlyMap<string, ObjectInfo>> {
   const wanted = [...new Set(keys)].sort();
   const found = new Map<string, ObjectInfo>();
-  const unlisted = wanted.length > FEW_OBJECTS ? await listObjects(store, prefix, wanted, found) : wanted;
+  const unlisted = wanted.length > FEW_OBJECTS ? await listOrSkip(store, prefix, wanted, found) : wanted;
   await mapPool(unlisted, PARALLEL_HEADS, async (key) => {
     const info = await store.head(key);
     if (info) found.set(key, info);
   });
   return found;
+}
+
+/** As {@linkcode listObjects}; who may not list looks everything up one by one. */
+async function listOrSkip(...args: Parameters<typeof listObjects>): Promise<readonly string[]> {
+  try {
+    return await listObjects(...args);
+  } catch (error) {
+    if (isImageError(error, "denied")) return args[2];
+    throw error;
+  }
 }
 
 /** Lists from the first key on for as long as that pays; gives the (sorted) keys that the listing did not reach. */

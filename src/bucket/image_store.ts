@@ -9,6 +9,7 @@ import type { RawLayer } from "../image/places.ts";
 import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
 import { type ChunkDecoder, openRawLayer } from "./chunked_layer.ts";
 import { openLayer, readRecipeOnce, type RecipeCache } from "./find_layer.ts";
+import { openWrappedLayer, wrappedCompression } from "./wrapped_layer.ts";
 import {
   checkBucketDigest,
   compareTags,
@@ -105,6 +106,8 @@ export class ImageStore {
     if (layerCompression(layer.mediaType) !== "zstd") return undefined;
     const recipe = await readRecipeOnce(this.objects, layer, { what: options.what, recipes: this.#recipes });
     if (!recipe) return undefined;
+    const compression = await wrappedCompression(this.objects, recipe, { what: options.what, diffId });
+    if (compression) return await openWrappedLayer(this.objects, recipe, { ...options, diffId, compression });
     return { sizeBytes: recipe.rawSizeBytes, content: openRawLayer(this.objects, recipe, { ...options, diffId }) };
   }
 

@@ -1,6 +1,7 @@
 import { blobFolder } from "../oci/digest.ts";
 import { mapPool } from "../bytes/pool.ts";
 import { ImageError, isImageError } from "../errors.ts";
+import { FILE_INDEX_PREFIX, RECIPE_PREFIX } from "./chunk_keys.ts";
 import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
 
 /**
@@ -46,12 +47,11 @@ export class ReliedObjects {
   async refresh(signal?: AbortSignal): Promise<void> {
     const before = Date.now() - OLD_MS;
     const old = [...this.#objects.values()].filter((object) => object.modifiedAt.getTime() < before);
-    const left = await mapPool(
-      old,
-      PARALLEL_OBJECTS,
-      async (object) => await this.#touch(object) ? [] : [object],
-      signal,
-    );
+    const left = await mapPool(old, PARALLEL_OBJECTS, async (object) => {
+      const isRefreshed = await this.#touch(object);
+      if (isRefreshed && object.key.startsWith(RECIPE_PREFIX)) await this.#touchFileIndex(object.key);
+      return isRefreshed ? [] : [object];
+    }, signal);
     this.#unrefreshed = left.flat();
   }
 
@@ -72,6 +72,12 @@ export class ReliedObjects {
       if (isImageError(error, "aborted")) throw error;
       return false;
     }
+  }
+
+  /** The list of files beside a recipe is no part of the layer, and its loss no harm; it goes the way of its recipe. */
+  async #touchFileIndex(recipe: string): Promise<void> {
+    const index = await this.#store.head(FILE_INDEX_PREFIX + recipe.slice(RECIPE_PREFIX.length));
+    if (index) await this.#store.copyFrom(this.#store, index.key, index.key, index.sizeBytes).catch(() => {});
   }
 
   #lost({ key }: Pick<ReliedObject, "key">): ImageError {

@@ -28,7 +28,7 @@ export interface BucketSettings {
  * be taken for none.
  */
 export async function readSettings(store: ObjectStore): Promise<BucketSettings> {
-  const found = await store.read(SETTINGS_KEY, MAX_SETTINGS_BYTES);
+  const found = await readObject(store);
   if (!found) return { default: {}, images: new Map() };
   const { parse } = await import("yaml");
   let document: unknown;
@@ -39,6 +39,23 @@ export async function readSettings(store: ObjectStore): Promise<BucketSettings> 
     throw invalid(store, "it is not valid YAML", cause);
   }
   return parseSettings(document, store);
+}
+
+/** Without the permission to list, S3 answers alike for an object that may not be read and one that is not there. */
+async function readObject(store: ObjectStore): ReturnType<ObjectStore["read"]> {
+  try {
+    return await store.read(SETTINGS_KEY, MAX_SETTINGS_BYTES);
+  } catch (error) {
+    if (!isImageError(error, "denied")) throw error;
+    throw new ImageError(
+      "denied",
+      `Cannot tell whether ${SETTINGS_KEY} of "${store.name}" protects the tag: ${error.message}`,
+      {
+        hint: "Grant s3:ListBucket on the bucket (a missing object is then told from a forbidden one), or give --force",
+        cause: error,
+      },
+    );
+  }
 }
 
 /** The settings in force for an image: the default, overridden by the first key that matches its name. */

@@ -1,4 +1,5 @@
 import { ImageError, isImageError } from "../errors.ts";
+import { heedsConditions } from "../objects/heeds_conditions.ts";
 import type { WriteCondition } from "../objects/object_store.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -12,6 +13,8 @@ export interface TagWriterOptions {
   readonly name: string;
   /** Whether a protected tag may be replaced all the same. */
   readonly force?: boolean;
+  /** Told how several writers of one tag are kept apart, where the store does not do it. */
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 /** Makes a tag mean another root, if it may; asks before anything moves and writes under a condition in the end. */
@@ -23,6 +26,7 @@ export class TagWriter {
   /** Whether something lies at the tag that is no manifest. */
   #isDamaged = false;
   #condition: WriteCondition | undefined;
+  #isProtected = false;
 
   /** A writer for one tag; nothing is read yet. */
   constructor(store: ImageStore, place: ImageTag, options: TagWriterOptions) {
@@ -37,9 +41,11 @@ export class TagWriter {
       this.#current = await this.#store.readTag(this.#place.image, this.#place.tag);
       this.#isDamaged = false;
     } catch (error) {
-      if (!isImageError(error, "invalid-input")) throw error;
+      // Who may not list gets the same answer for a tag that is not there as for one that may not be read.
+      const isUnknown = isImageError(error, "denied");
+      if (!isUnknown && !isImageError(error, "invalid-input")) throw error;
       this.#current = undefined;
-      this.#isDamaged = true;
+      this.#isDamaged = !isUnknown;
     }
     return this.#current?.manifest;
   }
@@ -47,12 +53,16 @@ export class TagWriter {
   /** Finds out whether the tag may become this root; after {@linkcode read}. Throws `conflict` when it is protected. */
   async check(root: Digest | undefined): Promise<void> {
     this.#condition = undefined;
+    this.#isProtected = false;
     if (this.#options.force) return;
     const settings = await readSettings(this.#store.objects);
     if (!settingsOf(settings, this.#place.image).immutable) return;
     const exists = this.#current !== undefined || this.#isDamaged;
-    if (!exists) this.#condition = { absent: true };
-    else if (this.#current?.manifest.descriptor.digest !== root) throw this.#protected();
+    if (!exists) this.#condition = await this.#conditionIfHeeded({ absent: true });
+    else if (this.#current?.manifest.descriptor.digest !== root) {
+      throw this.#protected(this.#current?.manifest.descriptor.digest);
+    }
+    this.#isProtected = true;
   }
 
   /**
@@ -63,13 +73,14 @@ export class TagWriter {
   async write(root: Manifest): Promise<void> {
     const { image, tag } = this.#place;
     if (this.#current?.manifest.descriptor.digest === root.descriptor.digest) return;
+    if (this.#isProtected && !this.#condition) await this.#expectNobody();
     try {
       await this.#store.writeTag(image, tag, root, this.#condition);
     } catch (error) {
       if (!this.#condition || !isImageError(error, "conflict")) throw error;
-      const winner = await this.#store.readTag(image, tag);
-      if (winner?.manifest.descriptor.digest !== root.descriptor.digest) throw this.#protected();
+      await this.#expectOwn(root);
     }
+    if (this.#isProtected && !this.#condition) await this.#expectOwn(root);
   }
 
   /**
@@ -78,13 +89,51 @@ export class TagWriter {
    * Throws `conflict` when somebody else was faster: read, build and try again.
    */
   async replace(root: Manifest): Promise<void> {
-    const condition = this.#current ? { etag: this.#current.etag } : { absent: true as const };
-    await this.#store.writeTag(this.#place.image, this.#place.tag, root, condition);
+    const { image, tag } = this.#place;
+    const wanted = this.#current ? { etag: this.#current.etag } : { absent: true as const };
+    const condition = await this.#conditionIfHeeded(wanted);
+    if (condition) return await this.#store.writeTag(image, tag, root, condition);
+    const found = await this.#store.readTag(image, tag);
+    if (found?.etag !== this.#current?.etag) throw this.#overtaken();
+    await this.#store.writeTag(image, tag, root);
+    const after = await this.#store.readTag(image, tag);
+    if (after?.manifest.descriptor.digest !== root.descriptor.digest) throw this.#overtaken();
   }
 
-  #protected(): ImageError {
+  /** The condition, or nothing where the store would take the write for an ordinary one. */
+  async #conditionIfHeeded(condition: WriteCondition): Promise<WriteCondition | undefined> {
+    const { objects } = this.#store;
+    if (await heedsConditions(objects)) return condition;
+    this.#options.log?.(
+      `"${objects.name}" does not heed conditional writes: the tag is read before and after it is written, ` +
+        "and of several writers at the same moment more than one may believe to have won",
+    );
+    return undefined;
+  }
+
+  /** Throws when there is something at the tag by now. */
+  async #expectNobody(): Promise<void> {
     const { image, tag } = this.#place;
-    const message = `Cannot write "${this.#options.name}": tag "${tag}" of "${image}" exists and is immutable`;
+    const found = await this.#store.readTag(image, tag);
+    if (found) throw this.#protected(found.manifest.descriptor.digest);
+  }
+
+  /** Throws when the tag means something else than this root. */
+  async #expectOwn(root: Manifest): Promise<void> {
+    const { image, tag } = this.#place;
+    const winner = (await this.#store.readTag(image, tag))?.manifest.descriptor.digest;
+    if (winner !== root.descriptor.digest) throw this.#protected(winner);
+  }
+
+  #overtaken(): ImageError {
+    return new ImageError("conflict", `Cannot write "${this.#options.name}": somebody else wrote it meanwhile`);
+  }
+
+  /** `winner`: what the tag means, where that can be read. */
+  #protected(winner: Digest | undefined): ImageError {
+    const { image, tag } = this.#place;
+    const held = winner === undefined ? "" : ` (it is "${winner}")`;
+    const message = `Cannot write "${this.#options.name}": tag "${tag}" of "${image}" exists and is immutable${held}`;
     return new ImageError("conflict", message, { hint: "Use another tag, or --force to replace it" });
   }
 }

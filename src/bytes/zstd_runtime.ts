@@ -16,7 +16,7 @@ export type ZstdRuntime = Pick<
 export function zstdRuntime(what: string, runtime: Partial<ZstdRuntime> = zlib): ZstdRuntime {
   if (hasZstd(runtime)) return runtime;
   throw new ImageError("unsupported", `Cannot use ${what}: this s3lo runs on a runtime without zstd`, {
-    hint: "Install a release of s3lo, or run it with Deno 2.7 or newer",
+    hint: "Install a release of s3lo, or run it with the current Deno",
   });
 }
 

@@ -37,7 +37,7 @@ export async function keptPermissions(
   return {
     net,
     write: access.write === "always" || (access.write === "target" && target !== "s3" && target !== "registry"),
-    sys: aws,
+    sys: aws || places.includes("engine"),
     run: [
       ...(net && (isAnywhere || places.includes("registry")) ? await programs.helpers() : []),
       ...(aws ? await programs.shell() : []),

@@ -33,7 +33,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await command.run(operands, options, io(options, stop.signal));
   } catch (error) {
     if (stop.code !== undefined) {
-      await writeAll(Deno.stderr, "Stopped; nothing half-written is visible\n");
+      await writeAll(Deno.stderr, STOPPED);
       return stop.code;
     }
     if (isBrokenPipe(error)) return 0;
@@ -50,6 +50,11 @@ async function namedShell(): Promise<readonly string[]> {
   const { hasCredentialProcess } = await import("../objects/credential_process.ts");
   return await hasCredentialProcess() ? [shellOf(Deno.build.os)] : [];
 }
+
+/** How long cleaning up may take after a signal. */
+const STOP_LIMIT_MS = 900;
+
+const STOPPED = "Stopped; nothing half-written is visible\n";
 
 /** Turns the first SIGINT or SIGTERM into an abort, and the second into an exit at once. */
 class StopSignals implements Disposable {
@@ -75,6 +80,12 @@ class StopSignals implements Disposable {
     if (this.code !== undefined) Deno.exit(code);
     this.code = code;
     this.#controller.abort(new ImageError("aborted", "Stopped"));
+    // Cleaning up may have to wait for somebody who does not answer; whoever stops a program does not.
+    const timer = setTimeout(() => {
+      writeSync(STOPPED);
+      Deno.exit(code);
+    }, STOP_LIMIT_MS);
+    Deno.unrefTimer(timer);
   }
 }
 
@@ -89,7 +100,8 @@ function io(options: OptionValues, signal: AbortSignal): CommandIo {
     isLive: Deno.stderr.isTerminal() && !isQuiet && !options.flag("debug"),
     columns: () => {
       try {
-        return Deno.consoleSize().columns;
+        // A terminal that does not know its size says 0.
+        return Deno.consoleSize().columns || 80;
       } catch {
         return 80;
       }

@@ -18,7 +18,9 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
   return new Session({
     endpoint: endpoint(options.value("endpoint")),
     region: options.value("region"),
-    profile: options.value("profile"),
+    profile: profile(options.value("profile")),
+    storageClass: options.value("storage-class"),
+    sseKmsKeyId: options.value("sse-kms-key-id"),
     caFiles: options.values("ca-cert"),
     insecure: options.flag("insecure"),
     plainHttp: options.flag("plain-http"),
@@ -34,6 +36,12 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
       ),
     log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
   });
+}
+
+/** A profile holds for everything of the SDK (its endpoint and region too), as if AWS_PROFILE named it. */
+function profile(name: string | undefined): string | undefined {
+  if (name !== undefined) Deno.env.set("AWS_PROFILE", name);
+  return name;
 }
 
 function endpoint(text: string | undefined): string | undefined {

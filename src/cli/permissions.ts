@@ -61,7 +61,8 @@ export function permissionGrants(os: string = Deno.build.os): readonly Permissio
     },
     {
       name: "env",
-      why: "AWS_*, DOCKER_*, proxies, HOME and a few more; a credential_process gets the whole environment handed on",
+      why:
+        "`AWS_*`, `DOCKER_*`, proxies, `HOME` and a few more; a credential_process gets the whole environment handed on",
       modules: ["src/registry", "src/objects", "src/http", "src/cli"],
       givenUp: "never",
     },
@@ -76,9 +77,10 @@ export function permissionGrants(os: string = Deno.build.os): readonly Permissio
     {
       name: "sys",
       only: ["homedir", "osRelease", "uid"],
-      why: "the AWS SDK: where ~/.aws is when HOME is not set (homedir, uid), and its User-Agent (osRelease)",
-      modules: ["@aws-sdk"],
-      givenUp: "where neither S3 nor an ECR registry takes part",
+      why:
+        "the AWS SDK: where ~/.aws is when HOME is not set (homedir, uid), and its User-Agent (osRelease); which folder holds rootless Docker's socket (uid)",
+      modules: ["@aws-sdk", "src/engine"],
+      givenUp: "where neither S3 nor an ECR registry nor a Docker engine takes part",
     },
   ];
 }

@@ -2,6 +2,7 @@ import type { CommandSpec } from "./command.ts";
 import { BUNDLE_LIST, BUNDLE_LOAD, BUNDLE_SAVE } from "./commands/bundle.ts";
 import { completeCommand, COMPLETION } from "./commands/completion.ts";
 import { COPY } from "./commands/copy.ts";
+import { DOCTOR } from "./commands/doctor.ts";
 import { INDEX_ADD, INDEX_CREATE, INDEX_REMOVE } from "./commands/index.ts";
 import { INSPECT } from "./commands/inspect.ts";
 import { LIST } from "./commands/list.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   BUNDLE_SAVE,
   BUNDLE_LOAD,
   BUNDLE_LIST,
+  DOCTOR,
   COMPLETION,
   VERSION_COMMAND,
   completeCommand(() => COMMANDS),

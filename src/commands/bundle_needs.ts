@@ -44,11 +44,6 @@ export async function findNeeds(
     const { reference } = needing[0];
     const blobs = new Map(needing.flatMap(({ leftOut }) => leftOut).map((blob) => [blob.digest, blob]));
     const found = await findHeldBlobs(session, reference, [...blobs.values()]);
-    // One that is held in chunks is taken over by the store itself.
-    if (found.size > 0) {
-      const source = await openSource(session, reference);
-      for (const digest of found) holders.set(digest, source);
-    }
     missing.push(...needing.flatMap((image) => missingOf(image, found)));
   } else {
     for (const image of needing) {

@@ -81,17 +81,18 @@ export async function bundleSaveCommand(
   references: readonly string[],
   options: BundleSaveOptions = {},
 ): Promise<BundleSaveOutcome> {
-  const items = await nameItems(await allItems(session, references, options.from ?? []));
+  const all = await allItems(session, references, options.from ?? []);
   const held = options.since === undefined ? new Map() : await readHeld(session, options.since);
   const platforms = parsePlatforms(options.platforms ?? []);
   const failures: BundleFailure[] = [];
-  const guard = async <T>(item: NamedItem, step: () => Promise<T>): Promise<T | undefined> => {
+  const guard = async <T>(item: BundleItem, step: () => Promise<T>): Promise<T | undefined> => {
     if (!options.keepGoing) return await step();
     const outcome = await attempt(step);
     if (!("error" in outcome)) return outcome.value;
     failures.push({ reference: item.reference, error: outcome.error });
     return undefined;
   };
+  const items = await nameItems(all, (item) => guard(item, () => bundleNameOf(item)));
   // What cannot be found shows before anything is written. A local archive is opened when its turn comes.
   await using opened = new AsyncDisposableStack();
   const looked = await mapPool(items, PARALLEL_LOOKUPS, async (item) => ({
@@ -100,6 +101,7 @@ export async function bundleSaveCommand(
       ? "later" as const
       : await guard(item, async () => await openImage(opened, session, item, platforms)),
   }), session.signal);
+  if (!looked.some(({ image }) => image)) throw failures[0]!.error;
   const output = await openBundleOutput(session, file, options.partBytes);
   await using writer = new BundleWriter(output);
   const saved: SavedImage[] = [];
@@ -155,10 +157,14 @@ async function allItems(
 }
 
 /** Finds each image's name; one that is named twice is saved once. Throws `conflict` when two would have the same name. */
-async function nameItems(items: readonly BundleItem[]): Promise<readonly NamedItem[]> {
+async function nameItems(
+  items: readonly BundleItem[],
+  nameOf: (item: BundleItem) => Promise<BundleName | undefined>,
+): Promise<readonly NamedItem[]> {
   const byName = new Map<string, NamedItem>();
   for (const item of items) {
-    const bundleName = await bundleNameOf(item);
+    const bundleName = await nameOf(item);
+    if (!bundleName) continue;
     const known = byName.get(bundleName.ref);
     if (known && known.reference !== item.reference) {
       throw new ImageError(

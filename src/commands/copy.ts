@@ -2,6 +2,7 @@ import type { ImageError } from "../errors.ts";
 import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import { isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
 import { pairTags } from "../transports/list_images.ts";
@@ -50,6 +51,8 @@ export interface CopyReport {
   readonly foreign_layers_skipped: number;
   readonly signatures_dropped: number;
   readonly dry_run: boolean;
+  /** With `dryRun`: the blobs that would move. */
+  readonly would_copy?: readonly { readonly digest: string; readonly size: number; readonly media_type: string }[];
 }
 
 /** The outcome of a copy of one or many images. */
@@ -109,6 +112,7 @@ async function copyOne(
     ...countBlobs(result),
     signatures_dropped: await signatureCount(source),
     dry_run: options.dryRun ?? false,
+    ...(options.dryRun ? { would_copy: result.movedBlobs.map(blobReport) } : {}),
   };
 }
 
@@ -141,6 +145,10 @@ function countBlobs(
     referrers_copied: result.referrers.length,
     foreign_layers_skipped: result.foreignBlobs.length,
   };
+}
+
+function blobReport({ digest, size, mediaType }: Descriptor): { digest: string; size: number; media_type: string } {
+  return { digest, size, media_type: mediaType };
 }
 
 /** How many signature records lie beside the source's tag: they are bound to its place and are worth nothing elsewhere. */

@@ -13,7 +13,7 @@ import { openSource } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 
 /** How many platforms are read at once. */
-const PARALLEL_PLATFORMS = 8;
+const PARALLEL_PLATFORMS = 16;
 
 /** One layer; sizes are those of the stored, compressed bytes. */
 export interface LayerReport {

@@ -126,9 +126,19 @@ async function sendStream(outgoing: http.ClientRequest, body: StreamedBody, end:
     }
     left -= piece.byteLength;
     if (end.isOver()) return false;
-    outgoing.write(piece, () => buffers.give(piece));
+    if (takesBuffersOver()) {
+      const written = new Promise((resolve) => outgoing.write(piece.slice(), resolve));
+      await Promise.race([written, end.over]); // ending the request there drops what is not written yet
+      buffers.give(piece);
+    } else outgoing.write(piece, () => buffers.give(piece));
   }
   return true;
+}
+
+/** Whether the runtime calls a piece written while it still reads from it, as Deno 2.4 does. */
+function takesBuffersOver(): boolean {
+  const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
+  return major < 2 || (major === 2 && minor < 9);
 }
 
 /** Waits until more may be written, the request failed, or its answer is there. */

@@ -5,7 +5,7 @@ import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { ImageError } from "../errors.ts";
 import type { BlobContent, HeldPrefix, ImageSource, RawLayer } from "./places.ts";
 import { type ResumeOptions, resumingReader } from "./resuming_reader.ts";
-import { type Progress, verifiedReader } from "./verified_reader.ts";
+import { type Progress, verifiedReader } from "../bytes/verified_reader.ts";
 
 /** Bytes between two remembered states of the hash, so that a reader can start again without reading all from the start. */
 const SNAPSHOT_BYTES = 8 * 1024 * 1024;
@@ -54,11 +54,12 @@ export class SourceBlob implements BlobContent {
       throw new ImageError("digest-mismatch", `Cannot use ${what}: a blob of no bytes cannot have this digest`);
     }
     const inner = held ? joined(held, () => this.#openAt(held.sizeBytes)) : this.#openAt(from.position);
-    const reader = verifiedReader(inner, blob, what, from, (progress, count) => {
+    const onProgress = (progress: Progress, count: number) => {
       // States of a hash that may be of wrong bytes are not kept.
       if (!held) this.#remember(progress);
       if (progress.position > offset) this.#options.onBytes?.(Math.min(count, progress.position - offset));
-    });
+    };
+    const reader = verifiedReader(inner, blob, what, { from, onProgress });
     await skip(reader, offset - from.position);
     return reader;
   }

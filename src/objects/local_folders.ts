@@ -1,3 +1,4 @@
+import { syncFolder } from "../bytes/sync_folder.ts";
 import { systemCode } from "./local_errors.ts";
 
 /** The folder, inside a store's, that holds what belongs to the store itself: temporary files and the lock. */
@@ -9,16 +10,6 @@ const FOLDER_TRIES = 20;
 /** The folder of a file: the path up to its last `/`. */
 export function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
-}
-
-/** Makes a folder's entries durable, where the system allows to. */
-export async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path);
-  await folder.sync().catch((error) => {
-    // Some network file systems refuse to sync a folder; they write entries through.
-    if (systemCode(error) !== "EINVAL" && systemCode(error) !== "ENOTSUP") throw error;
-  });
 }
 
 /**

@@ -27,6 +27,7 @@ const MIN_PARTIAL_BYTES = 8 * 1024 * 1024;
 export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly name: string;
   readonly isLocal = true;
+  readonly isConditional = true;
   readonly parallelRanges = 1;
   readonly #root: string;
   readonly #signal: AbortSignal | undefined;

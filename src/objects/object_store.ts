@@ -63,6 +63,8 @@ export interface ObjectStore {
   readonly isLocal: boolean;
   /** How many ranges of one object may be read at once with profit. */
   readonly parallelRanges: number;
+  /** Whether conditional writes are known to be heeded; where that is not said, `heedsConditions()` finds out. */
+  readonly isConditional?: boolean;
   /** Looks an object up; undefined when there is none, or when the identity may not know whether there is one. */
   head(key: string): Promise<ObjectInfo | undefined>;
   /**

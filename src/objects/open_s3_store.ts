@@ -51,6 +51,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
     });
   }
   const [sdk, signing] = await Promise.all([import("@aws-sdk/client-s3"), import("@smithy/signature-v4")]);
+  // On some versions of the runtime the SDK uses what is deprecated there: nothing that users can act on.
+  (globalThis.process as { noDeprecation?: boolean }).noDeprecation = true;
   const modules: S3Modules = { sdk, signing };
   const endpoint = options.endpoint ?? await configuredEndpoint(modules);
   const region = options.region ?? await configuredRegion(modules, options.profile) ??

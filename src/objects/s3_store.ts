@@ -40,6 +40,11 @@ export class S3Store implements ObjectStore, AsyncDisposable {
     return this.#connection.name;
   }
 
+  /** AWS itself heeds conditions; of other servers it is not known. */
+  get isConditional(): boolean {
+    return this.#connection.endpoint === undefined;
+  }
+
   async head(key: string): Promise<ObjectInfo | undefined> {
     checkKey(key);
     const connection = this.#connection;

@@ -9,7 +9,9 @@ import { variantDistance } from "./variant.ts";
  * Spec: OCI image-spec v1.1.1, image-index.md, "platform"; names as Go's GOOS and GOARCH give them.
  */
 export interface Platform {
+  /** For example `linux`. */
   readonly os: string;
+  /** For example `arm64`. */
   readonly architecture: string;
   /** For example `v7` of `arm`. */
   readonly variant?: string;

@@ -107,7 +107,7 @@ export class BucketSource implements ImageSource {
 
   /** What a blob of this image is called in errors. */
   labelOf(blob: Descriptor): string {
-    return `blob "${blob.digest}" of "${this.name}"`;
+    return `${isImageConfig(blob) ? "config" : "layer"} "${blob.digest}" of "${this.name}"`;
   }
 
   /** See {@linkcode ImageSource.storedLayers}. */

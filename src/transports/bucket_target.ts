@@ -20,6 +20,7 @@ export interface BucketTargetOptions {
   /** Whether a protected tag may be replaced all the same. */
   readonly force?: boolean;
   readonly concurrentBlobs: number;
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 /** The chunk formats of the two sides of a copy. */
@@ -48,7 +49,11 @@ export class BucketTarget implements ImageTarget {
     this.limits = { concurrentBlobs: options.concurrentBlobs, acceptsIndex: true };
     this.#presence = new ChunkPresence(image.store.objects);
     this.#relied = new ReliedObjects(image.store.objects);
-    this.#tag = new TagWriter(image.store, image, { name: image.name, force: options.force ?? false });
+    this.#tag = new TagWriter(image.store, image, {
+      name: image.name,
+      force: options.force ?? false,
+      log: options.log,
+    });
   }
 
   /** See {@linkcode ImageTarget.plan}. A protected tag that means this root already is fine. Throws `conflict`. */

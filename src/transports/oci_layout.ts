@@ -4,7 +4,7 @@ import { openFolder } from "../archive/folder_files.ts";
 import { type LayoutName, layoutNames } from "../archive/image_names.ts";
 import { LayoutFolder } from "../archive/layout_folder.ts";
 import { bytesReader } from "../bytes/blob_reader.ts";
-import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
+import type { BlobContent, HeldPrefix, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { childrenOf, type Manifest } from "../oci/manifest.ts";
@@ -32,6 +32,9 @@ export function openOciLayoutTarget(
   return new OciLayoutTarget(text, new LayoutFolder(path), names);
 }
 
+/** Blobs from this size on are written so that a later run can go on with them. */
+const MIN_PARTIAL_BYTES = 8 * 1024 * 1024;
+
 class OciLayoutTarget implements ImageTarget {
   readonly name: string;
   readonly limits: TargetLimits = { concurrentBlobs: 4, acceptsIndex: true };
@@ -58,6 +61,15 @@ class OciLayoutTarget implements ImageTarget {
 
   async writeBlob(content: BlobContent): Promise<void> {
     await this.#prepare();
+    const { blob } = content;
+    if (blob.size >= MIN_PARTIAL_BYTES) {
+      const parts = {
+        sizeBytes: blob.size,
+        open: () => content.open(),
+        openRest: (held: HeldPrefix) => content.open(held.sizeBytes, held),
+      };
+      if (await this.#folder.continueBlob(blob, parts)) return;
+    }
     await using reader = await content.open();
     await this.#folder.writeBlob(content.blob, reader);
   }

@@ -70,6 +70,7 @@ export async function openTarget(
   return new BucketTarget({ ...image, tag }, {
     force: options.force ?? false,
     concurrentBlobs: session.concurrentBlobs,
+    log: session.options.log,
   });
 }
 

@@ -58,11 +58,12 @@ export async function openBucketTag(
     import("../bucket/tag_writer.ts"),
   ]);
   const force = options.force ?? false;
+  const { log } = session.options;
   return {
     name: text,
     store: image.store,
     source: new BucketSource(image),
-    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs: session.concurrentBlobs }),
-    tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force }),
+    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs: session.concurrentBlobs, log }),
+    tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force, log }),
   };
 }

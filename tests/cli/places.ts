@@ -1,5 +1,11 @@
 /** Places for tests of the whole program: local stores, buckets, repositories. */
-import { CreateBucketCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
 import type { TestImage } from "../support/images.ts";
 
@@ -48,6 +54,10 @@ export interface TestBuckets {
   readonly second: string;
   /** All keys of a bucket. */
   keys(bucket: string): Promise<string[]>;
+  /** Writes an object. */
+  put(bucket: string, key: string, bytes: Uint8Array): Promise<void>;
+  /** An object's bytes. */
+  get(bucket: string, key: string): Promise<Uint8Array>;
 }
 
 /** Two fresh buckets on the server at `http://access:secret@host:port`. */
@@ -72,6 +82,12 @@ export async function makeBuckets(address: string): Promise<TestBuckets & Dispos
     async keys(Bucket) {
       const listed = await client.send(new ListObjectsV2Command({ Bucket }));
       return (listed.Contents ?? []).map((object) => object.Key ?? "").sort();
+    },
+    async put(Bucket, Key, Body) {
+      await client.send(new PutObjectCommand({ Bucket, Key, Body }));
+    },
+    async get(Bucket, Key) {
+      return await (await client.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToByteArray();
     },
     [Symbol.dispose]: () => client.destroy(),
   };

@@ -27,6 +27,24 @@ export function programCommand(): readonly [file: string, ...args: string[]] {
   return [Deno.execPath(), "run", "--no-check", "--cached-only", ...permissionFlags(), `${ROOT}main.ts`];
 }
 
+/** Whether the program under test was compiled on a runtime without zstd. */
+const LACKS_ZSTD = Deno.env.get("S3LO_TEST_LACKS")?.includes("zstd") ?? false;
+
+/** Declares a test of something that needs zstd by `declare`, or says that it is skipped. */
+export function zstdTest<T extends unknown[]>(
+  declare: (name: string, ...rest: T) => void,
+  name: string,
+  ...rest: T
+): void {
+  if (!LACKS_ZSTD) return declare(name, ...rest);
+  Deno.test({ name: `${name} (skipped: the runtime of this executable has no zstd)`, ignore: true, fn: () => {} });
+}
+
+/** What makes `push` compress by something that the program under test can: compiled on an old runtime it has no zstd. */
+export function compressionArguments(): readonly string[] {
+  return LACKS_ZSTD ? ["--compression", "gzip"] : [];
+}
+
 /** Runs `s3lo args…` to its end. */
 export async function s3lo(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
   const [file, ...before] = programCommand();

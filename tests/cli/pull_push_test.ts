@@ -2,21 +2,15 @@ import assert from "node:assert/strict";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
 import { multiImage, singleImage } from "../support/images.ts";
-import { fixtureTest, programPath, type ServiceName, serviceTest } from "../support/services.ts";
+import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
+import { engine } from "./daemons.ts";
 import { checkBlobs, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
-import { s3lo, s3loJson, s3loOk } from "./program.ts";
+import { compressionArguments, s3lo, s3loJson, s3loOk } from "./program.ts";
 
 const DAEMONS = ["docker20", "docker29", "podman"] as const;
 const image = multiImage({ seed: 41, platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"], attestations: true });
 const unique = () => `cli-${crypto.randomUUID().slice(0, 8)}`;
 const socket = (path: string) => ["--docker-host", `unix://${path}`];
-
-/** The Engine API, as the tests look behind the program. */
-async function engine(path: string, method: string, url: string): Promise<{ status: number; body: string }> {
-  using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-  const response = await fetch(`http://localhost${url}`, { method, client });
-  return { status: response.status, body: await response.text() };
-}
 
 for (const daemon of DAEMONS) {
   fixtureTest(
@@ -46,9 +40,18 @@ for (const daemon of DAEMONS) {
       assert.equal(again.bytes_moved, 0, "the daemon has it already");
       assert.equal(again.image_id, first.image_id);
       const back = `s3://${buckets.second}/back:v1`;
-      const pushed = await s3loJson(["push", ...args, `${name}:one`, back], options);
+      const pushed = await s3loJson(["push", ...compressionArguments(), ...args, `${name}:one`, back], options);
       if (daemon === "docker29") assert.equal(pushed.digest, first.digest, "the containerd store keeps the manifest");
-      const unchanged = await s3lo(["push", "--debug", ...args, `${name}:one`, back, "-o", "json"], options);
+      const unchanged = await s3lo([
+        "push",
+        ...compressionArguments(),
+        "--debug",
+        ...args,
+        `${name}:one`,
+        back,
+        "-o",
+        "json",
+      ], options);
       assert.equal(JSON.parse(unchanged.stdout).bytes_uploaded, 0);
       assert.ok(!/\/images\/get/.test(unchanged.stderr), "an unchanged image is not exported");
       assert.equal((await engine(path, "DELETE", `/images/${name}:one`)).status, 200);
@@ -230,7 +233,13 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path: services.docker20 } });
   const saved = await fetch(`http://localhost/images/get?names=${name}:v1`, { client });
   await Deno.writeFile(`${folder.path}/saved.tar`, saved.body!);
-  await s3loOk(["push", "-f", `${folder.path}/saved.tar`, `local://${folder.path}/b//app:v1`]);
+  await s3loOk([
+    "push",
+    ...compressionArguments(),
+    "-f",
+    `${folder.path}/saved.tar`,
+    `local://${folder.path}/b//app:v1`,
+  ]);
   await s3loOk([
     "pull",
     "--platform",
@@ -264,26 +273,3 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
     }
   }
 });
-
-for (const daemon of ["docker20", "docker29"] satisfies ServiceName[]) {
-  fixtureTest(
-    `pull brings the Go tool's chunked layers into ${daemon}`,
-    "go-chunked",
-    [daemon],
-    async (path, services) => {
-      const ids = {
-        v1: "sha256:212dd27d955a590ab8d52c83cd74fb2018500c86514ec343a71d4b2cac8d57a7",
-        v2: "sha256:6ae57810f16a133132fd3720b92c38e2561bcfc6845fd9152e8bcf2be1da8590",
-      };
-      const name = unique();
-      for (const [tag, id] of Object.entries(ids)) {
-        await s3loOk(["pull", ...socket(services[daemon]), `local://${path}//team/app:${tag}`, `${name}:${tag}`]);
-        const inspected = JSON.parse((await engine(services[daemon], "GET", `/images/${name}:${tag}/json`)).body);
-        // The classic store's ID is the config's digest; the containerd store keeps the manifest, which names that config.
-        if (daemon === "docker20") assert.equal(inspected.Id, id);
-        assert.equal(inspected.RootFS.Layers.length, 2);
-        await engine(services[daemon], "DELETE", `/images/${name}:${tag}`);
-      }
-    },
-  );
-}

@@ -65,7 +65,9 @@ export async function oddS3(quirk: Quirk = () => undefined, options: Partial<S3S
   const objects = new Map<string, StoredObject>();
   const uploads = new Map<string, PendingUpload>();
   const requests: OddRequest[] = [];
-  const server = serveScript(({ method, path, headers, body }) => {
+  const server = serveScript(({ method, path, headers: sent, body }) => {
+    // A quirk may overlook some of them.
+    const headers = new Headers(sent);
     const url = new URL(path, "http://odd");
     const [bucket = "", ...rest] = url.pathname.slice(1).split("/").map(decodeURIComponent);
     const operation = operationOf(method, rest.length > 0 && rest[0] !== "", url.searchParams, headers);

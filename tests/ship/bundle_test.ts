@@ -49,6 +49,16 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     assert.ok(names > 20, `${names} names`);
   });
 
+  await t.step("what threads run is there under the names that the program uses", async () => {
+    const named = new Set<string>();
+    for (const file of files) {
+      const text = await Deno.readTextFile(`${folder}/${file}`);
+      for (const [, name = ""] of text.matchAll(/new URL\("\.\/([\w.]+)",import\.meta\.url\)/g)) named.add(name);
+    }
+    assert.ok(named.size > 0);
+    for (const name of named) assert.ok(files.includes(name), name);
+  });
+
   await t.step("what every start parses is under 96 KB", async () => {
     let bytes = 0;
     for (const file of await staticFiles(folder)) bytes += (await Deno.stat(`${folder}/${file}`)).size;

@@ -87,12 +87,12 @@ const ASK: Readonly<Record<string, (script: string, line: string) => string[]>> 
     "-f",
     "-c",
     `zmodload zsh/zpty; autoload -Uz compinit
-     zpty -b probe zsh -f -i
+     zpty probe zsh -f -i
      ask() { zpty -w probe "$1"; }
      ask 'PS1=; unsetopt zle_bracketed_paste beep; stty -echo; autoload -Uz compinit; compinit -u -D; source ${script}'
      ask 'compadd() { local -a all; local skip; for each in "$@"; do [[ -n $skip ]] && all+=("$each"); [[ $each == -- ]] && skip=1; done; print -rl -- "<<" "\${all[@]}" ">>" }'
-     ask 'done-probe() { zle -M ""; print -r -- END-OF-PROBE; exit }; zle -C probe complete-word _main_complete; bindkey "^I" probe'
-     ask 'zle -N done-probe; bindkey "^G" done-probe; print -r -- READY'
+     ask 'done-probe() { zle -M ""; print -r -- END-OF-""PROBE; exit }; zle -C probe complete-word _main_complete; bindkey "^I" probe'
+     ask 'zle -N done-probe; bindkey "^G" done-probe; print -r -- REA""DY'
      local out line; while zpty -r probe line; do [[ $line == *READY* ]] && break; done
      zpty -w -n probe "$1"$'\\t'$'\\a'
      while zpty -r probe line; do out+="$line"; [[ $line == *END-OF-PROBE* ]] && break; done
@@ -163,14 +163,14 @@ Deno.test("s3lo __complete answers within 300 ms although the bucket does not, a
   const { env } = await shellSite(folder.path);
   const ask = async () => {
     const started = performance.now();
-    const { stdout } = await new Deno.Command(`sh`, {
+    const { stdout } = await new Deno.Command("sh", {
       args: [
         "-c",
         'exec s3lo __complete -- inspect "$@"',
         "sh",
         "--endpoint",
         `http://127.0.0.1:${server.addr.port}`,
-        "s3://b/",
+        "s3://bucket/",
       ],
       clearEnv: true,
       env: { ...env, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s", AWS_REGION: "us-east-1" },
@@ -184,9 +184,9 @@ Deno.test("s3lo __complete answers within 300 ms although the bucket does not, a
     hang = false;
     hanging.resolve();
     // Several times, because a busy machine may be too slow at first.
-    for (let tries = 0; (await ask()).text !== "s3://b/app:\n"; tries++) assert.ok(tries < 10);
+    for (let tries = 0; (await ask()).text !== "s3://bucket/app:\n"; tries++) assert.ok(tries < 10);
     const before = requests;
-    assert.equal((await ask()).text, "s3://b/app:\n");
+    assert.equal((await ask()).text, "s3://bucket/app:\n");
     assert.equal(requests, before);
   } finally {
     await server.shutdown();

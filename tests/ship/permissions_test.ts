@@ -24,14 +24,14 @@ const KEPT: readonly [command: string, operands: string[], kept: string][] = [
   ["inspect", ["s3://b/a:1"], "ns$"],
   ["inspect", ["ghcr.io/o/a:1"], "nh"],
   ["inspect", ["1.dkr.ecr.us-east-1.amazonaws.com/a"], "nsh$"],
-  ["inspect", ["docker-daemon:a:1"], "n"],
+  ["inspect", ["docker-daemon:a:1"], "ns"],
   ["copy", ["local://x//a:1", "local://y//a:1"], "w"],
   ["copy", ["local://x//a:1", "s3://b/a:1"], "ns$"],
   ["copy", ["s3://b/a:1", "local://x//a:1"], "wns$"],
   ["copy", ["ghcr.io/o/a:1", "local://x//a:1"], "wnh"],
   ["copy", ["s3://b/a:1", "ghcr.io/o/a:1"], "nsh$"],
   ["copy", ["oci:folder", "oci-archive:file.tar"], "w"],
-  ["copy", ["local://x//a:1", "docker-daemon:a:1"], "wn"],
+  ["copy", ["local://x//a:1", "docker-daemon:a:1"], "wns"],
 ];
 
 for (const [name, operands, expected] of KEPT) {
@@ -230,8 +230,8 @@ Deno.test("a credential helper that s3lo may not start is named, with what to do
 });
 
 Deno.test("docs/permissions.md shows the permissions that s3lo is compiled with", async () => {
-  // The formatter pads and escapes.
-  const plain = (text: string) => text.replaceAll("\\", "").replaceAll(/[ -]+/g, " ");
+  // The formatter pads, wraps and escapes.
+  const plain = (text: string) => text.replaceAll("\\", "").replaceAll(/[\s-]+/g, " ");
   const page = plain(await Deno.readTextFile(`${ROOT}/docs/permissions.md`));
   assert.ok(page.includes(plain(permissionsTable())), "run: deno task permissions");
 });

@@ -104,6 +104,17 @@ export class MemoryStore implements ObjectStore {
     this.#objects.set(key, { content, etag, modifiedAt: new Date(this.#clock) });
   }
 
+  /** Makes an object so many milliseconds old, uncounted. */
+  age(key: string, ms: number): void {
+    const object = this.#objects.get(key);
+    if (object) this.#objects.set(key, { ...object, modifiedAt: new Date(Date.now() - ms) });
+  }
+
+  /** When an object was written, uncounted. */
+  timeOf(key: string): number {
+    return this.#objects.get(key)?.modifiedAt.getTime() ?? 0;
+  }
+
   /** Takes an object away, uncounted. */
   delete(key: string): void {
     this.#objects.delete(key);

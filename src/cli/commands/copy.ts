@@ -89,8 +89,10 @@ function summary(image: CopyReport, elapsedMs: number): string {
   const platforms = image.platforms > 1 ? `${count(image.platforms, "platform")}, ` : "";
   const verb = image.dry_run ? "would be copied" : "copied";
   const linked = image.blobs_linked > 0 ? `, ${formatSize(image.bytes_linked)} of it by the store itself` : "";
+  const listed = (image.would_copy ?? []).map((blob) => `  ${blob.digest}  ${formatSize(blob.size)}`);
   return [
     `${image.reference}@${image.digest}`,
+    ...listed,
     `${platforms}${count(image.blobs_copied, "blob")} ${verb} (${formatSize(image.bytes_copied)}${linked}), ` +
     `${image.blobs_skipped} skipped as already there (${formatSize(image.bytes_skipped)})` +
     (image.dry_run ? "" : `, ${formatDuration(elapsedMs)}`),

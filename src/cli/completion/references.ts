@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-
 /** Where to look, as the command line says so far. */
 export interface CompletionPlace {
   readonly endpoint?: string | undefined;
@@ -78,7 +76,7 @@ async function limited(names: Promise<Names>): Promise<Names> {
 
 /** The names of a store: remembered ones while they are fresh, else its own, which are then remembered. */
 async function storeNames(location: string, place: CompletionPlace): Promise<Names> {
-  const file = cacheFile(location, place);
+  const file = await cacheFile(location, place);
   const known = file && await readCache(file);
   if (known) return known;
   const { Session } = await import("../../transports/session.ts");
@@ -91,7 +89,7 @@ async function storeNames(location: string, place: CompletionPlace): Promise<Nam
 }
 
 /** A file of one's own cache folder; undefined where there is none, and for folders, which are quick to list. */
-function cacheFile(location: string, place: CompletionPlace): string | undefined {
+async function cacheFile(location: string, place: CompletionPlace): Promise<string | undefined> {
   if (!location.startsWith("s3://")) return undefined;
   const windows = Deno.build.os === "windows" ? Deno.env.get("LOCALAPPDATA") : undefined;
   const home = Deno.env.get("HOME");
@@ -100,8 +98,10 @@ function cacheFile(location: string, place: CompletionPlace): string | undefined
     Deno.env.get(name)
   );
   const { endpoint, region, profile } = place;
-  const key = createHash("sha256").update(JSON.stringify([location, endpoint, region, profile, environment]));
-  return folder && `${folder}/s3lo/completion/${key.digest("hex").slice(0, 32)}.json`;
+  if (!folder) return undefined;
+  const key = new TextEncoder().encode(JSON.stringify([location, endpoint, region, profile, environment]));
+  const name = new Uint8Array(await crypto.subtle.digest("SHA-256", key)).subarray(0, 16);
+  return `${folder}/s3lo/completion/${Array.from(name, (byte) => byte.toString(16).padStart(2, "0")).join("")}.json`;
 }
 
 async function readCache(file: string): Promise<Names | undefined> {

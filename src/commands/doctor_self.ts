@@ -1,0 +1,93 @@
+import { hasZstd } from "../bytes/zstd_runtime.ts";
+import { chosenConnection } from "../engine/connection.ts";
+import { defaultSockets } from "../engine/default_sockets.ts";
+import { systemHost } from "../engine/engine_host.ts";
+import { messageOf } from "../errors.ts";
+import { describeUrl } from "../http/describe.ts";
+import { type AwsSource, describeAwsSource } from "../objects/aws_source.ts";
+import { configuredHelpers } from "../registry/configured_helpers.ts";
+import { processEnvironment } from "../registry/credentials.ts";
+import { authFiles } from "../registry/find_credentials.ts";
+
+/** What s3lo would use on this machine; nothing in it is secret, and nobody was asked over a network. */
+export interface SelfReport {
+  /** Where AWS credentials would come from. */
+  readonly aws: AwsSource & { readonly region: string | null; readonly endpoint: string | null };
+  readonly registries: {
+    /** Files that hold credentials, in the order in which they are asked. */
+    readonly files: readonly string[];
+    /** Programs that they name. */
+    readonly helpers: readonly string[];
+  };
+  readonly daemon: {
+    /** The address, or null when no daemon was found. */
+    readonly address: string | null;
+    /** Who named it, or which product's usual socket it is. */
+    readonly origin: string | null;
+    /** Why there is none. */
+    readonly problem: string | null;
+  };
+  /** Proxies by variable, without passwords. */
+  readonly proxies: Readonly<Record<string, string>>;
+  /** The file of further certificate authorities that the environment names. */
+  readonly ca_file: string | null;
+  /** What this runtime lacks of what s3lo can use. */
+  readonly runtime_lacks: readonly string[];
+}
+
+/** Tells what s3lo would use, from files and the environment alone. */
+export async function doctorSelf(
+  options: {
+    readonly profile?: string | undefined;
+    readonly endpoint?: string | undefined;
+    readonly region?: string | undefined;
+    readonly dockerHost?: string | undefined;
+  } = {},
+): Promise<SelfReport> {
+  const env = processEnvironment;
+  const endpoint = options.endpoint ?? env("AWS_ENDPOINT_URL_S3") ?? env("AWS_ENDPOINT_URL");
+  return {
+    aws: {
+      ...await describeAwsSource(options.profile, env),
+      region: options.region ?? env("AWS_REGION") ?? env("AWS_DEFAULT_REGION") ?? null,
+      endpoint: endpoint === undefined ? null : describeUrl(endpoint),
+    },
+    registries: { files: await existing(authFiles(env)), helpers: await configuredHelpers(env) },
+    daemon: await describeDaemon(options.dockerHost),
+    proxies: describeProxies(env),
+    ca_file: env("SSL_CERT_FILE") ?? null,
+    runtime_lacks: hasZstd() ? [] : ["zstd"],
+  };
+}
+
+async function existing(paths: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const path of paths) if (await Deno.stat(path).then((info) => info.isFile, () => false)) found.push(path);
+  return found;
+}
+
+async function describeDaemon(dockerHost: string | undefined): Promise<SelfReport["daemon"]> {
+  const host = systemHost();
+  try {
+    const chosen = await chosenConnection(host, { dockerHost });
+    if (chosen) return { address: chosen.address, origin: chosen.origin, problem: null };
+    for (const { product, path } of defaultSockets(host)) {
+      const state = await host.probeSocket(path);
+      if (state === "not there") continue;
+      return { address: `unix://${path}`, origin: product, problem: state === "listening" ? null : state };
+    }
+    return { address: null, origin: null, problem: "no daemon's socket is in a usual place" };
+  } catch (error) {
+    return { address: null, origin: null, problem: messageOf(error) };
+  }
+}
+
+function describeProxies(env: (name: string) => string | undefined): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]) {
+    const value = env(name.toLowerCase()) ?? env(name);
+    if (value === undefined) continue;
+    found[name] = name === "NO_PROXY" ? value : describeUrl(value.includes("://") ? value : `http://${value}`);
+  }
+  return found;
+}
