@@ -83,7 +83,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, a
   const { connection } = writer;
   for (const { id, begunAt } of all) {
     if (id === own || Date.now() - begunAt.getTime() < FORGOTTEN_MS) continue;
-    const command = new connection.modules.sdk.AbortMultipartUploadCommand({
+    const command = new (await connection.sdk()).AbortMultipartUploadCommand({
       Bucket: connection.bucket,
       Key: key,
       UploadId: id,
@@ -99,7 +99,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, a
 
 async function listUploads(writer: S3Writer, key: string): Promise<readonly MultipartUpload[]> {
   const { connection } = writer;
-  const command = new connection.modules.sdk.ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
+  const command = new (await connection.sdk()).ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
   return (await connection.call(action, (client, http) => client.send(command, http), { tries: 2 })).Uploads ?? [];
 }
@@ -109,7 +109,7 @@ async function listParts(writer: S3Writer, key: string, id: string): Promise<rea
   const parts: Part[] = [];
   let after: string | undefined;
   do {
-    const command = new connection.modules.sdk.ListPartsCommand({
+    const command = new (await connection.sdk()).ListPartsCommand({
       Bucket: connection.bucket,
       Key: key,
       UploadId: id,
