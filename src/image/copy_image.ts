@@ -36,7 +36,7 @@ export interface CopyOptions {
   readonly includeForeign?: boolean;
   /** Only find out what would move. */
   readonly dryRun?: boolean;
-  /** Blobs in flight at once; the target may allow fewer. Default 6. */
+  /** Blobs in flight at once; the target may allow fewer. Default 10. */
   readonly concurrentBlobs?: number;
   /** Wait before a broken download is opened again; it doubles from there. Default 300. */
   readonly retryDelayMs?: number;
@@ -66,7 +66,7 @@ export interface CopyResult {
 const MAX_RANGES = 8;
 
 /** Blobs in flight at once where nobody says otherwise. */
-export const DEFAULT_CONCURRENT_BLOBS = 6;
+export const DEFAULT_CONCURRENT_BLOBS = 10;
 
 /**
  * Copies one image: every blob that the target lacks, then the manifests from the leaves up, then, last, the root under the
