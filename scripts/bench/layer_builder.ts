@@ -10,6 +10,9 @@ import type { RealFile } from "./real_files.ts";
 /** Below this a layer is measured by its files, not by what the compressor has given out. */
 const SMALL_BYTES = 1024 * 1024;
 
+/** From this on no file is too large for a layer. */
+const LARGE_BYTES = 100 * 1024 * 1024;
+
 /** A layer that was written, with the digest of its tar. */
 export interface BuiltLayer {
   readonly descriptor: Descriptor;
@@ -38,7 +41,8 @@ export class LayerBuilder {
     const isEnough = () => output.storedBytes >= storedBytes || (isSmall && output.rawBytes >= storedBytes * 3);
     while (!isEnough()) {
       const file = await this.#nextFile();
-      if (isSmall && file.sizeBytes > storedBytes * 4) continue;
+      // One large file must not make a layer much larger than asked.
+      if (storedBytes < LARGE_BYTES && file.sizeBytes > storedBytes * (isSmall ? 4 : 0.5)) continue;
       const prefix = this.#round === 0 ? "" : `again${this.#round}/`;
       const bytes = await Deno.readFile(file.path).catch(() => undefined);
       if (!bytes) continue;

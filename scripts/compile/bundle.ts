@@ -24,6 +24,7 @@ export async function makeBundle(folder: string, build: BuildInfo): Promise<void
   }
   await bundleWorkers(folder);
   await exportCommonJsNames(folder);
+  await dropBareImports(folder);
   for await (const { name } of Deno.readDir(folder)) await Deno.utime(`${folder}/${name}`, build.epoch, build.epoch);
 }
 
@@ -68,6 +69,23 @@ async function exportCommonJsNames(folder: string): Promise<void> {
       );
     }
     if (mended !== text) await Deno.writeTextFile(`${folder}/${name}`, mended);
+  }
+}
+
+/**
+ * Drops imports for nothing of the bundler's own helpers: what needs them imports them by name, and they load the runtime's
+ * CommonJS loader, which would double the time that starting takes.
+ */
+async function dropBareImports(folder: string): Promise<void> {
+  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  for (const name of names) {
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    if (!text.includes("createRequire as __deno_internal_createRequire")) continue;
+    for (const user of names) {
+      const before = await Deno.readTextFile(`${folder}/${user}`);
+      const after = before.replaceAll(`import"./${name}";`, "");
+      if (after !== before) await Deno.writeTextFile(`${folder}/${user}`, after);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { isFileAt, tryLockFile } from "../bytes/file_lock.ts";
 import { syncFolder } from "../bytes/sync_folder.ts";
 import { isDiskFull } from "./temporary_file.ts";
 
@@ -40,17 +41,28 @@ export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
   // A link stays a link: the file that it names is replaced.
   const real = existing ? await Deno.realPath(path) : path;
   const slash = real.lastIndexOf("/") + 1;
-  const suffix = crypto.randomUUID().slice(0, 8);
-  const temporary = `${real.slice(0, slash)}.${real.slice(slash)}.s3lo-${suffix}`;
-  await removeLeftovers(real.slice(0, slash), real.slice(slash));
-  const file = await openForWriting(temporary, path, { write: true, createNew: true });
-  // Tells those who find the file later that its writer lives; file systems without locks have none to find.
-  await file.tryLock(true).catch(() => false);
+  const [folder, name] = [real.slice(0, slash), real.slice(slash)];
+  await removeLeftovers(folder, name);
+  const { file, temporary } = await openTemporary(folder, name, path);
   return new FileOutput(file, { path: real, temporary, name: path });
 }
 
-/** Younger files may belong to a writer that is about to lock them. */
-const MIN_LEFTOVER_AGE_MS = 2_000;
+/**
+ * Makes a temporary file that is locked for as long as its writer lives. One that somebody takes for left over before it
+ * has its lock is given up for another.
+ */
+async function openTemporary(
+  folder: string,
+  name: string,
+  path: string,
+): Promise<{ readonly file: Deno.FsFile; readonly temporary: string }> {
+  while (true) {
+    const temporary = `${folder}.${name}.s3lo-${crypto.randomUUID().slice(0, 8)}`;
+    const file = await openForWriting(temporary, path, { write: true, createNew: true });
+    if (await tryLockFile(file) !== "busy" && await isFileAt(temporary, file)) return { file, temporary };
+    file.close();
+  }
+}
 
 /** Removes what killed runs have left of the same file: nobody holds its lock. */
 async function removeLeftovers(folder: string, name: string): Promise<void> {
@@ -69,9 +81,7 @@ async function removeLeftovers(folder: string, name: string): Promise<void> {
 
 async function removeLeftover(path: string): Promise<void> {
   using file = await Deno.open(path, { write: true });
-  // A file that somebody has just made may not have its lock yet.
-  const ageMs = Date.now() - ((await file.stat()).mtime?.getTime() ?? 0);
-  if (ageMs > MIN_LEFTOVER_AGE_MS && await file.tryLock(true)) await Deno.remove(path);
+  if (await tryLockFile(file) === "locked") await Deno.remove(path);
 }
 
 /** An archive that goes to a stream, which keeps what was written when the rest fails; it lacks its index then. */

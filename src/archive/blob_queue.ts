@@ -41,6 +41,7 @@ export class BlobQueue implements AsyncDisposable {
   readonly #waits: (blob: Descriptor) => boolean;
   readonly #slots = new Map<Digest, Slot>();
   #failure: { readonly error: unknown } | undefined;
+  #isComplete = false;
 
   /** `waits` tells of blobs that are opened only on their turn, because only then it is known how. Default: none. */
   constructor(waits: (blob: Descriptor) => boolean = () => false) {
@@ -50,6 +51,7 @@ export class BlobQueue implements AsyncDisposable {
   /** Gives a blob; resolves once all of it was taken. Throws what ended the archive, whichever blob that came from. */
   async offer(content: OfferedBlob): Promise<void> {
     this.#check();
+    if (this.#isComplete) return;
     const slot = this.#slot(content.blob.digest);
     if (!slot.isOffered) {
       slot.isOffered = true;
@@ -105,6 +107,12 @@ export class BlobQueue implements AsyncDisposable {
         else this.fail(stopped());
       },
     };
+  }
+
+  /** Tells that the archive has all that it needs: blobs that it did not take (the same tar, packed twice) count as given. */
+  complete(): void {
+    this.#isComplete = true;
+    for (const slot of this.#slots.values()) if (!slot.isTaken) slot.done.resolve();
   }
 
   /** Ends everything that waits, now and later, with an error. The first one counts. */

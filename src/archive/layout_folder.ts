@@ -66,7 +66,9 @@ export class LayoutFolder {
     const path = `${this.#path}/oci-layout`;
     const temporary = `${this.#path}/.oci-layout.${crypto.randomUUID().slice(0, 8)}`;
     try {
-      await Deno.writeFile(temporary, LAYOUT_BYTES, { createNew: true });
+      using file = await Deno.open(temporary, { write: true, createNew: true });
+      await file.write(LAYOUT_BYTES);
+      await file.syncData();
       try {
         await Deno.link(temporary, path);
       } catch (cause) {

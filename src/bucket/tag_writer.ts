@@ -5,7 +5,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import type { ImageStore, StoredTag } from "./image_store.ts";
 import type { ImageTag } from "./keys.ts";
-import { readSettings, settingsOf } from "./settings.ts";
+import { type BucketSettings, readSettings, settingsOf } from "./settings.ts";
 
 /** How a tag is written. */
 export interface TagWriterOptions {
@@ -26,6 +26,7 @@ export class TagWriter {
   /** Whether something lies at the tag that is no manifest. */
   #isDamaged = false;
   #condition: WriteCondition | undefined;
+  #settings: Promise<BucketSettings> | undefined;
   #isProtected = false;
 
   /** A writer for one tag; nothing is read yet. */
@@ -37,6 +38,9 @@ export class TagWriter {
 
   /** Reads what the tag means now; undefined when there is no such tag, or nothing that can be read. */
   async read(): Promise<Manifest | undefined> {
+    // Asked for along with the tag: one after the other they would take two journeys to a far bucket.
+    if (!this.#options.force) this.#settings = readSettings(this.#store.objects);
+    this.#settings?.catch(() => {});
     try {
       this.#current = await this.#store.readTag(this.#place.image, this.#place.tag);
       this.#isDamaged = false;
@@ -55,7 +59,8 @@ export class TagWriter {
     this.#condition = undefined;
     this.#isProtected = false;
     if (this.#options.force) return;
-    const settings = await readSettings(this.#store.objects);
+    const settings = await (this.#settings ?? readSettings(this.#store.objects));
+    this.#settings = undefined;
     if (!settingsOf(settings, this.#place.image).immutable) return;
     const exists = this.#current !== undefined || this.#isDamaged;
     if (!exists) this.#condition = await this.#conditionIfHeeded({ absent: true });

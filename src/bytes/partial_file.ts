@@ -1,5 +1,6 @@
 import { isImageError } from "../errors.ts";
 import { type BlobReader, fileReader } from "./blob_reader.ts";
+import { isFileAt, tryLockFile } from "./file_lock.ts";
 
 /** Smallest piece that is worth keeping after a failed try, in bytes. */
 const MIN_KEPT_BYTES = 1024 * 1024;
@@ -37,16 +38,13 @@ export class PartialFile implements AsyncDisposable {
   static async open(path: string): Promise<PartialFile | undefined> {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
       const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
-      try {
-        if (!await file.tryLock(true)) break;
-        const [opened, named] = await Promise.all([file.stat(), Deno.stat(path).catch(() => undefined)]);
-        // Its last owner may have moved it to its place just before it let it go.
-        if (named && named.ino === opened.ino) return new PartialFile(path, file, opened.size);
-      } catch (error) {
-        file.close();
-        throw error;
-      }
+      const lock = await tryLockFile(file);
+      // Its last owner may have moved it to its place just before it let it go.
+      const isOwn = lock !== "busy" && await isFileAt(path, file);
+      if (isOwn && lock === "locked") return new PartialFile(path, file, (await file.stat()).size);
       file.close();
+      // Without locks nobody can tell whether somebody else writes it.
+      if (lock !== "locked") return undefined;
     }
     return undefined;
   }

@@ -4,6 +4,7 @@ import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Session } from "../transports/session.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
 import { formatSize, printable } from "./text.ts";
+import { build } from "./version.ts";
 
 /** Longest password or token that is read from stdin, in bytes. */
 const MAX_PASSWORD_BYTES = 64 * 1024;
@@ -11,6 +12,8 @@ const MAX_PASSWORD_BYTES = 64 * 1024;
 /** The session that the global options describe. */
 export async function openSession(options: OptionValues, io: CommandIo): Promise<Session> {
   const { Session } = await import("../transports/session.ts");
+  // What dependencies do in old ways on some version of the runtime is nothing that users of a release can act on.
+  if (build()) (globalThis as { process?: { noDeprecation?: boolean } }).process!.noDeprecation = true;
   const isDebug = options.flag("debug");
   return new Session({
     endpoint: endpoint(options.value("endpoint")),

@@ -14,7 +14,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "quiet", short: "q", help: "Only results and errors, no notes and no progress" },
   { name: "debug", help: "Tell every request and retry on stderr, and the stack of an error" },
-  { name: "concurrency", value: "N", help: "Blobs in flight at once (default 6)" },
+  { name: "concurrency", value: "N", help: "Blobs in flight at once (default 10)" },
   {
     name: "ca-cert",
     value: "FILE",

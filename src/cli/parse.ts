@@ -1,7 +1,7 @@
-import { parseArgs } from "node:util";
-import { ImageError, messageOf } from "../errors.ts";
+import { ImageError } from "../errors.ts";
 import type { CommandSpec, OptionSpec, OptionValues } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
+import { parseOptions, suggestion } from "./parse_options.ts";
 
 /** A command line, understood. */
 export interface Invocation {
@@ -60,46 +60,6 @@ function commandPosition(args: readonly string[]): number {
   return -1;
 }
 
-function parseOptions(
-  args: readonly string[],
-  specs: readonly OptionSpec[],
-): { options: OptionValues; operands: string[] } {
-  const byName = Object.fromEntries(specs.map((spec) => [spec.name, {
-    type: spec.value === undefined ? "boolean" as const : "string" as const,
-    multiple: true,
-    ...(spec.short ? { short: spec.short } : {}),
-  }]));
-  let parsed: ReturnType<typeof parseArgs>;
-  try {
-    parsed = parseArgs({ args: [...args], options: byName, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw optionError(error, specs);
-  }
-  const values = (name: string) => parsed.values[name] as (string | boolean)[] | undefined ?? [];
-  return {
-    operands: parsed.positionals,
-    options: {
-      flag: (name) => values(name).includes(true),
-      value: (name) => values(name).filter((value) => typeof value === "string").at(-1),
-      values: (name) => values(name).filter((value) => typeof value === "string"),
-    },
-  };
-}
-
-/** The parser's own message names the option in quotes; its advice about `--` is for programmers. */
-function optionError(error: unknown, specs: readonly OptionSpec[]): ImageError {
-  const text = messageOf(error);
-  const option = /'(-{1,2}[^' ]*)/.exec(text)?.[1] ?? "";
-  const code = (error as { code?: string }).code;
-  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
-    const hint = suggestion(option, specs.map((spec) => `--${spec.name}`)) ?? "See the options with --help";
-    return new ImageError("usage", `Unknown option "${option}"`, { hint });
-  }
-  const spec = specs.find((each) => option === `--${each.name}` || option === `-${each.short}`);
-  const why = spec?.value === undefined ? "takes no value" : `needs a value: ${spec.value}`;
-  return new ImageError("usage", `Option "${option}" ${why}`, { cause: error });
-}
-
 function checkChoices(options: OptionValues, specs: readonly OptionSpec[]): void {
   for (const { name, choices } of specs) {
     const wrong = choices && options.values(name).find((value) => !choices.includes(value));
@@ -118,24 +78,4 @@ function checkOperands(command: CommandSpec, operands: readonly string[]): void 
   if (!isOpen && operands.length > command.operands.length) {
     throw new ImageError("usage", `Unexpected argument "${operands[command.operands.length]}"`, { hint: usage });
   }
-}
-
-/** The name nearest to a mistyped one, as a question; undefined when none is near. */
-function suggestion(typed: string, names: readonly string[]): string | undefined {
-  const scored = names.map((name) => ({ name, distance: editDistance(typed, name) }));
-  const best = scored.toSorted((left, right) => left.distance - right.distance)[0];
-  return best && best.distance <= Math.max(2, typed.length / 3) ? `Did you mean ${best.name}?` : undefined;
-}
-
-function editDistance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= right.length; j++) {
-      const cost = left[i - 1] === right[j - 1] ? 0 : 1;
-      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + cost);
-    }
-    row = next;
-  }
-  return row[right.length]!;
 }

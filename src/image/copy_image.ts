@@ -6,6 +6,7 @@ import type { Manifest } from "../oci/manifest.ts";
 import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
 import { referrerGraphs } from "./referrers.ts";
+import { SpareBuffers } from "./resuming_reader.ts";
 import { MIN_RANGED_BYTES, SourceBlob } from "./source_blob.ts";
 
 /** What a copy tells while it runs. Events observe; nothing they do changes the copy. */
@@ -35,7 +36,7 @@ export interface CopyOptions {
   readonly includeForeign?: boolean;
   /** Only find out what would move. */
   readonly dryRun?: boolean;
-  /** Blobs in flight at once; the target may allow fewer. Default 6. */
+  /** Blobs in flight at once; the target may allow fewer. Default 10. */
   readonly concurrentBlobs?: number;
   /** Wait before a broken download is opened again; it doubles from there. Default 300. */
   readonly retryDelayMs?: number;
@@ -65,7 +66,7 @@ export interface CopyResult {
 const MAX_RANGES = 8;
 
 /** Blobs in flight at once where nobody says otherwise. */
-export const DEFAULT_CONCURRENT_BLOBS = 6;
+export const DEFAULT_CONCURRENT_BLOBS = 10;
 
 /**
  * Copies one image: every blob that the target lacks, then the manifests from the leaves up, then, last, the root under the
@@ -142,6 +143,7 @@ async function moveBlobs(
 ): Promise<readonly MovedBlob[]> {
   const limit = Math.min(options.concurrentBlobs ?? DEFAULT_CONCURRENT_BLOBS, target.limits.concurrentBlobs);
   const parallelRanges = rangesPerBlob(blobs, limit, source);
+  const spares = new SpareBuffers();
   return await mapPool(blobs, limit, async (each, signal) => {
     const { blob, role } = each;
     options.onEvent?.({ kind: "blob-started", blob, role });
@@ -149,6 +151,7 @@ async function moveBlobs(
       const content = new SourceBlob(source, blob, {
         signal,
         parallelRanges,
+        spares,
         ...(options.retryDelayMs === undefined ? {} : { baseDelayMs: options.retryDelayMs }),
         label: blobLabel(each, source),
         onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),

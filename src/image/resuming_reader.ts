@@ -2,8 +2,28 @@ import { ImageError, isImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { sleep } from "../bytes/retry.ts";
 
+/** Size of the buffer that bytes take where they would put others at risk. */
+const SPARE_BYTES = 256 * 1024;
+
+/** Small buffers that readers lend each other, one after the other: made anew for each, they pile up until collected. */
+export class SpareBuffers {
+  readonly #idle: ArrayBuffer[] = [];
+
+  /** A buffer that nobody else has. */
+  take(): ArrayBuffer {
+    return this.#idle.pop() ?? new ArrayBuffer(SPARE_BYTES);
+  }
+
+  /** Takes a buffer back; one that was lost underneath is forgotten. */
+  give(buffer: ArrayBufferLike): void {
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === SPARE_BYTES) this.#idle.push(buffer);
+  }
+}
+
 /** How a broken download goes on. */
 export interface ResumeOptions {
+  /** Buffers shared with other readers; by default the reader has its own. */
+  readonly spares?: SpareBuffers | undefined;
   /** Breaks in a row without a byte in between that are survived. Default 5. */
   readonly tries?: number;
   /** Wait before the first reopening; doubles each time. Default 300. */
@@ -12,9 +32,6 @@ export interface ResumeOptions {
   /** Told of every break: the error, and at which byte the download goes on. */
   readonly onResume?: ((error: unknown, position: number) => void) | undefined;
 }
-
-/** Size of the buffer that bytes take where they would put others at risk. */
-const SPARE_BYTES = 256 * 1024;
 
 /**
  * Reads `sizeBytes` bytes from `start`; when the connection breaks or ends early it is opened again at the byte where it
@@ -27,12 +44,11 @@ export function resumingReader(
   range: { readonly start: number; readonly length: number; readonly isWhole: boolean },
   options: ResumeOptions = {},
 ): BlobReader {
-  const { tries = 5, baseDelayMs = 300, signal } = options;
+  const { tries = 5, baseDelayMs = 300, signal, spares = new SpareBuffers() } = options;
   const end = range.start + range.length;
   let position = range.start;
   let failures = 0;
   let inner: BlobReader | undefined;
-  let spare: ArrayBuffer | undefined;
   const reopen = async () => {
     const isFirst = position === range.start && range.isWhole;
     return await open(isFirst ? undefined : { start: position, length: end - position });
@@ -49,11 +65,9 @@ export function resumingReader(
    */
   const readSafely = async (reader: BlobReader, into: Uint8Array<ArrayBuffer>) => {
     if (into.byteOffset === 0) return await reader.read(into);
-    const held = spare ?? new ArrayBuffer(SPARE_BYTES);
-    spare = undefined;
-    const piece = await reader.read(new Uint8Array(held, 0, Math.min(into.byteLength, SPARE_BYTES)));
+    const piece = await reader.read(new Uint8Array(spares.take(), 0, Math.min(into.byteLength, SPARE_BYTES)));
     into.set(piece);
-    if (piece.buffer.byteLength === SPARE_BYTES) spare = piece.buffer;
+    spares.give(piece.buffer);
     return into.subarray(0, piece.byteLength);
   };
   return {

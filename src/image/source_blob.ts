@@ -13,8 +13,8 @@ const SNAPSHOT_BYTES = 8 * 1024 * 1024;
 /** How many states are kept: the newest ones, and the start. */
 const MAX_SNAPSHOTS = 64;
 
-/** Length of one range, where several are read at once. */
-const RANGE_BYTES = 8 * 1024 * 1024;
+/** Length of one range, where several are read at once: each holds a buffer of that size. */
+const RANGE_BYTES = 4 * 1024 * 1024;
 
 /** Blobs from this size on are read in several ranges at once, where the source can. */
 export const MIN_RANGED_BYTES = 4 * RANGE_BYTES;

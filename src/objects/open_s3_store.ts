@@ -1,6 +1,9 @@
 import type { HttpClient } from "../http/client.ts";
 import { ImageError } from "../errors.ts";
-import { S3Connection, type S3Modules } from "./s3_connection.ts";
+import type { S3ClientConfig } from "@aws-sdk/client-s3";
+import { PlainAccess, plainCredentials, plainEndpoint } from "./plain_access.ts";
+import { SdkAccess } from "./s3_access.ts";
+import { S3Connection } from "./s3_connection.ts";
 import { type SdkHandler, sdkHandler } from "./s3_handler.ts";
 import { S3Store } from "./s3_store.ts";
 
@@ -22,9 +25,9 @@ export interface S3StoreOptions {
   readonly log?: ((line: string) => void) | undefined;
   /** Stops every operation of the store. */
   readonly signal?: AbortSignal | undefined;
-  /** How many parts of all uploads together may be in memory. Default 10. */
+  /** How many parts of all uploads together may be in memory. Default 12. */
   readonly concurrency?: number | undefined;
-  /** Size of a part and largest object sent in one request. Default 8 MiB; S3 takes no less than 5 MiB. */
+  /** Size of a part and largest object sent in one request. Default, and the least that S3 takes, 5 MiB. */
   readonly partBytes?: number | undefined;
   /** Largest object copied in one request. Default, and S3's limit, 5 GiB. */
   readonly copyLimitBytes?: number | undefined;
@@ -50,42 +53,43 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
       hint: "Write --endpoint https://host[:port]",
     });
   }
-  const [sdk, signing] = await Promise.all([import("@aws-sdk/client-s3"), import("@smithy/signature-v4")]);
-  // On some versions of the runtime the SDK uses what is deprecated there: nothing that users can act on.
-  (globalThis.process as { noDeprecation?: boolean }).noDeprecation = true;
-  const modules: S3Modules = { sdk, signing };
-  const endpoint = options.endpoint ?? await configuredEndpoint(modules);
-  const region = options.region ?? await configuredRegion(modules, options.profile) ??
+  const profile = options.profile ?? environment("AWS_PROFILE");
+  const credentials = await plainCredentials({ bucket: options.bucket, endpoint: options.endpoint, profile });
+  const endpoint = options.endpoint ?? (credentials ? plainEndpoint() : await configuredEndpoint());
+  const region = options.region ?? await configuredRegion(options.profile, credentials !== undefined) ??
     (endpoint === undefined ? await bucketRegion(options) : ANY_REGION);
   const connection = new S3Connection(
     {
       bucket: options.bucket,
       endpoint,
       region,
-      profile: options.profile ?? environment("AWS_PROFILE"),
+      profile,
       http: options.http,
       log: options.log,
       signal: options.signal,
       retryDelayMs: options.retryDelayMs,
     },
-    modules,
-    (currentRegion) =>
-      new sdk.S3Client({
-        region: currentRegion,
-        requestHandler: sdkHandler(options.http),
-        requestChecksumCalculation: "WHEN_REQUIRED",
-        responseChecksumValidation: "WHEN_REQUIRED",
-        maxAttempts: 1,
-        forcePathStyle: endpoint !== undefined,
-        ...(endpoint === undefined ? {} : { endpoint }),
-        ...(options.profile === undefined ? {} : { profile: options.profile }),
-      }),
+    (currentRegion) => {
+      const bySdk = new SdkAccess(options.bucket, endpoint, (sdk) =>
+        new sdk.S3Client({
+          region: currentRegion,
+          requestHandler: sdkHandler(options.http),
+          requestChecksumCalculation: "WHEN_REQUIRED",
+          responseChecksumValidation: "WHEN_REQUIRED",
+          maxAttempts: 1,
+          forcePathStyle: endpoint !== undefined,
+          ...(endpoint === undefined ? {} : { endpoint }),
+          ...(options.profile === undefined ? {} : { profile: options.profile }),
+          ...(credentials ? { credentials: { ...credentials } as NonNullable<S3ClientConfig["credentials"]> } : {}),
+        }));
+      return credentials ? new PlainAccess({ bucket: options.bucket, endpoint, profile }, credentials, bySdk) : bySdk;
+    },
   );
   return new S3Store(connection, {
     storageClass: options.storageClass ?? (endpoint === undefined ? "INTELLIGENT_TIERING" : undefined),
     sseKmsKeyId: options.sseKmsKeyId,
-    partBytes: options.partBytes ?? 8 * 1024 * 1024,
-    partsInMemory: options.concurrency ?? 10,
+    partBytes: options.partBytes ?? 5 * 1024 * 1024,
+    partsInMemory: options.concurrency ?? 12,
     copyLimitBytes: options.copyLimitBytes ?? 5 * 1024 ** 3,
     copyPartBytes: options.copyPartBytes ?? 512 * 1024 ** 2,
     onKept: options.onKept,
@@ -96,7 +100,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
  * The endpoint that the environment or the profile names, found by looking where the SDK would send a request: it knows
  * all the ways to set one and tells only so.
  */
-async function configuredEndpoint({ sdk }: S3Modules): Promise<string | undefined> {
+async function configuredEndpoint(): Promise<string | undefined> {
+  const sdk = await import("@aws-sdk/client-s3");
   let seen: { protocol: string; hostname: string; port?: number; path: string } | undefined;
   const probe = {
     metadata: { handlerProtocol: "http/1.1" },
@@ -120,9 +125,11 @@ async function configuredEndpoint({ sdk }: S3Modules): Promise<string | undefine
   }`;
 }
 
-async function configuredRegion({ sdk }: S3Modules, profile: string | undefined): Promise<string | undefined> {
+/** The region that the environment or, unless `isPlain`, the profile names. */
+async function configuredRegion(profile: string | undefined, isPlain: boolean): Promise<string | undefined> {
   const named = environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION");
-  if (named !== undefined) return named;
+  if (named !== undefined || isPlain) return named;
+  const sdk = await import("@aws-sdk/client-s3");
   const client = new sdk.S3Client(profile === undefined ? {} : { profile });
   try {
     return await client.config.region();

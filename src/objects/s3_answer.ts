@@ -49,15 +49,21 @@ export function answerOf(error: unknown): S3Answer | undefined {
 export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
   // A body that cannot be read any more leaves the status, which says enough.
   const bytes = await response.bytes(MAX_ERROR_BODY_BYTES).catch(() => new Uint8Array(0));
-  const body = new TextDecoder().decode(bytes);
-  const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1]);
-  const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
-  const answer = new S3Answer(
+  return answerOfText(
     response.status,
-    element("Code"),
-    words,
+    new TextDecoder().decode(bytes),
     (name) => response.headers.get(name) ?? undefined,
   );
+}
+
+/** The refusal that an XML text tells. */
+export function answerOfText(status: number, body: string, header: (name: string) => string | undefined): S3Answer {
+  const element = (name: string) => {
+    const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1];
+    return text === undefined ? undefined : unescapeXml(text);
+  };
+  const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
+  const answer = new S3Answer(status, element("Code"), words, header);
   return answer.withRegion(element("Region"));
 }
 
@@ -100,7 +106,12 @@ function codeOfStatus(status: number): string {
   return codes[status] ?? `status ${status}`;
 }
 
-function unescapeXml(text: string | undefined): string | undefined {
+/** The text that XML stands for. */
+export function unescapeXml(text: string): string {
   const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
-  return text?.replaceAll(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => named[name] ?? "");
+  return text.replaceAll(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|quot|apos|amp));/g, (all, decimal, hex, name) => {
+    if (name !== undefined) return named[name] ?? all;
+    const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+    return point <= 0x10ffff ? String.fromCodePoint(point) : all;
+  });
 }

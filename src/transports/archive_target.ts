@@ -130,6 +130,7 @@ export class ArchiveTarget implements ImageTarget {
     });
     try {
       await this.#parts.output.writeAll(reader);
+      this.#queue.complete();
     } catch (error) {
       // Before the reader is closed, which the queue would take for the reason.
       this.#queue.fail(error);

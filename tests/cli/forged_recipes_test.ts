@@ -4,7 +4,7 @@ import { forgedImage, FORGERIES, writeChunkedImage } from "../support/chunked_im
 import { serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { listFiles, makeBuckets, tempFolder } from "./places.ts";
-import { s3lo, s3loOk } from "./program.ts";
+import { s3lo, s3loOk, zstdTest } from "./program.ts";
 
 /** Writes every forgery as a tag of its own. */
 async function writeForgeries(folder: string): Promise<ReadonlyMap<string, string>> {
@@ -30,17 +30,23 @@ function checkLines(stderr: string, layers: ReadonlyMap<string, string>): void {
   }
 }
 
-Deno.test("copy refuses every forged recipe and chunk for a folder, with nothing visible afterwards", async () => {
-  await using folder = await tempFolder();
-  const layers = await writeForgeries(`${folder.path}/a`);
-  const run = await s3lo(["copy", "-a", `local://${folder.path}/a//app`, `local://${folder.path}/b//app`]);
-  assert.equal(run.code, 1);
-  checkLines(run.stderr, layers);
-  const written = await listFiles(`${folder.path}/b`);
-  assert.deepEqual(written.filter((path) => /^(manifests|recipes|chunks|indexes)\//.test(path)), []);
-});
+const plainTest = (name: string, fn: () => Promise<void>) => Deno.test(name, fn);
 
-serviceTest("copy refuses every forged recipe and chunk for a registry and a bucket", [
+zstdTest(
+  plainTest,
+  "copy refuses every forged recipe and chunk for a folder, with nothing visible afterwards",
+  async () => {
+    await using folder = await tempFolder();
+    const layers = await writeForgeries(`${folder.path}/a`);
+    const run = await s3lo(["copy", "-a", `local://${folder.path}/a//app`, `local://${folder.path}/b//app`]);
+    assert.equal(run.code, 1);
+    checkLines(run.stderr, layers);
+    const written = await listFiles(`${folder.path}/b`);
+    assert.deepEqual(written.filter((path) => /^(manifests|recipes|chunks|indexes)\//.test(path)), []);
+  },
+);
+
+zstdTest(serviceTest, "copy refuses every forged recipe and chunk for a registry and a bucket", [
   "registry",
   "minio",
 ], async (services) => {
@@ -60,39 +66,49 @@ serviceTest("copy refuses every forged recipe and chunk for a registry and a buc
   assert.deepEqual((await buckets.keys(buckets.first)).filter((key) => /^(manifests|recipes|chunks)\//.test(key)), []);
 });
 
-serviceTest("copy refuses forged layers of a bucket on its way into a folder", ["minio"], async (services) => {
-  await using folder = await tempFolder();
-  using buckets = await makeBuckets(services.minio);
-  const layers = await writeForgeries(folder.path);
-  for (const path of await listFiles(folder.path)) {
-    await buckets.put(buckets.first, path, await Deno.readFile(`${folder.path}/${path}`));
-  }
-  const source = `s3://${buckets.first}/app`;
-  const args = ["copy", "-a", "--endpoint", buckets.endpoint, source, `local://${folder.path}/b//app`];
-  const run = await s3lo(args, { env: buckets.env });
-  assert.equal(run.code, 1);
-  checkLines(run.stderr, layers);
-  assert.deepEqual((await listFiles(`${folder.path}/b`)).filter((path) => /^(manifests|recipes)\//.test(path)), []);
-});
-
-serviceTest("pull refuses every forged recipe and chunk for daemons", ["docker20", "docker29"], async (services) => {
-  await using folder = await tempFolder();
-  const layers = await writeForgeries(folder.path);
-  const name = `forged-${crypto.randomUUID().slice(0, 8)}`;
-  for (const daemon of ["docker20", "docker29"] as const) {
-    for (const { name: tag, says } of FORGERIES) {
-      const args = ["--docker-host", `unix://${services[daemon]}`, `local://${folder.path}//app:${tag}`, `${name}:1`];
-      const run = await s3lo(["pull", ...args]);
-      assert.equal(run.code, 1, `${daemon} took ${tag}`);
-      const line = lineOf(run.stderr, tag);
-      assert.match(line, says, tag);
-      assert.ok(line.includes(layers.get(tag)!), line);
+zstdTest(
+  serviceTest,
+  "copy refuses forged layers of a bucket on its way into a folder",
+  ["minio"],
+  async (services) => {
+    await using folder = await tempFolder();
+    using buckets = await makeBuckets(services.minio);
+    const layers = await writeForgeries(folder.path);
+    for (const path of await listFiles(folder.path)) {
+      await buckets.put(buckets.first, path, await Deno.readFile(`${folder.path}/${path}`));
     }
-    assert.equal((await engine(services[daemon], "GET", `/images/${name}:1/json`)).status, 404);
-  }
-});
+    const source = `s3://${buckets.first}/app`;
+    const args = ["copy", "-a", "--endpoint", buckets.endpoint, source, `local://${folder.path}/b//app`];
+    const run = await s3lo(args, { env: buckets.env });
+    assert.equal(run.code, 1);
+    checkLines(run.stderr, layers);
+    assert.deepEqual((await listFiles(`${folder.path}/b`)).filter((path) => /^(manifests|recipes)\//.test(path)), []);
+  },
+);
 
-Deno.test("pull refuses every forged recipe and chunk for archives, with no file afterwards", async () => {
+zstdTest(
+  serviceTest,
+  "pull refuses every forged recipe and chunk for daemons",
+  ["docker20", "docker29"],
+  async (services) => {
+    await using folder = await tempFolder();
+    const layers = await writeForgeries(folder.path);
+    const name = `forged-${crypto.randomUUID().slice(0, 8)}`;
+    for (const daemon of ["docker20", "docker29"] as const) {
+      for (const { name: tag, says } of FORGERIES) {
+        const args = ["--docker-host", `unix://${services[daemon]}`, `local://${folder.path}//app:${tag}`, `${name}:1`];
+        const run = await s3lo(["pull", ...args]);
+        assert.equal(run.code, 1, `${daemon} took ${tag}`);
+        const line = lineOf(run.stderr, tag);
+        assert.match(line, says, tag);
+        assert.ok(line.includes(layers.get(tag)!), line);
+      }
+      assert.equal((await engine(services[daemon], "GET", `/images/${name}:1/json`)).status, 404);
+    }
+  },
+);
+
+zstdTest(plainTest, "pull refuses every forged recipe and chunk for archives, with no file afterwards", async () => {
   await using folder = await tempFolder();
   await writeForgeries(folder.path);
   for (const format of ["docker-archive", "oci-archive"]) {

@@ -7,7 +7,7 @@ import { Random, singleImage, tarOf, type TestImage } from "../support/images.ts
 import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, listFiles, makeBuckets, readStoredTag, tempFolder } from "./places.ts";
-import { s3lo, s3loJson, s3loOk } from "./program.ts";
+import { s3lo, s3loJson, s3loOk, zstdTest } from "./program.ts";
 
 const TAGS = ["v1", "v2"] as const;
 const IDS = {
@@ -27,7 +27,8 @@ async function run(program: string, args: readonly string[]): Promise<string> {
 }
 
 for (const daemon of ["docker20", "docker29"] as const) {
-  fixtureTest(
+  zstdTest(
+    fixtureTest,
     `pull brings the Go tool's chunked layers into ${daemon}`,
     "go-chunked",
     [daemon],
@@ -55,7 +56,8 @@ for (const daemon of ["docker20", "docker29"] as const) {
   );
 }
 
-fixtureTest(
+zstdTest(
+  fixtureTest,
   "pull --format docker-archive unpacks the Go tool's layers to the tars that the config names",
   "go-chunked",
   [],
@@ -74,7 +76,8 @@ fixtureTest(
   },
 );
 
-fixtureTest(
+zstdTest(
+  fixtureTest,
   "copy brings the Go tool's images into a registry and an OCI archive, where other tools take them whole",
   "go-chunked",
   ["registry"],
@@ -111,7 +114,8 @@ fixtureTest(
 );
 
 for (const server of ["minio", "versity"] as const) {
-  fixtureTest(
+  zstdTest(
+    fixtureTest,
     `copy keeps every key of the Go tool's images, folder → ${server} → other bucket → folder`,
     "go-chunked",
     [server],
@@ -154,7 +158,8 @@ for (const server of ["minio", "versity"] as const) {
   );
 }
 
-fixtureTest(
+zstdTest(
+  fixtureTest,
   "inspect tells how the Go tool's layers are stored, and what is missing",
   "go-chunked",
   [],
@@ -176,28 +181,33 @@ fixtureTest(
   },
 );
 
-serviceTest("layers that the Go tool took for tars and that are gzip are copied as they are, and unpacked for Docker", [
-  "docker20",
-  "registry",
-], async (services) => {
-  await using folder = await tempFolder();
-  const tar = tarOf("file", new Random(Date.now()).bytes(300_000));
-  const image = wrappedImage(tar);
-  await writeChunkedImage(`${folder.path}/a`, { image: "app", tag: "v1" }, image);
-  const source = `local://${folder.path}/a//app:v1`;
-  const name = unique();
-  const pulled = await s3loJson(["pull", "--docker-host", `unix://${services.docker20}`, source, `${name}:v1`]);
-  assert.equal(pulled.image_id, digestOf(image.config));
-  const inspected = JSON.parse((await engine(services.docker20, "GET", `/images/${name}:v1/json`)).body);
-  assert.deepEqual(inspected.RootFS.Layers, [digestOf(tar)]);
-  await engine(services.docker20, "DELETE", `/images/${name}:v1`);
-  for (const target of [`local://${folder.path}/b//app:v1`, `${new URL(services.registry).host}/${name}/app:v1`]) {
-    assert.equal((await s3loJson(["copy", source, target])).digest, digestOf(image.manifest));
-  }
-  const file = `${folder.path}/out.tar`;
-  await s3loOk(["pull", "--format", "docker-archive", "-f", file, source]);
-  await run("crane", ["validate", "--tarball", file]);
-});
+zstdTest(
+  serviceTest,
+  "layers that the Go tool took for tars and that are gzip are copied as they are, and unpacked for Docker",
+  [
+    "docker20",
+    "registry",
+  ],
+  async (services) => {
+    await using folder = await tempFolder();
+    const tar = tarOf("file", new Random(Date.now()).bytes(300_000));
+    const image = wrappedImage(tar);
+    await writeChunkedImage(`${folder.path}/a`, { image: "app", tag: "v1" }, image);
+    const source = `local://${folder.path}/a//app:v1`;
+    const name = unique();
+    const pulled = await s3loJson(["pull", "--docker-host", `unix://${services.docker20}`, source, `${name}:v1`]);
+    assert.equal(pulled.image_id, digestOf(image.config));
+    const inspected = JSON.parse((await engine(services.docker20, "GET", `/images/${name}:v1/json`)).body);
+    assert.deepEqual(inspected.RootFS.Layers, [digestOf(tar)]);
+    await engine(services.docker20, "DELETE", `/images/${name}:v1`);
+    for (const target of [`local://${folder.path}/b//app:v1`, `${new URL(services.registry).host}/${name}/app:v1`]) {
+      assert.equal((await s3loJson(["copy", source, target])).digest, digestOf(image.manifest));
+    }
+    const file = `${folder.path}/out.tar`;
+    await s3loOk(["pull", "--format", "docker-archive", "-f", file, source]);
+    await run("crane", ["validate", "--tarball", file]);
+  },
+);
 
 const AMD64 = parsePlatform("linux/amd64");
 

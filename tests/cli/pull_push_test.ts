@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { digestOf } from "../../src/oci/digest.ts";
+import { readManifest } from "../../src/oci/manifest.ts";
+import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
-import { multiImage, singleImage } from "../support/images.ts";
+import { jsonBytes, zstdFrame } from "../support/chunked_layers.ts";
+import { multiImage, Random, singleImage, tarOf } from "../support/images.ts";
 import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
-import { compressionArguments, s3lo, s3loJson, s3loOk } from "./program.ts";
+import { compressionArguments, s3lo, s3loJson, s3loOk, zstdTest } from "./program.ts";
 
 const DAEMONS = ["docker20", "docker29", "podman"] as const;
 const image = multiImage({ seed: 41, platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"], attestations: true });
@@ -273,3 +276,38 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
     }
   }
 });
+
+zstdTest(
+  (name: string, fn: () => Promise<void>) => Deno.test(name, fn),
+  "pull --format docker-archive takes a tar once that two layers hold, packed differently",
+  async () => {
+    await using folder = await tempFolder();
+    const tar = tarOf("file", new Random(71).bytes(100_000));
+    const [one, other] = [zstdFrame(tar, 1), zstdFrame(tar, 19)];
+    assert.notEqual(digestOf(one), digestOf(other));
+    const blob = (mediaType: string, bytes: Uint8Array) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.byteLength,
+    });
+    const rootfs = { type: "layers", diff_ids: [digestOf(tar), digestOf(tar)] };
+    const config = jsonBytes({ architecture: "amd64", os: "linux", rootfs });
+    const layers = [one, other].map((bytes) => blob(MEDIA_TYPES.ociLayerZstd, bytes));
+    const manifest = jsonBytes({
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.ociManifest,
+      config: blob(MEDIA_TYPES.ociConfig, config),
+      layers,
+    });
+    const root = readManifest(manifest, "manifest");
+    const blobs = new Map([config, one, other].map((bytes) => [digestOf(bytes), bytes]));
+    await writeStore(`${folder.path}/a`, "app", "v1", { root, blobs, platforms: new Map() });
+    const file = `${folder.path}/out.tar`;
+    const args = ["pull", "--format", "docker-archive", "-f", file, `local://${folder.path}/a//app:v1`];
+    const run = await s3lo(args, { killAfterMs: 20_000 });
+    assert.equal(run.code, 0, run.stderr);
+    await s3loOk(["push", "-f", file, `local://${folder.path}/b//app:v1`]);
+    const report = await s3loJson(["inspect", "--platform", "linux/amd64", `local://${folder.path}/b//app:v1`]);
+    assert.deepEqual(report.config.diff_ids, rootfs.diff_ids);
+  },
+);

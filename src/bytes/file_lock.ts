@@ -1,0 +1,19 @@
+/** What came of trying to lock a file: ours now, somebody else's, or the runtime or file system has no such locks. */
+export type LockResult = "locked" | "busy" | "unsupported";
+
+/** Tries to take a file's exclusive lock, which goes with the process that holds it; does not wait. */
+export async function tryLockFile(file: Deno.FsFile): Promise<LockResult> {
+  // Deno before 2.5 has locks that wait only.
+  if (typeof file.tryLock !== "function") return "unsupported";
+  try {
+    return await file.tryLock(true) ? "locked" : "busy";
+  } catch {
+    return "unsupported";
+  }
+}
+
+/** Whether a path still leads to the opened file: its holder may have moved or removed it before it let the lock go. */
+export async function isFileAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const [opened, named] = await Promise.all([file.stat(), Deno.stat(path).catch(() => undefined)]);
+  return named !== undefined && named.ino === opened.ino;
+}
