@@ -34,7 +34,8 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   try {
     if (!await isStoreFolder(folder)) {
       if (access === "read") throw noStore(folder);
-      if (!create && !await isEmpty(folder)) throw holdsOther(folder);
+      // Asked again: another process may have started the store between the two looks.
+      if (!create && !await isEmpty(folder) && !await isStoreFolder(folder)) throw holdsOther(folder);
     }
     if (access === "write") {
       await Deno.mkdir(`${folder}/${OWN_FOLDER}/tmp`, { recursive: true, mode: 0o755 });
