@@ -39,7 +39,9 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   try {
     if (!await isStoreFolder(folder)) {
       if (access === "read" && !(isNamed && await exists(folder))) throw noStore(folder);
-      if (access === "write" && !create && !await isEmpty(folder)) throw holdsOther(folder);
+      // Asked again: another process may have started the store between the two looks.
+      const isOther = access === "write" && !create && !await isEmpty(folder) && !await isStoreFolder(folder);
+      if (isOther) throw holdsOther(folder);
     }
     if (access === "write") {
       await Deno.mkdir(`${folder}/${OWN_FOLDER}/tmp`, { recursive: true, mode: 0o755 });

@@ -163,7 +163,11 @@ export class S3Connection {
       signal: options.signal ?? this.signal,
       stallTimeoutMs: request.stallTimeoutMs ?? (method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS),
     });
-    if (response.status >= 200 && response.status < 300) return response;
+    if (response.status >= 200 && response.status < 300) {
+      if (isAnswerTo(request, response)) return response;
+      await response.discard();
+      throw new ImageError("unavailable", `Cannot trust "${this.name}": its answer belongs to another request`);
+    }
     const answer = await readAnswer(response);
     throw new ImageError("unavailable", answer.code, { cause: answer });
   }
@@ -261,6 +265,14 @@ export class S3Connection {
     const members = Object.entries(query).map(([name, value]) => `${escapeUri(name)}=${escapeUri(value)}`);
     return { url: `${base.url.origin}${path}${members.length > 0 ? `?${members.join("&")}` : ""}`, headers };
   }
+}
+
+/** Whether a server that says what it has stored has stored what was sent: proxies have been seen to mix answers up. */
+function isAnswerTo({ headers = {} }: S3Request, response: HttpResponse): boolean {
+  return ["x-amz-checksum-sha256", "x-amz-checksum-crc32"].every((name) => {
+    const [sent, stored] = [headers[name], response.headers.get(name)];
+    return sent === undefined || stored === null || stored === sent;
+  });
 }
 
 /** A connection that trying again won't mend. */

@@ -95,14 +95,15 @@ async function continueBlob(
 ): Promise<void> {
   const { key, sizeBytes } = plan;
   for (let tries = 1;; tries++) {
-    const { best, all } = await findUnfinished(writer, plan, habit);
+    const unfinished = await findUnfinished(writer, plan, habit);
+    const { best } = unfinished;
     if (best) writer.connection.log(`Going on with an upload of "${key}": ${best.storedBytes} bytes are stored`);
     const upload = best ? { key, id: best.id, habit } : await begin(writer, plan, habit);
     let storedBytes = best?.storedBytes ?? 0;
     try {
       const parts = await send(upload, best?.parts ?? new Map(), (count) => storedBytes += count);
       await complete(writer, upload, parts, plan);
-      await endForgotten(writer, key, upload.id, all);
+      await endForgotten(writer, key, upload.id, unfinished);
       return;
     } catch (error) {
       // Somebody else completed or ended this very upload.

@@ -33,9 +33,11 @@ export interface Unfinished {
   readonly best: UnfinishedUpload | undefined;
   /** All of them: ids, and when each was begun. */
   readonly all: readonly { readonly id: string; readonly begunAt: Date }[];
+  /** Whether the server tells of unfinished uploads at all. */
+  readonly isTold: boolean;
 }
 
-const NONE: Unfinished = { best: undefined, all: [] };
+const NONE: Unfinished = { best: undefined, all: [], isTold: false };
 
 /** How the object that is to be written is cut into parts. */
 export interface PartPlan {
@@ -59,7 +61,7 @@ export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Ha
       const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
       if (found && found.storedBytes > (best?.storedBytes ?? 0)) best = found;
     }
-    return { best, all };
+    return { best, all, isTold: true };
   } catch (error) {
     if (isImageError(error, "aborted")) throw error;
     writer.connection.log(`Cannot look for unfinished uploads of "${plan.key}": ${error}`);
@@ -76,19 +78,25 @@ export function isStored(part: StoredPart | undefined, bytes: Uint8Array): part 
 }
 
 /**
- * Ends the unfinished uploads of an object that is there now, except `own` and those that somebody may still be at. One
- * who is finds the object in its place.
+ * Ends the unfinished uploads of an object that is there now: those that nobody has worked at for long, and those that
+ * were begun meanwhile and got no part (the answer to the first try to begin this one was lost). One who should be at such
+ * an upload all the same finds the object in its place.
  */
-export async function endForgotten(writer: S3Writer, key: string, own: string, all: Unfinished["all"]): Promise<void> {
+export async function endForgotten(writer: S3Writer, key: string, own: string, before: Unfinished): Promise<void> {
+  if (!before.isTold) return;
   const { connection } = writer;
-  for (const { id, begunAt } of all) {
-    if (id === own || Date.now() - begunAt.getTime() < FORGOTTEN_MS) continue;
-    try {
+  try {
+    for (const { key: found, id, begunAt } of await listUploads(writer, key)) {
+      if (found !== key || id === own) continue;
+      const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
+      const isKnown = before.all.some((one) => one.id === id);
+      if (!isOld && (isKnown || (await listParts(writer, key, id)).length > 0)) continue;
       await new MultipartCalls(connection).abort(`end an old upload of "${key}"`, { key, id }, {});
       connection.log(`Ended an unfinished upload of "${key}" from ${begunAt.toISOString()}`);
-    } catch (error) {
-      if (answerOf(error)?.code !== "NoSuchUpload") connection.log(`An old upload of "${key}" stays: ${error}`);
     }
+  } catch (error) {
+    if (isImageError(error, "aborted")) throw error;
+    if (answerOf(error)?.code !== "NoSuchUpload") connection.log(`An old upload of "${key}" stays: ${error}`);
   }
 }
 

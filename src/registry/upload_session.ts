@@ -107,6 +107,11 @@ export async function expectWritten(repository: Repository, response: HttpRespon
     throw await repository.failure(response, `Cannot write blob "${digest}" to "${repository.label}"`);
   }
   await response.discard();
+  const stored = response.headers.get("docker-content-digest");
+  // Proxies have been seen to mix answers up.
+  if (stored !== null && stored !== digest && stored.startsWith("sha256:") === digest.startsWith("sha256:")) {
+    throw new ImageError("unavailable", `Cannot trust "${repository.label}": its answer belongs to another request`);
+  }
 }
 
 /** Tells the registry to forget an upload. Never throws: one that stays is removed by the registry in time. */

@@ -152,3 +152,14 @@ Deno.test("a server that takes conditional writes for ordinary ones is noticed, 
   await assert.rejects(racing, (error) => isImageError(error, "conflict"));
   assert.deepEqual(odd.objects.get("manifests/app/v1/manifest.json")!.bytes, first);
 });
+
+// One of two that started a store in the same new folder took what the other had just made for something else.
+Deno.test("any number of sessions may start a store in one new folder at once", async () => {
+  await using folder = await tempFolder();
+  for (let round = 0; round < 30; round++) {
+    await Promise.all(Array.from({ length: 8 }, async () => {
+      await using session = new Session();
+      await session.folder(`${folder.path}/${round}`, { access: "write" });
+    }));
+  }
+});

@@ -190,6 +190,7 @@ async function crashOnce(each: Case, place: CrashPlace, random: Random, figures:
   const complain = (when: string, found: readonly string[]) =>
     figures.violations.push(...found.map((violation) => `${each.name}, operation ${at}, ${when}: ${violation}`));
   complain("after the crash", await look(each, place));
+  await ageLeftovers(place);
   const again = await runProgram(each.args(place), 0);
   if (again.code !== 0) complain("run again", [`it ended with ${again.code}: ${again.text}`]);
   complain("run again", [...await look(each, place), ...await leftovers(place)]);
@@ -221,6 +222,14 @@ async function look(each: Case, place: CrashPlace): Promise<string[]> {
     if (await objects.head(tag)) violations.push(...await imageViolations(session, each.result(place)));
   }
   return violations;
+}
+
+/** Makes what the killed run left look old: young files may belong to somebody. */
+async function ageLeftovers(place: CrashPlace): Promise<void> {
+  const old = new Date(Date.now() - 60_000);
+  for (const path of await listFiles(place.folder)) {
+    if (path.includes(".s3lo-")) await Deno.utime(`${place.folder}/${path}`, old, old);
+  }
 }
 
 /** Files that a run leaves although it was done. The folder for temporary files is emptied by age. */
