@@ -49,21 +49,18 @@ export function answerOf(error: unknown): S3Answer | undefined {
 export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
   // A body that cannot be read any more leaves the status, which says enough.
   const bytes = await response.bytes(MAX_ERROR_BODY_BYTES).catch(() => new Uint8Array(0));
-  return answerOfText(
-    response.status,
-    new TextDecoder().decode(bytes),
-    (name) => response.headers.get(name) ?? undefined,
-  );
-}
-
-/** The refusal that an XML text tells. */
-export function answerOfText(status: number, body: string, header: (name: string) => string | undefined): S3Answer {
+  const body = new TextDecoder().decode(bytes);
   const element = (name: string) => {
     const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1];
     return text === undefined ? undefined : unescapeXml(text);
   };
   const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
-  const answer = new S3Answer(status, element("Code"), words, header);
+  const answer = new S3Answer(
+    response.status,
+    element("Code"),
+    words,
+    (name) => response.headers.get(name) ?? undefined,
+  );
   return answer.withRegion(element("Region"));
 }
 

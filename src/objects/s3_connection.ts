@@ -28,20 +28,11 @@ export interface S3ConnectionOptions {
 
 /** One request whose body or answer is an object's bytes. */
 export interface S3Request {
-  readonly method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
+  readonly method: "GET" | "HEAD" | "PUT";
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer>;
-  /** Longest silence of the server; by default that of small calls, or of sending bytes. */
-  readonly stallTimeoutMs?: number;
-}
-
-/** A request whose answer is read whole. */
-export interface AnsweredRequest extends S3Request {
-  readonly maxAnswerBytes: number;
-  /** Finds a refusal in an answer that looks like success. */
-  readonly check?: (bytes: Uint8Array) => S3Answer | undefined;
 }
 
 /** A small object that was read whole. */
@@ -132,17 +123,10 @@ export class S3Connection {
     maxBytes: number,
     query: Readonly<Record<string, string>> = {},
   ): Promise<Received> {
-    return await this.receiveAnswer(action, { method: "GET", key, query, maxAnswerBytes: maxBytes });
-  }
-
-  /** Like {@linkcode receive}, for any small request. */
-  async receiveAnswer(action: string, request: AnsweredRequest, options: StepOptions = {}): Promise<Received> {
-    return await this.#repeating(action, options, async () => {
-      const response = await this.#sendOnce(request, options);
+    return await this.#repeating(action, {}, async () => {
+      const response = await this.#sendOnce({ method: "GET", key, query }, {});
       await using body = response.reader();
-      const bytes = await readAll(body, request.maxAnswerBytes, `"${request.key}" of "${this.name}"`);
-      const refusal = request.check?.(bytes);
-      if (refusal) throw new ImageError("unavailable", refusal.code, { cause: refusal });
+      const bytes = await readAll(body, maxBytes, `"${key}" of "${this.name}"`);
       return { bytes, etag: response.headers.get("etag") ?? "" };
     });
   }
@@ -161,7 +145,7 @@ export class S3Connection {
       headers,
       body,
       signal: options.signal ?? this.signal,
-      stallTimeoutMs: request.stallTimeoutMs ?? (method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS),
+      stallTimeoutMs: method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS,
     });
     if (response.status >= 200 && response.status < 300) {
       if (isAnswerTo(request, response)) return response;

@@ -1,14 +1,14 @@
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
-import type { CompletedPart } from "@aws-sdk/client-s3";
+import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
 import { isImageError } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
-import { MultipartCalls } from "./multipart_calls.ts";
+import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
 import { checksumHeaders, type Habit } from "./s3_habits.ts";
 import { endForgotten, findUnfinished, isStored, type PartPlan, type StoredPart } from "./s3_resume.ts";
-import { conditionHeaders, isUnmetError, type S3Writer } from "./s3_writer.ts";
+import { isUnmetError, type S3Writer } from "./s3_writer.ts";
 
 /** S3's limit. */
 const MAX_PARTS = 10_000;
@@ -216,11 +216,18 @@ function completedPart(number: number, etag: string, crc32: string | undefined):
 async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<Upload> {
   const { key, options, sendsBytes } = plan;
   const { connection } = writer;
-  const id = await new MultipartCalls(connection).create(writer.action(key), key, {
-    ...writer.headers(key, options, habit),
-    ...(sendsBytes && habit.checksum === "amz" ? { "x-amz-checksum-algorithm": "CRC32" } : {}),
+  const storageClass = writer.storageClass(options, habit);
+  const { sseKmsKeyId } = writer.settings;
+  const command = new (await connection.sdk()).CreateMultipartUploadCommand({
+    Bucket: connection.bucket,
+    Key: key,
+    ContentType: options.contentType ?? contentTypeOf(key),
+    ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
+    ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+    ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
   });
-  return { key, id, habit };
+  const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http));
+  return { key, id: begun.UploadId ?? "", habit };
 }
 
 async function complete(
@@ -231,10 +238,16 @@ async function complete(
 ): Promise<void> {
   const { connection } = writer;
   const { sizeBytes, options: { condition } } = plan;
+  const command = new (await connection.sdk()).CompleteMultipartUploadCommand({
+    Bucket: connection.bucket,
+    Key: upload.key,
+    UploadId: upload.id,
+    MultipartUpload: { Parts: [...parts] },
+    ...conditionMembers(condition),
+  });
   let tries = 0;
   try {
-    await new MultipartCalls(connection).complete(writer.action(upload.key), upload, parts, {
-      headers: conditionHeaders(condition),
+    await connection.call(writer.action(upload.key), (client, http) => client.send(command, http), {
       onTry: () => tries++,
     });
   } catch (error) {
@@ -261,10 +274,15 @@ async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promis
 /** Frees the parts on the server, also when the user has stopped everything; a failure is noted and no more. */
 async function giveUp(writer: S3Writer, upload: Upload): Promise<void> {
   const { connection } = writer;
+  const command = new (await connection.sdk()).AbortMultipartUploadCommand({
+    Bucket: connection.bucket,
+    Key: upload.key,
+    UploadId: upload.id,
+  });
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), ABORT_TIMEOUT_MS);
   try {
-    await new MultipartCalls(connection).abort(`give up writing "${upload.key}"`, upload, {
+    await connection.call(`give up writing "${upload.key}"`, (client, http) => client.send(command, http), {
       signal: timeout.signal,
       tries: 3,
     });

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Part } from "@aws-sdk/client-s3";
+import type { MultipartUpload, Part } from "@aws-sdk/client-s3";
 import { isImageError } from "../errors.ts";
-import { MultipartCalls, type PendingUpload } from "./multipart_calls.ts";
 import { answerOf } from "./s3_answer.ts";
 import { crc32Base64, type Habit } from "./s3_habits.ts";
 import type { S3Writer } from "./s3_writer.ts";
@@ -55,7 +54,8 @@ export interface PartPlan {
  */
 export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Habit): Promise<Unfinished> {
   try {
-    const all = (await listUploads(writer, plan.key)).filter((one) => one.key === plan.key && one.id !== "");
+    const uploads = (await listUploads(writer, plan.key)).filter((one) => one.Key === plan.key && one.UploadId);
+    const all = uploads.map((one) => ({ id: one.UploadId!, begunAt: one.Initiated ?? new Date(0) }));
     let best: UnfinishedUpload | undefined;
     for (const { id } of all.slice(0, MAX_LOOKED_INTO)) {
       const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
@@ -86,12 +86,17 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
   if (!before.isTold) return;
   const { connection } = writer;
   try {
-    for (const { key: found, id, begunAt } of await listUploads(writer, key)) {
-      if (found !== key || id === own) continue;
+    for (const { Key: found, UploadId: id, Initiated: begunAt = new Date(0) } of await listUploads(writer, key)) {
+      if (found !== key || id === undefined || id === own) continue;
       const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
       const isKnown = before.all.some((one) => one.id === id);
       if (!isOld && (isKnown || (await listParts(writer, key, id)).length > 0)) continue;
-      await new MultipartCalls(connection).abort(`end an old upload of "${key}"`, { key, id }, {});
+      const command = new (await connection.sdk()).AbortMultipartUploadCommand({
+        Bucket: connection.bucket,
+        Key: key,
+        UploadId: id,
+      });
+      await connection.call(`end an old upload of "${key}"`, (client, http) => client.send(command, http));
       connection.log(`Ended an unfinished upload of "${key}" from ${begunAt.toISOString()}`);
     }
   } catch (error) {
@@ -100,10 +105,11 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
   }
 }
 
-async function listUploads(writer: S3Writer, key: string): Promise<readonly PendingUpload[]> {
+async function listUploads(writer: S3Writer, key: string): Promise<readonly MultipartUpload[]> {
   const { connection } = writer;
+  const command = new (await connection.sdk()).ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
-  return await new MultipartCalls(connection).list(action, key, { tries: 2 });
+  return (await connection.call(action, (client, http) => client.send(command, http), { tries: 2 })).Uploads ?? [];
 }
 
 async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[]> {

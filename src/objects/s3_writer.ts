@@ -50,7 +50,7 @@ export class S3Writer {
     try {
       await this.habits.adapting(async (habit) => {
         const headers = {
-          ...this.headers(key, options, habit),
+          ...this.#headers(key, options, habit),
           ...conditionHeaders(options.condition),
           ...checksumHeaders(habit.checksum, bytes, digest),
         };
@@ -120,8 +120,7 @@ export class S3Writer {
     }
   }
 
-  /** What every write sends: content type, storage class, encryption. */
-  headers(key: string, options: WriteOptions, habit: Habit): Record<string, string> {
+  #headers(key: string, options: WriteOptions, habit: Habit): Record<string, string> {
     const storageClass = this.storageClass(options, habit);
     const { sseKmsKeyId } = this.settings;
     return {
@@ -141,8 +140,7 @@ export function isUnmetError(error: unknown): boolean {
   return answer !== undefined && isUnmet(answer);
 }
 
-/** A condition as headers. */
-export function conditionHeaders(condition: WriteCondition | undefined): Record<string, string> {
+function conditionHeaders(condition: WriteCondition | undefined): Record<string, string> {
   if (!condition) return {};
   return "absent" in condition ? { "if-none-match": "*" } : { "if-match": condition.etag };
 }
