@@ -1,9 +1,6 @@
 import type { HttpClient } from "../http/client.ts";
 import { ImageError } from "../errors.ts";
-import type { S3ClientConfig } from "@aws-sdk/client-s3";
-import { PlainAccess, plainCredentials, plainEndpoint } from "./plain_access.ts";
-import { SdkAccess } from "./s3_access.ts";
-import { S3Connection } from "./s3_connection.ts";
+import { S3Connection, type S3Modules } from "./s3_connection.ts";
 import { type SdkHandler, sdkHandler } from "./s3_handler.ts";
 import { S3Store } from "./s3_store.ts";
 
@@ -53,37 +50,36 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
       hint: "Write --endpoint https://host[:port]",
     });
   }
-  const profile = options.profile ?? environment("AWS_PROFILE");
-  const credentials = await plainCredentials({ bucket: options.bucket, endpoint: options.endpoint, profile });
-  const endpoint = options.endpoint ?? (credentials ? plainEndpoint() : await configuredEndpoint());
-  const region = options.region ?? await configuredRegion(options.profile, credentials !== undefined) ??
+  const [sdk, signing] = await Promise.all([import("@aws-sdk/client-s3"), import("@smithy/signature-v4")]);
+  // On some versions of the runtime the SDK uses what is deprecated there: nothing that users can act on.
+  (globalThis.process as { noDeprecation?: boolean }).noDeprecation = true;
+  const modules: S3Modules = { sdk, signing };
+  const endpoint = options.endpoint ?? await configuredEndpoint(modules);
+  const region = options.region ?? await configuredRegion(modules, options.profile) ??
     (endpoint === undefined ? await bucketRegion(options) : ANY_REGION);
   const connection = new S3Connection(
     {
       bucket: options.bucket,
       endpoint,
       region,
-      profile,
+      profile: options.profile ?? environment("AWS_PROFILE"),
       http: options.http,
       log: options.log,
       signal: options.signal,
       retryDelayMs: options.retryDelayMs,
     },
-    (currentRegion) => {
-      const bySdk = new SdkAccess(options.bucket, endpoint, (sdk) =>
-        new sdk.S3Client({
-          region: currentRegion,
-          requestHandler: sdkHandler(options.http),
-          requestChecksumCalculation: "WHEN_REQUIRED",
-          responseChecksumValidation: "WHEN_REQUIRED",
-          maxAttempts: 1,
-          forcePathStyle: endpoint !== undefined,
-          ...(endpoint === undefined ? {} : { endpoint }),
-          ...(options.profile === undefined ? {} : { profile: options.profile }),
-          ...(credentials ? { credentials: { ...credentials } as NonNullable<S3ClientConfig["credentials"]> } : {}),
-        }));
-      return credentials ? new PlainAccess({ bucket: options.bucket, endpoint, profile }, credentials, bySdk) : bySdk;
-    },
+    modules,
+    (currentRegion) =>
+      new sdk.S3Client({
+        region: currentRegion,
+        requestHandler: sdkHandler(options.http),
+        requestChecksumCalculation: "WHEN_REQUIRED",
+        responseChecksumValidation: "WHEN_REQUIRED",
+        maxAttempts: 1,
+        forcePathStyle: endpoint !== undefined,
+        ...(endpoint === undefined ? {} : { endpoint }),
+        ...(options.profile === undefined ? {} : { profile: options.profile }),
+      }),
   );
   return new S3Store(connection, {
     storageClass: options.storageClass ?? (endpoint === undefined ? "INTELLIGENT_TIERING" : undefined),
@@ -100,8 +96,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
  * The endpoint that the environment or the profile names, found by looking where the SDK would send a request: it knows
  * all the ways to set one and tells only so.
  */
-async function configuredEndpoint(): Promise<string | undefined> {
-  const sdk = await import("@aws-sdk/client-s3");
+async function configuredEndpoint({ sdk }: S3Modules): Promise<string | undefined> {
   let seen: { protocol: string; hostname: string; port?: number; path: string } | undefined;
   const probe = {
     metadata: { handlerProtocol: "http/1.1" },
@@ -125,11 +120,9 @@ async function configuredEndpoint(): Promise<string | undefined> {
   }`;
 }
 
-/** The region that the environment or, unless `isPlain`, the profile names. */
-async function configuredRegion(profile: string | undefined, isPlain: boolean): Promise<string | undefined> {
+async function configuredRegion({ sdk }: S3Modules, profile: string | undefined): Promise<string | undefined> {
   const named = environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION");
-  if (named !== undefined || isPlain) return named;
-  const sdk = await import("@aws-sdk/client-s3");
+  if (named !== undefined) return named;
   const client = new sdk.S3Client(profile === undefined ? {} : { profile });
   try {
     return await client.config.region();

@@ -50,10 +50,7 @@ export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
   // A body that cannot be read any more leaves the status, which says enough.
   const bytes = await response.bytes(MAX_ERROR_BODY_BYTES).catch(() => new Uint8Array(0));
   const body = new TextDecoder().decode(bytes);
-  const element = (name: string) => {
-    const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1];
-    return text === undefined ? undefined : unescapeXml(text);
-  };
+  const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1]);
   const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
   const answer = new S3Answer(
     response.status,
@@ -103,12 +100,7 @@ function codeOfStatus(status: number): string {
   return codes[status] ?? `status ${status}`;
 }
 
-/** The text that XML stands for. */
-export function unescapeXml(text: string): string {
+function unescapeXml(text: string | undefined): string | undefined {
   const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
-  return text.replaceAll(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|quot|apos|amp));/g, (all, decimal, hex, name) => {
-    if (name !== undefined) return named[name] ?? all;
-    const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-    return point <= 0x10ffff ? String.fromCodePoint(point) : all;
-  });
+  return text?.replaceAll(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => named[name] ?? "");
 }

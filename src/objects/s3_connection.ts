@@ -6,11 +6,16 @@ import { ImageError, isImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
 import { connectionFailure } from "../http/connection_failure.ts";
 import type { HttpResponse } from "../http/message.ts";
-import { type S3Access, type S3Sdk, SigningHash } from "./s3_access.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
 import { escapeUri } from "./s3_handler.ts";
 import { CALL_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
+
+/** The modules of the SDK, which are loaded only when a bucket is used. */
+export interface S3Modules {
+  readonly sdk: typeof import("@aws-sdk/client-s3");
+  readonly signing: typeof import("@smithy/signature-v4");
+}
 
 /** How to reach one bucket. */
 export interface S3ConnectionOptions {
@@ -28,7 +33,7 @@ export interface S3ConnectionOptions {
 
 /** One request whose body or answer is an object's bytes. */
 export interface S3Request {
-  readonly method: "GET" | "HEAD" | "PUT";
+  readonly method: "GET" | "PUT";
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -58,21 +63,27 @@ export interface StepOptions {
  */
 export class S3Connection {
   readonly bucket: string;
+  readonly modules: S3Modules;
   /** The custom endpoint; undefined for AWS itself. */
   readonly endpoint: string | undefined;
   readonly #options: S3ConnectionOptions;
-  readonly #access: S3Access;
+  readonly #client: S3Client;
   #region: string;
   #clockOffsetMs = 0;
   #signer: SignatureV4 | undefined;
 
-  /** Takes over an access whose client's region is a function that gives this connection's `region`. */
-  constructor(options: S3ConnectionOptions, makeAccess: (region: () => Promise<string>) => S3Access) {
+  /** Takes over a client whose region is a function that gives this connection's `region`. */
+  constructor(
+    options: S3ConnectionOptions,
+    modules: S3Modules,
+    makeClient: (region: () => Promise<string>) => S3Client,
+  ) {
     this.bucket = options.bucket;
     this.endpoint = options.endpoint;
+    this.modules = modules;
     this.#options = options;
     this.#region = options.region;
-    this.#access = makeAccess(() => Promise.resolve(this.#region));
+    this.#client = makeClient(() => Promise.resolve(this.#region));
   }
 
   /** `s3://bucket`. */
@@ -87,17 +98,12 @@ export class S3Connection {
 
   /** The id of the access key in use; for comparing two connections. */
   async accessKeyId(): Promise<string> {
-    return (await this.#access.credentials()).accessKeyId;
+    return (await this.#client.config.credentials()).accessKeyId;
   }
 
   /** Writes a line to the debug log. */
   log(line: string): void {
     this.#options.log?.(line);
-  }
-
-  /** The SDK, loaded when it is first asked for: what is asked of a bucket most often does without. */
-  async sdk(): Promise<S3Sdk> {
-    return (await this.#access.client()).sdk;
   }
 
   /** Makes a small call. `action` reads on from "Cannot". Throws as `refusalError()` and `otherError()` say. */
@@ -107,8 +113,7 @@ export class S3Connection {
     options: StepOptions = {},
   ): Promise<T> {
     const signal = options.signal ?? this.signal;
-    const { client } = await this.#access.client();
-    return await this.#repeating(action, options, () => step(client, signal ? { abortSignal: signal } : {}));
+    return await this.#repeating(action, options, () => step(this.#client, signal ? { abortSignal: signal } : {}));
   }
 
   /** Sends a request for bytes and gives the answer when it is a success; its body is not read yet. */
@@ -117,14 +122,9 @@ export class S3Connection {
   }
 
   /** Reads a whole small object, from the start again when the connection breaks. Throws `invalid-input` beyond `maxBytes`. */
-  async receive(
-    action: string,
-    key: string,
-    maxBytes: number,
-    query: Readonly<Record<string, string>> = {},
-  ): Promise<Received> {
+  async receive(action: string, key: string, maxBytes: number): Promise<Received> {
     return await this.#repeating(action, {}, async () => {
-      const response = await this.#sendOnce({ method: "GET", key, query }, {});
+      const response = await this.#sendOnce({ method: "GET", key }, {});
       await using body = response.reader();
       const bytes = await readAll(body, maxBytes, `"${key}" of "${this.name}"`);
       return { bytes, etag: response.headers.get("etag") ?? "" };
@@ -133,7 +133,7 @@ export class S3Connection {
 
   /** Lets the SDK's client go. */
   close(): void {
-    this.#access.close();
+    this.#client.destroy();
   }
 
   async #sendOnce(request: S3Request, options: StepOptions): Promise<HttpResponse> {
@@ -192,7 +192,8 @@ export class S3Connection {
       return "region";
     }
     if (isExpired(answer)) {
-      await this.#access.credentials({ forceRefresh: true }).catch(() => {});
+      const refreshed = this.#client.config.credentials as (options: { forceRefresh: boolean }) => Promise<unknown>;
+      await refreshed({ forceRefresh: true }).catch(() => {});
       return "credentials";
     }
     if (answer.code === "RequestTimeTooSkewed" && answer.date) {
@@ -214,7 +215,10 @@ export class S3Connection {
   /** Who asks: the start of the access key's id and where the SDK found it; nothing that grants anything. */
   async #identity(): Promise<string> {
     try {
-      const found = await this.#access.credentials();
+      const found = await this.#client.config.credentials() as {
+        accessKeyId: string;
+        $source?: Record<string, string>;
+      };
       const source = Object.keys(found.$source ?? {}).filter((name) => name.startsWith("CREDENTIALS_"))
         .map((name) => name.slice("CREDENTIALS_".length).toLowerCase().replaceAll("_", " ")).join(", ");
       return `access key ${found.accessKeyId.slice(0, 6)}…${source === "" ? "" : ` from ${source}`}`;
@@ -224,15 +228,14 @@ export class S3Connection {
   }
 
   async #sign(request: S3Request): Promise<{ readonly url: string; readonly headers: Record<string, string> }> {
-    const base = await this.#access.base(this.#region);
+    const base = await this.#base();
     const path = `${base.url.pathname.replace(/\/$/, "")}/${request.key.split("/").map(escapeUri).join("/")}`;
     const query = request.query ?? {};
-    const { SignatureV4 } = await import("@smithy/signature-v4");
-    this.#signer ??= new SignatureV4({
+    this.#signer ??= new this.modules.signing.SignatureV4({
       service: base.service,
       region: base.region,
-      credentials: () => this.#access.credentials(),
-      sha256: SigningHash,
+      credentials: this.#client.config.credentials,
+      sha256: this.#client.config.sha256,
       uriEscapePath: false,
       applyChecksum: false,
     });
@@ -248,6 +251,21 @@ export class S3Connection {
     const { host: _host, ...headers } = signed.headers;
     const members = Object.entries(query).map(([name, value]) => `${escapeUri(name)}=${escapeUri(value)}`);
     return { url: `${base.url.origin}${path}${members.length > 0 ? `?${members.join("&")}` : ""}`, headers };
+  }
+
+  /** The bucket's address, and what requests to it are signed for. */
+  async #base(): Promise<{ readonly url: URL; readonly region: string; readonly service: string }> {
+    const { config } = this.#client;
+    const { url, properties } = config.endpointProvider({
+      Bucket: this.bucket,
+      Region: this.#region,
+      ForcePathStyle: this.endpoint !== undefined,
+      UseFIPS: await config.useFipsEndpoint(),
+      UseDualStack: await config.useDualstackEndpoint(),
+      ...(this.endpoint === undefined ? {} : { Endpoint: this.endpoint }),
+    });
+    const schemes = properties?.authSchemes as readonly { signingRegion?: string; signingName?: string }[] | undefined;
+    return { url, region: schemes?.[0]?.signingRegion ?? this.#region, service: schemes?.[0]?.signingName ?? "s3" };
   }
 }
 

@@ -60,9 +60,9 @@ async function copyWhole(writer: S3Writer, source: CopySource, key: string, opti
   const onItself = source.connection.bucket === connection.bucket && source.key === key;
   const before = onItself ? await headObject(connection, key) : undefined;
   try {
-    const { CopyObjectResult } = await writer.habits.adapting(async (habit) => {
+    const { CopyObjectResult } = await writer.habits.adapting((habit) => {
       const storageClass = writer.storageClass(options, habit);
-      const command = new (await connection.sdk()).CopyObjectCommand({
+      const command = new connection.modules.sdk.CopyObjectCommand({
         Bucket: connection.bucket,
         Key: key,
         CopySource: copySource(source),
@@ -72,7 +72,7 @@ async function copyWhole(writer: S3Writer, source: CopySource, key: string, opti
         ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
         ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
       });
-      return await connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
+      return connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
     });
     return !before || (CopyObjectResult?.LastModified ?? 0) > (before.LastModified ?? 0);
   } catch (error) {
@@ -83,7 +83,7 @@ async function copyWhole(writer: S3Writer, source: CopySource, key: string, opti
 }
 
 async function headObject(connection: S3Connection, key: string): Promise<HeadObjectCommandOutput> {
-  const command = new (await connection.sdk()).HeadObjectCommand({ Bucket: connection.bucket, Key: key });
+  const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
   return await connection.call(
     `look up "${key}" in "${connection.name}"`,
     (client, http) => client.send(command, http),
@@ -123,7 +123,7 @@ async function copyPart(
 ): Promise<CompletedPart> {
   const { connection } = writer;
   const start = (number - 1) * bytesPerPart;
-  const command = new (await connection.sdk()).UploadPartCopyCommand({
+  const command = new connection.modules.sdk.UploadPartCopyCommand({
     Bucket: connection.bucket,
     Key: upload.key,
     UploadId: upload.id,

@@ -218,7 +218,7 @@ async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<
   const { connection } = writer;
   const storageClass = writer.storageClass(options, habit);
   const { sseKmsKeyId } = writer.settings;
-  const command = new (await connection.sdk()).CreateMultipartUploadCommand({
+  const command = new connection.modules.sdk.CreateMultipartUploadCommand({
     Bucket: connection.bucket,
     Key: key,
     ContentType: options.contentType ?? contentTypeOf(key),
@@ -238,7 +238,7 @@ async function complete(
 ): Promise<void> {
   const { connection } = writer;
   const { sizeBytes, options: { condition } } = plan;
-  const command = new (await connection.sdk()).CompleteMultipartUploadCommand({
+  const command = new connection.modules.sdk.CompleteMultipartUploadCommand({
     Bucket: connection.bucket,
     Key: upload.key,
     UploadId: upload.id,
@@ -266,7 +266,7 @@ export function conditionMembers(condition: WriteCondition | undefined): { IfNon
 
 async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promise<boolean> {
   const { connection } = writer;
-  const command = new (await connection.sdk()).HeadObjectCommand({ Bucket: connection.bucket, Key: key });
+  const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
   const found = await connection.call(writer.action(key), (client, http) => client.send(command, http));
   return found.ContentLength === sizeBytes;
 }
@@ -274,7 +274,7 @@ async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promis
 /** Frees the parts on the server, also when the user has stopped everything; a failure is noted and no more. */
 async function giveUp(writer: S3Writer, upload: Upload): Promise<void> {
   const { connection } = writer;
-  const command = new (await connection.sdk()).AbortMultipartUploadCommand({
+  const command = new connection.modules.sdk.AbortMultipartUploadCommand({
     Bucket: connection.bucket,
     Key: upload.key,
     UploadId: upload.id,

@@ -29,8 +29,8 @@ export class S3Remover {
 
   /** False when the server does not take such requests. */
   async #removeBatch(keys: readonly string[]): Promise<boolean> {
-    const { bucket, name } = this.#connection;
-    const command = new (await this.#connection.sdk()).DeleteObjectsCommand({
+    const { bucket, name, modules } = this.#connection;
+    const command = new modules.sdk.DeleteObjectsCommand({
       Bucket: bucket,
       Delete: { Objects: keys.map((Key) => ({ Key })), Quiet: true },
     });
@@ -52,9 +52,9 @@ export class S3Remover {
   }
 
   async #removeEach(keys: readonly string[]): Promise<void> {
-    const { bucket, name, signal } = this.#connection;
+    const { bucket, name, modules, signal } = this.#connection;
     await mapPool(keys, REMOVALS_AT_ONCE, async (key, stopped) => {
-      const command = new (await this.#connection.sdk()).DeleteObjectCommand({ Bucket: bucket, Key: key });
+      const command = new modules.sdk.DeleteObjectCommand({ Bucket: bucket, Key: key });
       try {
         await this.#connection.call(
           `remove "${key}" from "${name}"`,

@@ -91,7 +91,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
       const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
       const isKnown = before.all.some((one) => one.id === id);
       if (!isOld && (isKnown || (await listParts(writer, key, id)).length > 0)) continue;
-      const command = new (await connection.sdk()).AbortMultipartUploadCommand({
+      const command = new connection.modules.sdk.AbortMultipartUploadCommand({
         Bucket: connection.bucket,
         Key: key,
         UploadId: id,
@@ -107,7 +107,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
 
 async function listUploads(writer: S3Writer, key: string): Promise<readonly MultipartUpload[]> {
   const { connection } = writer;
-  const command = new (await connection.sdk()).ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
+  const command = new connection.modules.sdk.ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
   return (await connection.call(action, (client, http) => client.send(command, http), { tries: 2 })).Uploads ?? [];
 }
@@ -117,7 +117,7 @@ async function listParts(writer: S3Writer, key: string, id: string): Promise<rea
   const parts: Part[] = [];
   let after: string | undefined;
   do {
-    const command = new (await connection.sdk()).ListPartsCommand({
+    const command = new connection.modules.sdk.ListPartsCommand({
       Bucket: connection.bucket,
       Key: key,
       UploadId: id,

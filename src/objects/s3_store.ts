@@ -49,10 +49,16 @@ export class S3Store implements ObjectStore, AsyncDisposable {
     checkKey(key);
     const connection = this.#connection;
     const action = `look up "${key}" in "${connection.name}"`;
+    const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
     try {
-      const response = await connection.send(action, { method: "HEAD", key });
-      await response.discard();
-      return infoOf(key, response.headers);
+      const found = await connection.call(action, (client, http) => client.send(command, http));
+      return {
+        key,
+        sizeBytes: found.ContentLength ?? 0,
+        modifiedAt: found.LastModified ?? new Date(0),
+        etag: found.ETag ?? "",
+        ...(found.StorageClass === undefined ? {} : { storageClass: found.StorageClass }),
+      };
     } catch (error) {
       const status = answerOf(error)?.status;
       if (status === 404) return undefined;
@@ -153,7 +159,15 @@ export class S3Store implements ObjectStore, AsyncDisposable {
     try {
       const response = await this.#connection.send(action, { method: "GET", key, headers });
       await response.discard();
-      return infoOf(key, response.headers);
+      const told = (name: string) => response.headers.get(name) ?? undefined;
+      const storageClass = told("x-amz-storage-class");
+      return {
+        key,
+        sizeBytes: Number(told("content-range")?.split("/")[1] ?? told("content-length") ?? 0),
+        modifiedAt: new Date(told("last-modified") ?? 0),
+        etag: told("etag") ?? "",
+        ...(storageClass === undefined ? {} : { storageClass }),
+      };
     } catch (error) {
       if (isMissingKey(error) || isImageError(error, "denied")) return undefined;
       // An empty object has no first byte.
@@ -165,19 +179,6 @@ export class S3Store implements ObjectStore, AsyncDisposable {
   #reading(key: string): string {
     return `read "${key}" from "${this.name}"`;
   }
-}
-
-/** What the headers of an answer tell of an object. */
-function infoOf(key: string, headers: Headers): ObjectInfo {
-  const told = (name: string) => headers.get(name) ?? undefined;
-  const storageClass = told("x-amz-storage-class");
-  return {
-    key,
-    sizeBytes: Number(told("content-range")?.split("/")[1] ?? told("content-length") ?? 0),
-    modifiedAt: new Date(told("last-modified") ?? 0),
-    etag: told("etag") ?? "",
-    ...(storageClass === undefined ? {} : { storageClass }),
-  };
 }
 
 function isMissingKey(error: unknown): boolean {
