@@ -103,7 +103,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
 async function listUploads(writer: S3Writer, key: string): Promise<readonly PendingUpload[]> {
   const { connection } = writer;
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
-  return await new MultipartCalls(connection).list(action, key, { tries: 2 });
+  return await new MultipartCalls(connection).list(action, key, { tries: 4 });
 }
 
 async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[]> {
@@ -118,7 +118,7 @@ async function listParts(writer: S3Writer, key: string, id: string): Promise<rea
       ...(after === undefined ? {} : { PartNumberMarker: after }),
     });
     const action = `list the parts of an unfinished upload of "${key}" in "${connection.name}"`;
-    const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 2 });
+    const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 4 });
     parts.push(...page.Parts ?? []);
     const next = page.IsTruncated ? page.NextPartNumberMarker : undefined;
     after = next === after ? undefined : next;
