@@ -15,6 +15,11 @@ export interface LocalStoreOptions {
   readonly folder: string;
   /** Whether it will be written to; then it is made if need be. Default "read". */
   readonly access?: "read" | "write";
+  /**
+   * Whether the user said that this folder is the store. Then any folder can be read: a store of the first version (one
+   * folder for each image) shows no sign of being one.
+   */
+  readonly isNamed?: boolean;
   /** Whether a store may be started in a folder that holds something else already. */
   readonly create?: boolean;
   /** Stops every operation of the store. */
@@ -30,12 +35,13 @@ export interface LocalStoreOptions {
  * holds something else, `denied` when the system says so.
  */
 export async function openLocalStore(options: LocalStoreOptions): Promise<LocalStore> {
-  const { folder, access = "read", create = false, signal, log } = options;
+  const { folder, access = "read", create = false, isNamed = false, signal, log } = options;
   try {
     if (!await isStoreFolder(folder)) {
-      if (access === "read") throw noStore(folder);
+      if (access === "read" && !(isNamed && await exists(folder))) throw noStore(folder);
       // Asked again: another process may have started the store between the two looks.
-      if (!create && !await isEmpty(folder) && !await isStoreFolder(folder)) throw holdsOther(folder);
+      const isOther = access === "write" && !create && !await isEmpty(folder) && !await isStoreFolder(folder);
+      if (isOther) throw holdsOther(folder);
     }
     if (access === "write") {
       await Deno.mkdir(`${folder}/${OWN_FOLDER}/tmp`, { recursive: true, mode: 0o755 });

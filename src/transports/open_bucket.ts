@@ -27,7 +27,7 @@ export async function bucketImage(
     return { store: await session.bucket(reference.bucket), image: reference.image, ...pinned };
   }
   const { folder, image } = await resolveLocal(reference, options.access, text);
-  const store: ImageStore = await session.folder(folder, options);
+  const store: ImageStore = await session.folder(folder, { ...options, isNamed: reference.explicit });
   return { store, image, ...pinned };
 }
 

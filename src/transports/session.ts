@@ -103,7 +103,7 @@ export class Session implements AsyncDisposable {
   /** The images in a folder. Throws `not-found` when it is no store to read, `conflict` when it holds something else. */
   async folder(
     folder: string,
-    options: { readonly access: "read" | "write"; readonly create?: boolean },
+    options: { readonly access: "read" | "write"; readonly create?: boolean; readonly isNamed?: boolean },
   ): Promise<ImageStore> {
     const open = async () => {
       const { openLocalStore } = await import("../objects/open_local_store.ts");

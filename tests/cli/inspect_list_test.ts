@@ -182,3 +182,16 @@ serviceTest(
     }
   },
 );
+
+Deno.test("inspect reads an image of the Go tool v1.0 in a folder that // names as the store", async () => {
+  await using folder = await tempFolder();
+  const single = singleImage(parsePlatform("linux/amd64"), { seed: 5 });
+  await Deno.mkdir(`${folder.path}/app/v1/blobs/sha256`, { recursive: true });
+  for (const [digest, bytes] of single.blobs) {
+    await Deno.writeFile(`${folder.path}/app/v1/blobs/sha256/${hexOf(digest)}`, bytes);
+  }
+  await Deno.writeFile(`${folder.path}/app/v1/manifest.json`, single.root.bytes);
+  assert.equal((await s3loJson(["inspect", `local://${folder.path}//app:v1`])).digest, single.root.descriptor.digest);
+  assert.equal((await s3lo(["inspect", `local://${folder.path}//app:v2`])).code, 1);
+  assert.equal((await s3lo(["inspect", `local://${folder.path}/none//app:v1`])).code, 1);
+});
