@@ -30,13 +30,11 @@ export interface UnfinishedUpload {
 export interface Unfinished {
   /** The one that lacks least. */
   readonly best: UnfinishedUpload | undefined;
-  /** All of them: ids, and when each was begun. */
-  readonly all: readonly { readonly id: string; readonly begunAt: Date }[];
   /** Whether the server tells of unfinished uploads at all. */
   readonly isTold: boolean;
 }
 
-const NONE: Unfinished = { best: undefined, all: [], isTold: false };
+const NONE: Unfinished = { best: undefined, isTold: false };
 
 /** How the object that is to be written is cut into parts. */
 export interface PartPlan {
@@ -61,7 +59,7 @@ export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Ha
       const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
       if (found && found.storedBytes > (best?.storedBytes ?? 0)) best = found;
     }
-    return { best, all, isTold: true };
+    return { best, isTold: true };
   } catch (error) {
     if (isImageError(error, "aborted")) throw error;
     writer.connection.log(`Cannot look for unfinished uploads of "${plan.key}": ${error}`);
@@ -78,9 +76,9 @@ export function isStored(part: StoredPart | undefined, bytes: Uint8Array): part 
 }
 
 /**
- * Ends the unfinished uploads of an object that is there now: those that nobody has worked at for long, and those that
- * were begun meanwhile and got no part (the answer to the first try to begin this one was lost). One who should be at such
- * an upload all the same finds the object in its place.
+ * Ends the unfinished uploads of an object that is there now: those that nobody has worked at for long, and those without
+ * any part (they stay where the answer to the request that begins one is lost). One who should be at such an upload all
+ * the same finds the object in its place.
  */
 export async function endForgotten(writer: S3Writer, key: string, own: string, before: Unfinished): Promise<void> {
   if (!before.isTold) return;
@@ -89,8 +87,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
     for (const { Key: found, UploadId: id, Initiated: begunAt = new Date(0) } of await listUploads(writer, key)) {
       if (found !== key || id === undefined || id === own) continue;
       const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
-      const isKnown = before.all.some((one) => one.id === id);
-      if (!isOld && (isKnown || (await listParts(writer, key, id)).length > 0)) continue;
+      if (!isOld && (await listParts(writer, key, id)).length > 0) continue;
       const command = new connection.modules.sdk.AbortMultipartUploadCommand({
         Bucket: connection.bucket,
         Key: key,
@@ -109,7 +106,7 @@ async function listUploads(writer: S3Writer, key: string): Promise<readonly Mult
   const { connection } = writer;
   const command = new connection.modules.sdk.ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
-  return (await connection.call(action, (client, http) => client.send(command, http), { tries: 2 })).Uploads ?? [];
+  return (await connection.call(action, (client, http) => client.send(command, http), { tries: 4 })).Uploads ?? [];
 }
 
 async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[]> {
@@ -124,7 +121,7 @@ async function listParts(writer: S3Writer, key: string, id: string): Promise<rea
       ...(after === undefined ? {} : { PartNumberMarker: after }),
     });
     const action = `list the parts of an unfinished upload of "${key}" in "${connection.name}"`;
-    const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 2 });
+    const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 4 });
     parts.push(...page.Parts ?? []);
     const next = page.IsTruncated ? page.NextPartNumberMarker : undefined;
     after = next === after ? undefined : next;

@@ -161,6 +161,8 @@ class Round {
   readonly #options: SoakOptions;
   readonly #figures: SoakFigures;
   readonly #clean: Map<string, { readonly digest: string; readonly bytes: number }>;
+  /** Whether the faults are over: what follows is the run that must succeed. */
+  #isOver = false;
 
   constructor(
     world: World,
@@ -195,7 +197,10 @@ class Round {
       script: filtered,
       tls,
       ...(tls
-        ? { cutTls: (connection: number) => connection < weather.most && connection % 2 === 0 ? cutAt : undefined }
+        ? {
+          cutTls: (connection: number) =>
+            this.#isOver ? undefined : connection < weather.most && connection % 2 === 0 ? cutAt : undefined,
+        }
         : {}),
     }, expected.digest);
     const figures = this.#figures;
@@ -264,6 +269,7 @@ class Round {
         const code = (first.error as ImageError).code ?? "none";
         this.#figures.failures.set(code, (this.#figures.failures.get(code) ?? 0) + 1);
         s3.script = registry.script = undefined;
+        this.#isOver = true;
         const again = await this.#attempt(route, place, s3, faults.tls !== undefined, true);
         if (again.error) violations.push(`the retry without faults failed: ${again.error}`);
         else violations.push(...(await this.#look(route, place, expected)).map((each) => `after the retry: ${each}`));
