@@ -74,6 +74,9 @@ async function main(args: readonly string[]): Promise<void> {
   const before = loadavg()[0] ?? 0;
   const needsEngine = plan.scenarios.some((scenario) => scenario.needsEngine);
   await using lab = await Lab.open(needsEngine ? engine : undefined);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => void lab[Symbol.asyncDispose]().finally(() => Deno.exit(130)));
+  }
   const tools = await Tools.find(lab);
   const results = await measureAll(lab, tools, plan);
   const build = await readBuildInfo();

@@ -95,11 +95,11 @@ async function putAll(lab: Lab, bucket: string, keys: readonly string[], body: s
   });
 }
 
-function openStart({ tools }: StageContext): Promise<Stage> {
+function openStart({ lab, tools }: StageContext): Promise<Stage> {
   return Promise.resolve(
     stage([...tools.present(TOOL_NAMES), "empty program"], (tool) =>
       Promise.resolve({
-        command: () => tool === "empty program" ? { args: tools.empty } : tools.version(tool as ToolName),
+        command: () => tool === "empty program" ? { args: tools.empty, env: lab.env } : tools.version(tool as ToolName),
       })),
   );
 }

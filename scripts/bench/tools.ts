@@ -31,7 +31,7 @@ export class Tools {
   static async find(lab: Lab): Promise<Tools> {
     const programs = new Map<ToolName, readonly string[]>();
     const bundle = `${lab.folder}/bundle`;
-    const runtime = [Deno.execPath(), "run", "--no-config", "--no-check", ...permissionFlags()];
+    const runtime = [Deno.execPath(), "run", "--no-config", "--no-check", "--no-code-cache", ...permissionFlags()];
     const compiled = Deno.env.get("S3LO_BENCH_PROGRAM");
     if (!compiled) await makeBundle(bundle, await readBuildInfo());
     programs.set("s3lo", compiled ? [compiled] : [...runtime, `${bundle}/main.js`]);

@@ -99,7 +99,7 @@ export class RegistrySource implements ImageSource {
 /** An image in a registry, as a target. */
 export class RegistryTarget implements ImageTarget {
   readonly name: string;
-  readonly limits: TargetLimits = { concurrentBlobs: 4, acceptsIndex: true };
+  readonly limits: TargetLimits = { concurrentBlobs: 8, acceptsIndex: true };
   readonly #reference: RegistryReference;
   readonly #repository: Repository;
   /** Uploads that the registry began where a mount was asked for. */
