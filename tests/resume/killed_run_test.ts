@@ -56,7 +56,7 @@ for (const service of ["minio", "versity"] as const) {
     await killedRun(
       ["copy", "--endpoint", proxy.origin, source, target],
       { ...buckets.env, AWS_REGION: "us-east-1" },
-      () => parts > 4 && (proxy.figures.sentBytes > 3 * 8 * MIB),
+      () => parts > 4 && (proxy.figures.sentBytes >= 3 * 8 * MIB),
     );
     await new Promise((resolve) => setTimeout(resolve, 200));
     proxy.script = undefined;
