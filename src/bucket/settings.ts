@@ -3,8 +3,11 @@ import type { ObjectStore } from "../objects/object_store.ts";
 import { SETTINGS_KEY } from "./keys.ts";
 import { matchesGlob } from "./glob.ts";
 
-/** Largest `s3lo.yaml` that is read, in bytes. */
-const MAX_SETTINGS_BYTES = 1024 * 1024;
+/** Largest `s3lo.yaml` that is read, in bytes: thousands of images. The time to parse one grows with its square. */
+const MAX_SETTINGS_BYTES = 256 * 1024;
+
+/** Most keys marked by `?`, which nobody needs here: a few hundred inside of each other would take the parser minutes. */
+const MAX_MARKED_KEYS = 32;
 
 /** What is configured for one image, or for all of them. */
 export interface ImageSettings {
@@ -34,11 +37,19 @@ export async function readSettings(store: ObjectStore): Promise<BucketSettings> 
   let document: unknown;
   try {
     // version 1.1 takes `yes` and `on` for true, as writers of older files expect; maxAliasCount stops alias bombs.
-    document = parse(new TextDecoder().decode(found.bytes), { version: "1.1", maxAliasCount: 100, logLevel: "error" });
+    document = parse(settingsText(found.bytes, store), { version: "1.1", maxAliasCount: 100, logLevel: "error" });
   } catch (cause) {
-    throw invalid(store, "it is not valid YAML", cause);
+    throw isImageError(cause) ? cause : invalid(store, "it is not valid YAML", cause);
   }
   return parseSettings(document, store);
+}
+
+/** The text of the file, unless parsing it would take for ever. */
+function settingsText(bytes: Uint8Array, store: ObjectStore): string {
+  const text = new TextDecoder().decode(bytes);
+  const marked = text.match(/(?<![^\s[{,])\?(?!\S)/g)?.length ?? 0;
+  if (marked > MAX_MARKED_KEYS) throw invalid(store, `it has more than ${MAX_MARKED_KEYS} keys marked by "?"`);
+  return text;
 }
 
 /** Without the permission to list, S3 answers alike for an object that may not be read and one that is not there. */
@@ -78,7 +89,7 @@ export async function stampChunkFormat(store: ObjectStore, chunkFormat: number):
   for (let tries = 1;; tries++) {
     const found = await store.read(SETTINGS_KEY, MAX_SETTINGS_BYTES);
     // Not read as version 1.1: its writer would give mappings another shape, and what is not touched stays as it is.
-    const document = parseDocument(found ? new TextDecoder().decode(found.bytes) : "", { logLevel: "silent" });
+    const document = parseDocument(found ? settingsText(found.bytes, store) : "", { logLevel: "silent" });
     if (document.errors.length > 0) throw invalid(store, "it is not valid YAML", document.errors[0]);
     document.set("chunk_format", chunkFormat);
     const bytes = new TextEncoder().encode(document.toString({ indent: 4, lineWidth: 0 })) as Uint8Array<ArrayBuffer>;

@@ -34,8 +34,6 @@ export interface Unfinished {
   readonly isTold: boolean;
 }
 
-const NONE: Unfinished = { best: undefined, isTold: false };
-
 /** How the object that is to be written is cut into parts. */
 export interface PartPlan {
   readonly key: string;
@@ -63,7 +61,8 @@ export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Ha
   } catch (error) {
     if (isImageError(error, "aborted")) throw error;
     writer.connection.log(`Cannot look for unfinished uploads of "${plan.key}": ${error}`);
-    return NONE;
+    // What failed in passing may work once the object is there.
+    return { best: undefined, isTold: isImageError(error, "unavailable") };
   }
 }
 

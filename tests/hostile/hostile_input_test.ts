@@ -31,6 +31,14 @@ const SETTINGS: readonly [what: string, text: string][] = [
     "a mapping ten thousand deep",
     `${Array.from({ length: 2000 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n")}\n`,
   ],
+  // Each of the next two took a minute or more.
+  ["hundreds of marked keys inside of each other", `default: {}\n${"? ".repeat(1300)}a\n`],
+  [
+    "marked keys on lines of their own",
+    `${Array.from({ length: 400 }, (_, depth) => " ".repeat(depth) + "?").join("\n")} a\n`,
+  ],
+  ["as many keys as fit", Array.from({ length: 15_000 }, (_, index) => `key${index}: ${index}`).join("\n")],
+  ["more than fits", `default: {}\n${"# comment\n".repeat(30_000)}`],
   ["code", 'default: !!js/function "function () { throw 1 }"\n'],
   ["a prototype", "__proto__:\n  immutable: true\nimages:\n  __proto__: {immutable: 1}\n"],
   ["bytes that are no text", "\u0000\u0001\ufffd"],
@@ -52,7 +60,7 @@ for (const [what, text] of SETTINGS) {
       assert.ok(isImageError(error, "invalid-input"), String(error));
       assert.doesNotMatch(error.message, /\p{Cc}/u);
     }
-    assert.ok(performance.now() - started < 3000);
+    assert.ok(performance.now() - started < 10_000);
   });
 }
 
