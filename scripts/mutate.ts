@@ -103,8 +103,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "stored parts are looked for",
     file: "src/objects/s3_resume.ts",
-    from: "const uploads = (await listUploads(writer, plan.key))",
-    to: "const uploads = (await listUploads(writer, plan.key)).slice(0, 0)",
+    from: "const all = uploads.map(",
+    to: "const all = uploads.slice(0, 0).map(",
     tests: ["tests/resume/killed_run_test.ts"],
   },
   {

@@ -22,9 +22,9 @@ export interface S3StoreOptions {
   readonly log?: ((line: string) => void) | undefined;
   /** Stops every operation of the store. */
   readonly signal?: AbortSignal | undefined;
-  /** How many parts of all uploads together may be in memory. Default 12. */
+  /** How many parts of all uploads together may be in memory. Default 8. */
   readonly concurrency?: number | undefined;
-  /** Size of a part and largest object sent in one request. Default, and the least that S3 takes, 5 MiB. */
+  /** Size of a part and largest object sent in one request. Default 8 MiB; S3 takes no less than 5 MiB. */
   readonly partBytes?: number | undefined;
   /** Largest object copied in one request. Default, and S3's limit, 5 GiB. */
   readonly copyLimitBytes?: number | undefined;
@@ -84,8 +84,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   return new S3Store(connection, {
     storageClass: options.storageClass ?? (endpoint === undefined ? "INTELLIGENT_TIERING" : undefined),
     sseKmsKeyId: options.sseKmsKeyId,
-    partBytes: options.partBytes ?? 5 * 1024 * 1024,
-    partsInMemory: options.concurrency ?? 12,
+    partBytes: options.partBytes ?? 8 * 1024 * 1024,
+    partsInMemory: options.concurrency ?? 8,
     copyLimitBytes: options.copyLimitBytes ?? 5 * 1024 ** 3,
     copyPartBytes: options.copyPartBytes ?? 512 * 1024 ** 2,
     onKept: options.onKept,

@@ -28,10 +28,12 @@ async function killedRun(args: readonly string[], env: Record<string, string>, i
     .spawn();
   let isOver = false;
   child.status.then(() => isOver = true);
-  while (!isOver && !isFar()) await new Promise((resolve) => setTimeout(resolve, 2));
+  const deadline = Date.now() + 60_000;
+  while (!isOver && !isFar() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2));
   assert.equal(isOver, false, "the program was done before it could be killed");
   child.kill("SIGKILL");
   await child.status;
+  assert.ok(isFar(), "the program did not come as far as it should before it was killed");
 }
 
 /** Slows bodies down enough to hit a place in the middle. */
