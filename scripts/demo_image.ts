@@ -8,7 +8,8 @@ import type { Descriptor } from "../src/oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../src/oci/digest.ts";
 import { MEDIA_TYPES } from "../src/oci/media_types.ts";
 import { parsePlatform } from "../src/oci/platform.ts";
-import { gzipStored, type LayerFile, tarBytes } from "./demo/archive_bytes.ts";
+import { gzipStored } from "./demo/gzip_stored.ts";
+import { tarBytes, type TarFile } from "./tar_bytes.ts";
 import { HELLO_PLATFORMS, helloElf } from "./demo/hello_elf.ts";
 
 const CREATED = "2026-01-01T00:00:00Z";
@@ -32,7 +33,7 @@ export interface DemoImage {
 /** The demo image. */
 export function demoImage(): DemoImage {
   const builder = new Builder();
-  const shared = builder.layer({ path: "README", mode: 0o644, content: new TextEncoder().encode(README) });
+  const shared = builder.layer({ name: "README", mode: 0o644, bytes: new TextEncoder().encode(README) });
   const manifests = HELLO_PLATFORMS.map((platform) => builder.manifest(platform, shared));
   const attestations = HELLO_PLATFORMS.map((platform, at) => builder.attestation(platform, manifests[at]!));
   const entries = manifests.map((manifest, at) => ({ ...manifest, platform: platformObject(HELLO_PLATFORMS[at]!) }));
@@ -61,13 +62,13 @@ interface Layer {
 class Builder {
   readonly blobs = new Map<Digest, Uint8Array<ArrayBuffer>>();
 
-  layer(file: LayerFile): Layer {
+  layer(file: TarFile): Layer {
     const tar = tarBytes([file]);
-    return { path: file.path, entry: this.#add(MEDIA_TYPES.ociLayerGzip, gzipStored(tar)), diffId: digestOf(tar) };
+    return { path: file.name, entry: this.#add(MEDIA_TYPES.ociLayerGzip, gzipStored(tar)), diffId: digestOf(tar) };
   }
 
   manifest(platform: string, shared: Layer): Entry {
-    const layers = [shared, this.layer({ path: "hello", mode: 0o755, content: helloElf(platform) })];
+    const layers = [shared, this.layer({ name: "hello", mode: 0o755, bytes: helloElf(platform) })];
     const config = {
       created: CREATED,
       ...platformObject(platform),

@@ -6,6 +6,7 @@ import type { BlobContent, ImageTarget, LinkResult, RawLayer, TargetLimits } fro
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
+import { ImagePlan } from "./image_plan.ts";
 
 /** What is known of an image when its archive is begun. */
 export interface ArchivePlan {
@@ -50,8 +51,7 @@ export class ArchiveTarget implements ImageTarget {
   readonly #parts: ArchiveTargetParts;
   readonly #queue: BlobQueue;
   readonly #complete = Promise.withResolvers<void>();
-  #plan: Pick<ArchivePlan, "manifests" | "blobs"> | undefined;
-  #extra: Manifest[] = [];
+  #plan: ImagePlan | undefined;
   #writing: Promise<void> | undefined;
 
   /** Takes the output over. */
@@ -66,7 +66,7 @@ export class ArchiveTarget implements ImageTarget {
   // deno-lint-ignore require-await
   async plan(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void> {
     this.#parts.check?.(manifests);
-    this.#plan = { manifests, blobs };
+    this.#plan = new ImagePlan(manifests, blobs);
   }
 
   findBlobs(): Promise<ReadonlySet<Digest>> {
@@ -83,16 +83,13 @@ export class ArchiveTarget implements ImageTarget {
   }
 
   writeManifest(manifest: Manifest): Promise<void> {
-    const isPlanned = this.#plan?.manifests.some(({ descriptor }) => descriptor.digest === manifest.descriptor.digest);
-    if (!isPlanned) this.#extra.push(manifest);
+    this.#plan?.add(manifest);
     return Promise.resolve();
   }
 
   async publish(root: Manifest): Promise<void> {
     const writing = this.#start();
-    if (root.descriptor.digest !== this.#plan?.manifests[0]?.descriptor.digest) {
-      throw new TypeError("publish() was given another root than plan()");
-    }
+    this.#plan?.checkRoot(root);
     this.#complete.resolve();
     await writing;
     await this.#parts.output.commit();
@@ -116,16 +113,16 @@ export class ArchiveTarget implements ImageTarget {
   }
 
   async #write(): Promise<void> {
-    if (!this.#plan) throw new TypeError("plan() must be called before anything is written");
+    const plan = this.#plan;
+    if (!plan) throw new TypeError("plan() must be called before anything is written");
     await using reader = await this.#parts.make({
-      ...this.#plan,
+      manifests: plan.manifests,
+      blobs: plan.blobs,
       openBlob: (blob) => this.#queue.open(blob),
       openRaw: (layer, diffId) => this.#queue.openRaw(layer, diffId),
       allManifests: async () => {
         await this.#complete.promise;
-        // Those that refer come in any order.
-        const extra = this.#extra.toSorted((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1);
-        return [...this.#plan?.manifests ?? [], ...extra];
+        return plan.all();
       },
     });
     try {

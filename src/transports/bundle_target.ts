@@ -7,6 +7,7 @@ import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../imag
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Manifest, MAX_MANIFEST_BYTES } from "../oci/manifest.ts";
+import { ImagePlan } from "./image_plan.ts";
 
 /** What became of an image in a bundle. */
 export interface BundledImage extends WrittenImage {
@@ -29,10 +30,9 @@ export class BundleTarget implements ImageTarget {
   readonly #held: HeldBlobs;
   readonly #queue = new BlobQueue();
   readonly #rollback: (() => Promise<void>) | undefined;
-  #planned: { readonly manifests: readonly Manifest[]; readonly blobs: readonly Descriptor[] } | undefined;
+  #plan: ImagePlan | undefined;
   #missing: readonly Descriptor[] = [];
   #leftOut: readonly Descriptor[] = [];
-  #others: Manifest[] = [];
   #writing: Promise<void> | undefined;
   #image: BundledImage | undefined;
 
@@ -52,13 +52,13 @@ export class BundleTarget implements ImageTarget {
   }
 
   plan(manifests: readonly Manifest[], blobs: readonly Descriptor[]): Promise<void> {
-    this.#planned = { manifests, blobs };
+    this.#plan = new ImagePlan(manifests, blobs);
     return Promise.resolve();
   }
 
   /** A config always comes along: what an image is can be told from the bundle alone. */
   findBlobs(blobs: readonly Descriptor[]): Promise<ReadonlySet<Digest>> {
-    const { manifests = [], blobs: planned = [] } = this.#planned ?? {};
+    const { manifests = [], blobs: planned = [] } = this.#plan ?? {};
     const configs = new Set(
       manifests.flatMap(({ content }) => content.kind === "image" ? [content.config.digest] : []),
     );
@@ -80,24 +80,18 @@ export class BundleTarget implements ImageTarget {
   }
 
   writeManifest(manifest: Manifest): Promise<void> {
-    const isPlanned = this.#planned?.manifests.some(({ descriptor }) =>
-      descriptor.digest === manifest.descriptor.digest
-    );
-    if (!isPlanned) this.#others.push(manifest);
+    this.#plan?.add(manifest);
     return Promise.resolve();
   }
 
   async publish(root: Manifest): Promise<void> {
     await this.#start();
-    const { manifests = [], blobs = [] } = this.#planned ?? {};
-    if (root.descriptor.digest !== manifests[0]?.descriptor.digest) {
-      throw new TypeError("publish() was given another root than plan()");
-    }
-    // Those that refer come in any order.
-    const others = this.#others.toSorted((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1);
-    const all = [...manifests, ...others];
+    const plan = this.#plan;
+    if (!plan) throw new TypeError("plan() must be called before publish()");
+    plan.checkRoot(root);
+    const all = plan.all();
     await this.#writer.writeManifests(all.toReversed());
-    this.#image = { name: this.#bundleName, manifests: all, blobs, leftOut: this.#leftOut };
+    this.#image = { name: this.#bundleName, manifests: all, blobs: plan.blobs, leftOut: this.#leftOut };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,8 @@ import { openOciArchiveSource } from "../../src/transports/oci_archive.ts";
 import { openOciLayoutSource, openOciLayoutTarget } from "../../src/transports/oci_layout.ts";
 import { multiImage, type TestImage } from "../support/images.ts";
 import { MemorySource, type Misbehaviour } from "../support/memory_place.ts";
-import { concat, FILES, temporaryFolder } from "./support.ts";
+import { concat } from "../support/concat.ts";
+import { FILES, temporaryFolder } from "./support.ts";
 
 /** Two versions of an image that share their first layer. */
 const images: readonly (readonly [string, TestImage])[] = [

@@ -7,7 +7,8 @@ import { parseTarHeader, tarHeaderBlocks } from "../../src/archive/tar_header.ts
 import { type ErrorCode, isImageError } from "../../src/errors.ts";
 import { digestOf, hexOf } from "../../src/oci/digest.ts";
 import { Random, tarOf } from "../support/images.ts";
-import { checkWhole, concat, contentOf, FILES, type RawEntry, rawEntry, rawTar, temporaryFolder } from "./support.ts";
+import { checkWhole, contentOf, FILES, type RawEntry, rawEntry, rawTar, temporaryFolder } from "./support.ts";
+import { concat } from "../support/concat.ts";
 
 const encoder = new TextEncoder();
 const layer = tarOf("file", new Random(1).bytes(20_000));

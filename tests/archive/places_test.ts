@@ -14,7 +14,8 @@ import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports
 import { openOciLayoutSource, openOciLayoutTarget } from "../../src/transports/oci_layout.ts";
 import { indexOf, multiImage, referrerOf, singleImage, type TestImage } from "../support/images.ts";
 import { MemorySource, type Misbehaviour } from "../support/memory_place.ts";
-import { concat, FILES, temporaryFolder } from "./support.ts";
+import { concat } from "../support/concat.ts";
+import { FILES, temporaryFolder } from "./support.ts";
 
 const LINUX = { os: "linux", architecture: "amd64" };
 

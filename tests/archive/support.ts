@@ -4,6 +4,7 @@ import type { ArchivedImage } from "../../src/archive/archived_image.ts";
 import { type BlobReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { blobsOf } from "../../src/oci/manifest.ts";
+import { concat } from "../support/concat.ts";
 
 /** Permissions of tests that write files. */
 export const FILES: Deno.PermissionOptions = { read: "inherit", write: "inherit", env: "inherit" };
@@ -58,17 +59,6 @@ export function rawEntry(entry: RawEntry): Uint8Array<ArrayBuffer> {
 export function rawTar(entries: readonly (RawEntry | Uint8Array)[], trailerBytes = 1024): Uint8Array<ArrayBuffer> {
   const parts = entries.map((entry) => entry instanceof Uint8Array ? entry : rawEntry(entry));
   return concat([...parts, new Uint8Array(trailerBytes)]);
-}
-
-/** All bytes in a row. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((total, part) => total + part.byteLength, 0));
-  let position = 0;
-  for (const part of parts) {
-    bytes.set(part, position);
-    position += part.byteLength;
-  }
-  return bytes;
 }
 
 /** All bytes of a reader, which is closed. */

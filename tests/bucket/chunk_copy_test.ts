@@ -6,9 +6,10 @@ import { openLayer } from "../../src/bucket/find_layer.ts";
 import { readAll } from "../../src/bytes/blob_reader.ts";
 import { type ErrorCode, ImageError, isImageError } from "../../src/errors.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
-import { type ChunkedLayer, chunkedLayer, joined, jsonBytes, putLayer, zstdFrame } from "../support/chunked_layers.ts";
+import { type ChunkedLayer, chunkedLayer, jsonBytes, putLayer, zstdFrame } from "../support/chunked_layers.ts";
 import { Random } from "../support/images.ts";
 import { MemoryStore } from "../support/memory_store.ts";
+import { concat } from "../support/concat.ts";
 
 const what = `layer 0 of "s3://source/app:v1"`;
 
@@ -17,7 +18,7 @@ function twoLayers(): readonly [ChunkedLayer, ChunkedLayer] {
   const random = new Random(1);
   const shared = [random.bytes(5000), random.bytes(6000), random.bytes(7000)];
   const [first, second] = [random.bytes(4000), random.bytes(4000)].map((own) =>
-    chunkedLayer(joined([shared[0]!, own, shared[1]!, shared[2]!]), [5000, 4000, 6000])
+    chunkedLayer(concat([shared[0]!, own, shared[1]!, shared[2]!]), [5000, 4000, 6000])
   );
   return [first!, second!];
 }
@@ -124,7 +125,7 @@ Deno.test("copyChunkedLayer() keeps other encoders' chunks and writes the layer 
   const key = `chunks/sha256/${chunk.digest}`;
   const raw = layer.raw.slice(9000, 9000 + chunk.size);
   const stored = layer.objects.get(key)!;
-  const longer = joined([zstdFrame(raw.subarray(0, 100)), zstdFrame(raw.subarray(100))]);
+  const longer = concat([zstdFrame(raw.subarray(0, 100)), zstdFrame(raw.subarray(100))]);
   const sameLength = stored.slice();
   sameLength[12]! ^= 1;
   for (const [name, foreign] of [["another length", longer], ["other bytes", sameLength]] as const) {
@@ -151,7 +152,7 @@ Deno.test(
         const key = `chunks/sha256/${layer.recipe.chunks[1]!.digest}`;
         const theirs = isSame
           ? layer.objects.get(key)!
-          : joined([zstdFrame(layer.raw.slice(5000, 5001)), zstdFrame(layer.raw.slice(5001, 9000))]);
+          : concat([zstdFrame(layer.raw.slice(5000, 5001)), zstdFrame(layer.raw.slice(5001, 9000))]);
         target.hooks.before = (request, wanted) => {
           if (wanted === key && ["write", "copyFrom"].includes(request)) target.set(key, theirs);
         };

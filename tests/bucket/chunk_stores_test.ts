@@ -10,15 +10,16 @@ import type { ObjectStore } from "../../src/objects/object_store.ts";
 import { openLocalStore } from "../../src/objects/open_local_store.ts";
 import { digestOf, parseDigest } from "../../src/oci/digest.ts";
 import { s3Kit } from "../objects/s3_kit.ts";
-import { type ChunkedLayer, chunkedLayer, joined } from "../support/chunked_layers.ts";
+import { type ChunkedLayer, chunkedLayer } from "../support/chunked_layers.ts";
 import { Random } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
+import { concat } from "../support/concat.ts";
 
 function twoLayers(): readonly [ChunkedLayer, ChunkedLayer] {
   const random = new Random(1);
   const shared = [random.bytes(1_500_000), random.bytes(600_000)];
   const [first, second] = [1, 2].map(() =>
-    chunkedLayer(joined([shared[0]!, random.bytes(400_000), shared[1]!]), [1_500_000, 400_000])
+    chunkedLayer(concat([shared[0]!, random.bytes(400_000), shared[1]!]), [1_500_000, 400_000])
   );
   return [first!, second!];
 }

@@ -7,10 +7,11 @@ import { type BlobReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { type ErrorCode, ImageError, isImageError } from "../../src/errors.ts";
 import { blobPath, digestOf, parseDigest } from "../../src/oci/digest.ts";
 import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
-import { chunkedLayer, joined, jsonBytes, putLayer, zstdFrame } from "../support/chunked_layers.ts";
+import { chunkedLayer, jsonBytes, putLayer, zstdFrame } from "../support/chunked_layers.ts";
 import { Random } from "../support/images.ts";
 import { MemoryStore } from "../support/memory_store.ts";
 import { splitmixBytes } from "../support/splitmix.ts";
+import { concat } from "../support/concat.ts";
 
 const MIB = 1024 * 1024;
 const what = `layer 0 of "s3://bucket/app:v1"`;
@@ -32,7 +33,7 @@ function refusal(code: ErrorCode, message: RegExp): (error: unknown) => boolean 
 function smallLayer(seed = 1) {
   const random = new Random(seed);
   const first = random.bytes(70_000);
-  return chunkedLayer(joined([first, random.bytes(1), first, random.bytes(50_000)]), [70_000, 1, 70_000]);
+  return chunkedLayer(concat([first, random.bytes(1), first, random.bytes(50_000)]), [70_000, 1, 70_000]);
 }
 
 function stored(layer: ReturnType<typeof smallLayer>): { store: MemoryStore; recipe: Recipe } {
@@ -55,7 +56,7 @@ Deno.test("openRawLayer() reads chunks that are any sequence of frames", { permi
   const layer = chunkedLayer(
     new Random(2).bytes(90_000),
     [40_000],
-    (chunk) => joined([zstdFrame(chunk.subarray(0, 7)), skippable, zstdFrame(chunk.subarray(7), 9), skippable]),
+    (chunk) => concat([zstdFrame(chunk.subarray(0, 7)), skippable, zstdFrame(chunk.subarray(7), 9), skippable]),
   );
   const { store, recipe } = stored(layer);
   assert.deepEqual(await bytesOf(openRawLayer(store, recipe, { diffId: layer.diffId })), layer.raw);
@@ -137,10 +138,10 @@ Deno.test("a chunk that is missing, cut, too long, swapped or damaged fails the 
       ["digest-mismatch", /has 0 bytes, not the recipe's \d+$/],
       ["digest-mismatch", /it unpacks to 0 bytes, not 50000$/],
     ],
-    ["longer", joined([object, new Uint8Array(1)]), ["digest-mismatch", /has more bytes, not the recipe's \d+$/], cut],
+    ["longer", concat([object, new Uint8Array(1)]), ["digest-mismatch", /has more bytes, not the recipe's \d+$/], cut],
     [
       "longer than any",
-      joined([object, new Uint8Array(17 * MIB)]),
+      concat([object, new Uint8Array(17 * MIB)]),
       ["digest-mismatch", /has more bytes, not the recipe's \d+$/],
       ["digest-mismatch", /has more than 16908288 bytes, not the recipe's \d+$/],
     ],
@@ -178,7 +179,7 @@ Deno.test("openRawLayer() reads a layer whose chunk another encoder had stored b
   // The Go tool reuses a chunk by its name, and counts what its own encoder would have made of it.
   const layer = smallLayer();
   const raw = layer.raw.slice(0, 70_000);
-  for (const foreign of [joined([zstdFrame(raw.subarray(0, 5)), zstdFrame(raw.subarray(5))]), zstdFrame(raw, 19)]) {
+  for (const foreign of [concat([zstdFrame(raw.subarray(0, 5)), zstdFrame(raw.subarray(5))]), zstdFrame(raw, 19)]) {
     const { store, recipe } = stored(layer);
     assert.notEqual(foreign.byteLength, recipe.chunks[0]!.storedSizeBytes);
     store.set(chunkKey(recipe.chunks[0]!.digest), foreign);
@@ -209,7 +210,7 @@ Deno.test(
   async () => {
     const random = new Random(4);
     const [a, b] = [random.bytes(30_000), random.bytes(30_000)];
-    const layer = chunkedLayer(joined([a, b]), [30_000]);
+    const layer = chunkedLayer(concat([a, b]), [30_000]);
     const { store, recipe } = stored(layer);
     // Every chunk is right by itself, and so are all sums: only their order is not.
     const swapped = { ...recipe, chunks: [...recipe.chunks].reverse() };
@@ -359,7 +360,7 @@ Deno.test("openLayer() reads a recipe once for many ranges", { permissions: "non
       bytesOf(openLayer(store, layer.descriptor, { range: { start, length: 50_000 }, recipes }))
     ),
   );
-  assert.deepEqual(joined(parts), layer.stored);
+  assert.deepEqual(concat(parts), layer.stored);
   assert.equal(store.requests.read, 1);
 });
 

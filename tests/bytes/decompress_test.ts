@@ -6,9 +6,10 @@ import { unzstd } from "../../src/bytes/zstd.ts";
 import { MAX_WINDOW_BYTES, ZstdSplitter } from "../../src/bytes/zstd_frames.ts";
 import { isImageError } from "../../src/errors.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { joined, zstdFrame } from "../support/chunked_layers.ts";
+import { zstdFrame } from "../support/chunked_layers.ts";
 import { goFrame, repeatedLetters } from "../support/go_frames.ts";
 import { Random } from "../support/images.ts";
+import { concat } from "../support/concat.ts";
 
 const what = `layer "test"`;
 const SKIPPABLE = Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 5, 0, 0, 0, 1, 2, 3, 4, 5);
@@ -69,7 +70,7 @@ Deno.test(
         const extra = [[], [SKIPPABLE], [EMPTY_FRAME], [SKIPPABLE, SKIPPABLE]][random.next(4)]!;
         return [...extra, random.next(5) === 0 ? zstdFrame(new Uint8Array(raw.byteLength).fill(7)) : zstdFrame(raw)];
       });
-      const stored = joined(pieces);
+      const stored = concat(pieces);
       const whole = unzstd(stored, { what, sizeBytes: raws.reduce((sum, raw) => sum + raw.byteLength, 0) });
       const streamed = await unpacked(zstdReader(choppedReader(stored, random, [3, 500, 70_000][seed % 3]!), { what }));
       assert.equal(digestOf(streamed), digestOf(whole), `seed ${seed}`);
@@ -81,14 +82,14 @@ Deno.test(
 Deno.test("zstdReader() gives exactly the bytes of the frames", { permissions: "none" }, async () => {
   const random = new Random(7);
   const raws = [random.bytes(300_000), random.bytes(1), random.bytes(200_000)];
-  const stored = joined([...raws.map((raw) => zstdFrame(raw)), SKIPPABLE]);
-  assert.deepEqual(await unpacked(zstdReader(choppedReader(stored, random, 1000), { what })), joined(raws));
-  assert.deepEqual(unzstd(stored, { what, sizeBytes: 500_001 }), joined(raws));
+  const stored = concat([...raws.map((raw) => zstdFrame(raw)), SKIPPABLE]);
+  assert.deepEqual(await unpacked(zstdReader(choppedReader(stored, random, 1000), { what })), concat(raws));
+  assert.deepEqual(unzstd(stored, { what, sizeBytes: 500_001 }), concat(raws));
   assert.deepEqual(await unpacked(zstdReader(bytesReader(new Uint8Array(0)), { what })), new Uint8Array(0));
 });
 
 Deno.test("zstdReader() refuses streams that are cut short at any byte", { permissions: "none" }, async () => {
-  const stored = joined([zstdFrame(new Random(1).bytes(3000)), zstdFrame(new Random(2).bytes(50))]);
+  const stored = concat([zstdFrame(new Random(1).bytes(3000)), zstdFrame(new Random(2).bytes(50))]);
   const first = zstdFrame(new Random(1).bytes(3000)).byteLength;
   for (let length = 1; length < stored.byteLength; length++) {
     const cut = stored.slice(0, length);
@@ -108,7 +109,7 @@ Deno.test("zstdReader() refuses streams that are cut short at any byte", { permi
 Deno.test("zstdReader() and unzstd() refuse what is no zstd, needs a dictionary, or asks for a large window", async () => {
   const cases: readonly [Uint8Array<ArrayBuffer>, RegExp][] = [
     [new Uint8Array(100), /it is not zstd data$/],
-    [joined([zstdFrame(new Uint8Array(10)), new Uint8Array(9)]), /it is not zstd data$/],
+    [concat([zstdFrame(new Uint8Array(10)), new Uint8Array(9)]), /it is not zstd data$/],
     [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x21, 1, 1, 1, 0, 0), /needs a zstd dictionary$/],
     [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x28, 0, 1, 0, 0), /reserved bit/],
     [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 7, 0, 0), /block that breaks the format$/],
@@ -141,7 +142,7 @@ Deno.test("zstdReader() and gunzipReader() stop bombs at the expected size", { p
     refusal(/it unpacks to more than 100000 bytes$/, "digest-mismatch"),
   );
   assert.throws(
-    () => unzstd(joined(Array(20_000).fill(EMPTY_FRAME)), { what, sizeBytes: 1 }),
+    () => unzstd(concat(Array(20_000).fill(EMPTY_FRAME)), { what, sizeBytes: 1 }),
     refusal(/more than 16384 zstd frames$/),
   );
 });
@@ -153,8 +154,8 @@ Deno.test(
     const random = new Random(3);
     const raws = [random.bytes(300_000), random.bytes(10)];
     const members = raws.map((raw) => new Uint8Array(gzipSync(raw)));
-    const stored = joined(members);
-    assert.deepEqual(await unpacked(gunzipReader(choppedReader(stored, random, 900), { what })), joined(raws));
+    const stored = concat(members);
+    assert.deepEqual(await unpacked(gunzipReader(choppedReader(stored, random, 900), { what })), concat(raws));
     for (const length of [0, 5, 1000, members[0]!.byteLength - 1, stored.byteLength - 1]) {
       await assert.rejects(unpacked(gunzipReader(bytesReader(stored.slice(0, length)), { what })), refusal(/^Cannot/));
     }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
-import { gzipStored, tarBytes } from "../../scripts/demo/archive_bytes.ts";
+import { gzipStored } from "../../scripts/demo/gzip_stored.ts";
+import { tarBytes } from "../../scripts/tar_bytes.ts";
 import { HELLO_PLATFORMS, helloElf, helloText } from "../../scripts/demo/hello_elf.ts";
 import { verifyStore } from "../../scripts/demo/verify_store.ts";
 import { demoImage, writeLayout, writeStore } from "../../scripts/demo_image.ts";
@@ -9,7 +10,7 @@ import { readManifest } from "../../src/oci/manifest.ts";
 import { programPath } from "../support/services.ts";
 
 /** What the demo image's digest is on every machine and with every version of Deno. */
-const ROOT_DIGEST = "sha256:b8c2d8776b57bfd4f6629d7418ad7880c2f7cf4378787d88e5452e4062de8ee1";
+const ROOT_DIGEST = "sha256:1454f3cc13d8752c5d9e8caa70bad563bde99759f08c11a4177ce4384826c12b";
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "s3lo-demo-" });
@@ -62,7 +63,7 @@ Deno.test({
   name: "gzipStored() is gzip that any reader takes, tarBytes() a tar whose checksum holds",
   permissions: "none",
   fn: () => {
-    const tar = tarBytes([{ path: "a", mode: 0o755, content: new Uint8Array(513).fill(7) }]);
+    const tar = tarBytes([{ name: "a", mode: 0o755, bytes: new Uint8Array(513).fill(7) }]);
     assert.equal(tar.length, 512 + 1024 + 1024);
     assert.deepEqual(new Uint8Array(gunzipSync(gzipStored(tar))), tar);
     const header = tar.slice(0, 512);

@@ -1,6 +1,7 @@
 /** A registry in memory whose uploads and manifests can be made to misbehave as known registries do. */
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { type ScriptedServer, type SeenRequest, serveScript } from "../support/scripted_server.ts";
+import { concat } from "../support/concat.ts";
 
 /** Deviations; all off by default. */
 export interface FakeOptions {
@@ -48,7 +49,7 @@ export function serveFakeRegistry(options: FakeOptions = {}): FakeRegistry {
   const complete = (request: SeenRequest, id: string): Response => {
     const refused = request.body.byteLength > 0 ? options.wholePut?.(request) : undefined;
     if (refused) return refused;
-    const all = joined(uploads.get(id)!, request.body);
+    const all = concat([uploads.get(id)!, request.body]);
     uploads.delete(id);
     const query = new URL(request.path, "http://x").searchParams;
     if (query.get("digest") !== digestOf(all)) {
@@ -68,7 +69,7 @@ export function serveFakeRegistry(options: FakeOptions = {}): FakeRegistry {
     if (request.headers.get("content-length") !== String(request.body.byteLength)) {
       return new Response(null, { status: 411 });
     }
-    uploads.set(id, joined(held, request.body));
+    uploads.set(id, concat([held, request.body]));
     const range = options.patchRange ?? `0-${start + request.body.byteLength - 1}`;
     return new Response(null, { status: options.patchStatus ?? 202, headers: { location: location(id), range } });
   };
@@ -130,11 +131,4 @@ export function serveFakeRegistry(options: FakeOptions = {}): FakeRegistry {
     return blob ? new Response(new Uint8Array(blob)) : undefined;
   });
   return { server, blobs, manifests, uploads, [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose]() };
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const all = new Uint8Array(first.byteLength + second.byteLength);
-  all.set(first);
-  all.set(second, first.byteLength);
-  return all;
 }

@@ -5,6 +5,7 @@ import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { type Digest, digestOf, hexOf } from "../../src/oci/digest.ts";
 import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import type { MemoryStore } from "./memory_store.ts";
+import { concat } from "./concat.ts";
 
 /** A recipe's JSON, open to forgery. */
 export interface RecipeJson {
@@ -53,7 +54,7 @@ export function chunkedLayer(
     pieces.push(object);
     chunks.push({ digest: hexOf(digest), size: chunk.byteLength, compressedSize: object.byteLength });
   }
-  const stored = joined(pieces);
+  const stored = concat(pieces);
   const digest = digestOf(stored);
   const diffId = digestOf(raw);
   const recipe = {
@@ -80,15 +81,4 @@ export function putLayer(store: MemoryStore, layer: ChunkedLayer): void {
 /** Compact JSON. */
 export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(value));
-}
-
-/** Bytes one after another. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
 }

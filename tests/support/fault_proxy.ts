@@ -5,6 +5,7 @@
  * request is up to the test: a function, fed by a seed where it is to be random.
  */
 import { headerOf, HttpWire, latin1, parseRequestHead, type RequestHead, withHeader } from "./http_wire.ts";
+import { concat } from "./concat.ts";
 
 /** What happens to one request. Positions are bytes of the body, from its start. */
 export type Fault =
@@ -280,7 +281,7 @@ export class FaultProxy implements AsyncDisposable {
       this.#close(client.connection);
       return false;
     }
-    const bytes = joined(kept);
+    const bytes = concat(kept);
     if (fault?.kind === "duplicate") {
       this.#count(fault.kind);
       await client.write(bytes);
@@ -386,14 +387,4 @@ function answer(status: number, body: string, headers: Record<string, string> = 
   return latin1(
     `HTTP/1.1 ${status} Fault\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
   );
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
 }

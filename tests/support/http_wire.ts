@@ -1,5 +1,7 @@
 /** One side of a connection that speaks HTTP/1.1: heads and bodies as bytes, nothing interpreted that need not be. */
 
+import { concat } from "./concat.ts";
+
 /** The head of a request, as far as a proxy needs to know it. */
 export interface RequestHead {
   readonly method: string;
@@ -36,10 +38,7 @@ export class HttpWire {
       scanned = text.length;
       const more = await this.#receive();
       if (!more) return undefined;
-      const joined = new Uint8Array(this.#rest.byteLength + more.byteLength);
-      joined.set(this.#rest);
-      joined.set(more, this.#rest.byteLength);
-      this.#rest = joined;
+      this.#rest = concat([this.#rest, more]);
     }
   }
 
