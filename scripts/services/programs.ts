@@ -51,13 +51,23 @@ export const PROGRAMS = {
   zsh: { from: "debian", package: "zsh" },
   fish: { from: "debian", package: "fish" },
   shellcheck: { from: "debian", package: "shellcheck" },
+  strace: { from: "debian", package: "strace" },
 } as const satisfies Record<string, GoProgram | DebianProgram>;
 
 /** One of the programs. */
 export type ProgramName = keyof typeof PROGRAMS;
 
 /** Programs that no service needs but that tests call: other tools that must agree with this one. */
-export const CLIENTS: readonly ProgramName[] = ["crane", "regctl", "oras", "skopeo", "zsh", "fish", "shellcheck"];
+export const CLIENTS: readonly ProgramName[] = [
+  "crane",
+  "regctl",
+  "oras",
+  "skopeo",
+  "zsh",
+  "fish",
+  "shellcheck",
+  "strace",
+];
 
 function go(path: string, version: string, more: Partial<GoProgram> = {}): GoProgram {
   return { from: "go", path, version, ...more };

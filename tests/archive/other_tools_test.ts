@@ -11,28 +11,20 @@ import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports
 import { openOciLayoutSource, openOciLayoutTarget } from "../../src/transports/oci_layout.ts";
 import { multiImage, singleImage, type TestImage } from "../support/images.ts";
 import { MemorySource } from "../support/memory_place.ts";
-import { programPath } from "../support/services.ts";
+import { programTest } from "../support/services.ts";
 import { run, temporaryFolder } from "./support.ts";
 
 const LINUX = { os: "linux", architecture: "amd64" };
 
-/** A test that needs programs; it is skipped where they are missing, unless it must run. */
+/** A test that needs programs and a folder. */
 function toolTest(
   name: string,
   tools: readonly string[],
   body: (paths: string[], folder: string) => Promise<void>,
 ): void {
-  const paths = tools.map((tool) => programPath(tool));
-  const missing = tools.filter((_, index) => paths[index] === undefined);
-  const mustRun = Deno.env.get("CI") === "true";
-  Deno.test({
-    name: missing.length > 0 && !mustRun ? `${name} (skipped: no ${missing.join(", ")})` : name,
-    ignore: missing.length > 0 && !mustRun,
-    fn: async () => {
-      if (missing.length > 0) throw new Error(`Missing programs: ${missing.join(", ")}`);
-      await using folder = await temporaryFolder();
-      await body(paths as string[], folder.path);
-    },
+  programTest(name, tools, async (paths) => {
+    await using folder = await temporaryFolder();
+    await body(paths, folder.path);
   });
 }
 

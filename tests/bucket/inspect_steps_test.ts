@@ -27,7 +27,7 @@ function steppingStore(): { store: MemoryStore; steps: () => number } {
   const store = new MemoryStore("s3://bucket", {
     before: async () => {
       const step = done + 1;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 100));
       done = Math.max(done, step);
     },
   });

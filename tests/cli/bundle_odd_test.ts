@@ -5,6 +5,7 @@ import { parsePlatform } from "../../src/oci/platform.ts";
 import { chunkedLayer } from "../support/chunked_layers.ts";
 import { multiImage, Random, singleImage, tarOf } from "../support/images.ts";
 import { readStoredTag, tempFolder, writeStore } from "./places.ts";
+import { exists } from "./bundle_kit.ts";
 import { s3lo, s3loJson, s3loOk, zstdTest } from "./program.ts";
 
 const app = multiImage({ seed: 51, layerBytes: 50_000 });
@@ -26,10 +27,6 @@ async function unpacked(): Promise<AsyncDisposable & { path: string; layout: str
     return `${folder.path}/forged.tar`;
   };
   return { ...folder, layout, pack };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
 
 Deno.test("bundle load names what an incomplete bundle lacks before it writes, and takes it from the target if it is there", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hexOf } from "../../src/oci/digest.ts";
 import { multiImage, referrerOf } from "../support/images.ts";
-import { programPath, serviceTest } from "../support/services.ts";
+import { optionalProgram, serviceTest } from "../support/services.ts";
 import { makeBuckets, tempFolder, writeStore } from "./places.ts";
 import { s3lo, s3loJson, s3loOk } from "./program.ts";
 
@@ -107,7 +107,7 @@ serviceTest("a bundle loads into a registry, which takes shared blobs over by it
     assert.ok(moved.images[0].bytes_linked > 100_000, "what the delta relies on comes from the other repository");
     const inspected = await s3loJson(["inspect", `${target}/team/app:v1`]);
     assert.equal(inspected.referrers.length, 1);
-    const crane = programPath("crane");
+    const crane = optionalProgram("crane");
     // It takes attestations for images of layers that it does not know, so the one with attestations is left out.
     for (const name of crane ? ["db:v2", "other/app:v2"] : []) {
       const { code, stderr } = await new Deno.Command(crane!, {
@@ -119,7 +119,7 @@ serviceTest("a bundle loads into a registry, which takes shared blobs over by it
     }
   }
   // crane reads layouts from folders only.
-  const crane = programPath("crane");
+  const crane = optionalProgram("crane");
   if (crane) {
     const unpacked = `${folder.path}/unpacked`;
     await Deno.mkdir(unpacked);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hexOf } from "../../src/oci/digest.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
 import { referrerOf, singleImage } from "../support/images.ts";
-import { programPath } from "../support/services.ts";
+import { programTest } from "../support/services.ts";
 import { app, db, exists, newer, prepared, tarNames } from "./bundle_kit.ts";
 import { checkBlobs, listFiles, readStoredTag, writeStore } from "./places.ts";
 import { s3lo, s3loJson, s3loOk } from "./program.ts";
@@ -203,7 +203,7 @@ Deno.test("bundle names: two images of one name are refused, references without 
   assert.equal(nowhere.code, 2);
 });
 
-Deno.test("skopeo and oras read a bundle without us", async () => {
+programTest("skopeo and oras read a bundle without us", ["skopeo", "oras"], async ([skopeo = "", oras = ""]) => {
   await using folder = await prepared();
   const file = `${folder.path}/disk.tar`;
   await s3loOk(["bundle", "save", "-f", file, ...folder.refs]);
@@ -213,41 +213,34 @@ Deno.test("skopeo and oras read a bundle without us", async () => {
     assert.equal(code, 0, `${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
     return stdout;
   };
-  const [skopeo, oras] = [programPath("skopeo"), programPath("oras")];
-  if (skopeo) {
-    await run(
-      skopeo,
-      "copy",
-      "--all",
-      "--insecure-policy",
-      "--preserve-digests",
-      `oci-archive:${file}:team/app:v1`,
-      `oci:${folder.path}/sk:x`,
-    );
-    assert.deepEqual(await run(skopeo, "inspect", "--raw", `oci-archive:${file}:db:v2`), db.root.bytes);
-    const layout = await s3loJson(["bundle", "list", `${folder.path}/sk`]);
-    assert.equal(layout.images[0].digest, app.root.descriptor.digest);
-  }
-  if (oras) {
-    const tags = await run(oras, "repo", "tags", "--oci-layout", file);
-    assert.equal(new TextDecoder().decode(tags), "db:v2\nteam/app:v1\n");
-    const root = `${file}@${app.root.descriptor.digest}`;
-    assert.deepEqual(await run(oras, "manifest", "fetch", "--oci-layout", root), app.root.bytes);
-    await run(oras, "copy", "--from-oci-layout", root, "--to-oci-layout", `${folder.path}/oras:x`);
-  }
+  await run(
+    skopeo,
+    "copy",
+    "--all",
+    "--insecure-policy",
+    "--preserve-digests",
+    `oci-archive:${file}:team/app:v1`,
+    `oci:${folder.path}/sk:x`,
+  );
+  assert.deepEqual(await run(skopeo, "inspect", "--raw", `oci-archive:${file}:db:v2`), db.root.bytes);
+  const layout = await s3loJson(["bundle", "list", `${folder.path}/sk`]);
+  assert.equal(layout.images[0].digest, app.root.descriptor.digest);
+  const tags = await run(oras, "repo", "tags", "--oci-layout", file);
+  assert.equal(new TextDecoder().decode(tags), "db:v2\nteam/app:v1\n");
+  const root = `${file}@${app.root.descriptor.digest}`;
+  assert.deepEqual(await run(oras, "manifest", "fetch", "--oci-layout", root), app.root.bytes);
+  await run(oras, "copy", "--from-oci-layout", root, "--to-oci-layout", `${folder.path}/oras:x`);
   // And we read what they write.
-  if (skopeo) {
-    const single = singleImage(parsePlatform("linux/amd64"), { seed: 9 });
-    await writeStore(`${folder.path}/src`, "single", "v1", single);
-    await s3loOk(["copy", folder.ref("single:v1"), `oci:${folder.path}/layout:v1`]);
-    await run(
-      skopeo,
-      "copy",
-      "--insecure-policy",
-      `oci:${folder.path}/layout:v1`,
-      `oci-archive:${folder.path}/sk.tar:single:v7`,
-    );
-    await s3loOk(["bundle", "load", `${folder.path}/sk.tar`, `local://${folder.path}/out`]);
-    assert.deepEqual(await readStoredTag(`${folder.path}/out`, "single", "v7"), single.root.bytes);
-  }
+  const single = singleImage(parsePlatform("linux/amd64"), { seed: 9 });
+  await writeStore(`${folder.path}/src`, "single", "v1", single);
+  await s3loOk(["copy", folder.ref("single:v1"), `oci:${folder.path}/layout:v1`]);
+  await run(
+    skopeo,
+    "copy",
+    "--insecure-policy",
+    `oci:${folder.path}/layout:v1`,
+    `oci-archive:${folder.path}/sk.tar:single:v7`,
+  );
+  await s3loOk(["bundle", "load", `${folder.path}/sk.tar`, `local://${folder.path}/out`]);
+  assert.deepEqual(await readStoredTag(`${folder.path}/out`, "single", "v7"), single.root.bytes);
 });

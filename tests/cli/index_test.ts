@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parsePlatform } from "../../src/oci/platform.ts";
 import { multiImage, singleImage } from "../support/images.ts";
-import { programPath, serviceTest } from "../support/services.ts";
+import { optionalProgram, serviceTest } from "../support/services.ts";
 import { listFiles, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
 import { s3lo, s3loJson, s3loOk } from "./program.ts";
 
@@ -146,7 +146,7 @@ for (const server of ["minio", "versity"] as const) {
     assert.deepEqual(report.platforms.map((each: { platform: string }) => each.platform).sort(), platforms.sort());
     const target = `${new URL(services.registry).host}/index-${crypto.randomUUID().slice(0, 8)}/app:v1`;
     await s3loOk(["copy", ...args, `s3://${buckets.first}/app:v1`, target], options);
-    const crane = programPath("crane");
+    const crane = optionalProgram("crane");
     if (crane) {
       const { code, stderr } = await new Deno.Command(crane, {
         args: ["validate", "--insecure", "--remote", target],

@@ -5,7 +5,7 @@ import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
 import { jsonBytes, zstdFrame } from "../support/chunked_layers.ts";
 import { multiImage, Random, singleImage, tarOf } from "../support/images.ts";
-import { fixtureTest, programPath, serviceTest } from "../support/services.ts";
+import { fixtureTest, optionalProgram, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
 import { compressionArguments, s3lo, s3loJson, s3loOk, zstdTest } from "./program.ts";
@@ -264,7 +264,7 @@ serviceTest("docker save → push --file → pull --file → docker load keeps t
   const inspected = JSON.parse((await engine(services.docker20, "GET", `/images/${name}:again/json`)).body);
   assert.equal(inspected.Id, pulled.image_id);
   await engine(services.docker20, "DELETE", `/images/${name}:again`);
-  const skopeo = programPath("skopeo");
+  const skopeo = optionalProgram("skopeo");
   if (skopeo) {
     for (const place of [`docker-archive:${folder.path}/saved.tar`, `docker-archive:${folder.path}/again.tar`]) {
       const { code, stderr } = await new Deno.Command(skopeo, {

@@ -5,7 +5,7 @@ import { bytesReader } from "../../src/bytes/blob_reader.ts";
 import { systemHost } from "../../src/engine/engine_host.ts";
 import { findEngine } from "../../src/engine/find_engine.ts";
 import { isImageError } from "../../src/errors.ts";
-import { programPath } from "../support/services.ts";
+import { certificatesExpected } from "../support/certificates.ts";
 
 /** A certificate authority, and certificates of a server and a client that it signed. */
 async function makeCertificates(folder: string): Promise<void> {
@@ -36,7 +36,7 @@ async function makeCertificates(folder: string): Promise<void> {
 
 Deno.test({
   name: "findEngine() reaches a daemon over TLS by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
-  ignore: programPath("openssl") === undefined,
+  ignore: !certificatesExpected,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     await makeCertificates(folder);

@@ -144,17 +144,17 @@ for (const insecure of [false, true]) {
 
 Deno.test("a body that is read slowly, or sent slowly, is no silence of the server", { permissions }, async () => {
   await using server = serveScript(({ body }) => new Response(`${body.byteLength}`));
-  using client = new HttpClient({ stallTimeoutMs: 100 });
+  using client = new HttpClient({ stallTimeoutMs: 400 });
   const slow = bytesReader(new Uint8Array(3));
   const content = {
     async read(into: Uint8Array<ArrayBuffer>) {
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await new Promise((resolve) => setTimeout(resolve, 600));
       return await slow.read(into);
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   const response = await client.send({ method: "PUT", url: `${server.origin}/`, body: { sizeBytes: 3, content } });
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  await new Promise((resolve) => setTimeout(resolve, 600));
   assert.equal(await textOf(response), "3");
 });
 

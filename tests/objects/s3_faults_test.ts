@@ -443,7 +443,11 @@ test("buffers come back after every kind of failure", async () => {
       await assert.rejects(odd.store.writeStream("a", { sizeBytes, open: () => Promise.resolve(broken) }), /Broken/);
     }
   }
-  for (let round = 0; round < 3; round++) await odd.store.writeStream("a", contentOf(pattern(2500))).catch(() => {});
+  let failed = 0;
+  for (let round = 0; round < 3; round++) {
+    await odd.store.writeStream("a", contentOf(pattern(2500))).catch(() => failed++);
+  }
+  assert.ok(failed > 0, "refusals were met");
   await odd.store.writeStream("a", contentOf(pattern(9500)));
   assert.equal(odd.objects.get("a")?.bytes.byteLength, 9500);
   assert.equal(odd.uploads.size, 0);

@@ -7,7 +7,7 @@ import { verifyStore } from "../../scripts/demo/verify_store.ts";
 import { demoImage, writeLayout, writeStore } from "../../scripts/demo_image.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
-import { programPath } from "../support/services.ts";
+import { programTest } from "../support/services.ts";
 
 /** What the demo image's digest is on every machine and with every version of Deno. */
 const ROOT_DIGEST = "sha256:1454f3cc13d8752c5d9e8caa70bad563bde99759f08c11a4177ce4384826c12b";
@@ -93,21 +93,15 @@ Deno.test("verifyStore() reaches every blob of the demo image, and finds a flipp
   });
 });
 
-const skopeo = programPath("skopeo");
-
-Deno.test({
-  name: "writeLayout() writes a layout that skopeo copies whole",
-  ignore: skopeo === undefined,
-  fn: async () => {
-    await withFolder(async (folder) => {
-      await writeLayout(demoImage(), `${folder}/layout`, "v1");
-      const args = ["--insecure-policy", "copy", "--quiet", "--all", `oci:${folder}/layout:v1`, `dir:${folder}/copy`];
-      const { success, stderr } = await new Deno.Command(skopeo!, { args, stdin: "null" }).output();
-      assert.ok(success, new TextDecoder().decode(stderr));
-      const manifest = await Deno.readFile(`${folder}/copy/manifest.json`);
-      assert.equal(digestOf(manifest), ROOT_DIGEST);
-    });
-  },
+programTest("writeLayout() writes a layout that skopeo copies whole", ["skopeo"], async ([skopeo = ""]) => {
+  await withFolder(async (folder) => {
+    await writeLayout(demoImage(), `${folder}/layout`, "v1");
+    const args = ["--insecure-policy", "copy", "--quiet", "--all", `oci:${folder}/layout:v1`, `dir:${folder}/copy`];
+    const { success, stderr } = await new Deno.Command(skopeo, { args, stdin: "null" }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    const manifest = await Deno.readFile(`${folder}/copy/manifest.json`);
+    assert.equal(digestOf(manifest), ROOT_DIGEST);
+  });
 });
 
 Deno.test({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ROOT } from "../../scripts/source_files.ts";
-import { programPath } from "../support/services.ts";
+import { programTest } from "../support/services.ts";
 
 /** A file of the repository; undefined when there is none. */
 async function repositoryFile(path: string): Promise<string | undefined> {
@@ -11,9 +11,9 @@ Deno.test("everything names the same version of Deno", async () => {
   const files = [".ci/run", ".github/workflows/ci.yml", "CONTRIBUTING.md", "README.md"];
   const versions = new Set<string>();
   for (const file of files) {
-    for (const [, version] of (await repositoryFile(file) ?? "").matchAll(/deno@(\S+?)(?=[\s)`]|$)/g)) {
-      versions.add(version!);
-    }
+    const named = [...(await repositoryFile(file) ?? "").matchAll(/deno@(\S+?)(?=[\s)`]|$)/g)];
+    assert.ok(named.length > 0, file);
+    for (const [, version] of named) versions.add(version!);
   }
   assert.equal(versions.size, 1, [...versions].join(", "));
 });
@@ -32,15 +32,9 @@ Deno.test("every task that CONTRIBUTING.md names exists", async () => {
   for (const [, task] of named) assert.ok(task! in tasks, task);
 });
 
-const shellcheck = programPath("shellcheck");
-
-Deno.test({
-  name: ".ci/run is clean for shellcheck",
-  ignore: shellcheck === undefined,
-  fn: async () => {
-    const { success, stdout } = await new Deno.Command(shellcheck!, { args: [".ci/run"], cwd: ROOT }).output();
-    assert.ok(success, new TextDecoder().decode(stdout));
-  },
+programTest(".ci/run is clean for shellcheck", ["shellcheck"], async ([shellcheck = ""]) => {
+  const { success, stdout } = await new Deno.Command(shellcheck, { args: [".ci/run"], cwd: ROOT }).output();
+  assert.ok(success, new TextDecoder().decode(stdout));
 });
 
 const SUMMARY_CASES: readonly [name: string, taskOutputs: string, last: string, code: number][] = [

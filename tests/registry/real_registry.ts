@@ -13,12 +13,11 @@ export const OLD_REGISTRY = "docker-registry";
 
 /**
  * Test options for what needs programs: skipped where one is missing, except on a machine that must have them all
- * (`CI` is `true`; the older registry may be missing even there).
+ * (`CI` is `true`).
  */
 export function needs(...programs: readonly string[]): { readonly ignore: boolean } {
   const missing = programs.filter((name) => programPath(name) === undefined);
-  const mustRun = Deno.env.get("CI") === "true";
-  return { ignore: missing.some((name) => !mustRun || name === OLD_REGISTRY) };
+  return { ignore: missing.length > 0 && Deno.env.get("CI") !== "true" };
 }
 
 /** How a registry is started. */

@@ -46,8 +46,8 @@ for (const service of ["minio", "versity"] as const) {
     await copyCommand(session, `local://${folder.path}//app:v1`, `s3://${buckets.first}/app:v1`);
     assert.deepEqual(await imageViolations(session, `s3://${buckets.first}/app:v1`), []);
     const sent = lines.flatMap((line) => /^PUT .*partNumber=(\d+)/.exec(line)?.[1] ?? []).sort();
-    if (lines.some((line) => line.startsWith("Going on with an upload"))) assert.deepEqual(sent, ["1", "3"]);
-    else assert.deepEqual(sent, ["1", "2", "3"]);
+    assert.ok(lines.some((line) => line.startsWith("Going on with an upload")), lines.join("\n"));
+    assert.deepEqual(sent, ["1", "3"]);
   });
 }
 

@@ -109,7 +109,7 @@ for (const [shell, ask] of Object.entries(ASK)) {
     name: `the completion for ${shell} works in ${shell} itself${
       path === undefined ? " (skipped: not installed)" : ""
     }`,
-    ignore: path === undefined,
+    ignore: path === undefined && Deno.env.get("CI") !== "true",
     fn: async () => {
       await using folder = await tempFolder();
       const { env, store } = await shellSite(folder.path);
@@ -180,7 +180,7 @@ Deno.test("s3lo __complete answers within 300 ms although the bucket does not, a
   try {
     const late = await ask();
     assert.equal(late.text, "");
-    assert.ok(late.tookMs < 1500, `${late.tookMs} ms`); // the look-up gets 300; the rest is a busy machine's start of Deno
+    assert.ok(late.tookMs < 5000, `${late.tookMs} ms`); // the look-up gets 300; the rest is a busy machine's start of Deno
     hang = false;
     hanging.resolve();
     // Several times, because a busy machine may be too slow at first.

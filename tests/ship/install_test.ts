@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { ROOT } from "../../scripts/source_files.ts";
-import { programPath } from "../support/services.ts";
+import { programTest } from "../support/services.ts";
 import { tempFolder } from "../cli/places.ts";
 
 const SCRIPT = `${ROOT}/scripts/install.sh`;
@@ -184,13 +184,7 @@ onUnix("installs from a local folder without a network", async () => {
   assert.match(missing.said, /There is no folder/);
 });
 
-const shellcheck = programPath("shellcheck");
-
-Deno.test({
-  name: "install.sh is clean for shellcheck",
-  ignore: shellcheck === undefined,
-  fn: async () => {
-    const { success, stdout } = await new Deno.Command(shellcheck!, { args: [SCRIPT] }).output();
-    assert.ok(success, new TextDecoder().decode(stdout));
-  },
+programTest("install.sh is clean for shellcheck", ["shellcheck"], async ([shellcheck = ""]) => {
+  const { success, stdout } = await new Deno.Command(shellcheck, { args: [SCRIPT] }).output();
+  assert.ok(success, new TextDecoder().decode(stdout));
 });

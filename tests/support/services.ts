@@ -69,8 +69,32 @@ export function programPath(name: string): string | undefined {
   return undefined;
 }
 
+/**
+ * The path of a program that part of a test needs; undefined when it is missing and that part is left out. Throws where it
+ * must be there (`CI` is `true`).
+ */
+export function optionalProgram(name: string): string | undefined {
+  const path = programPath(name);
+  if (path === undefined && Deno.env.get("CI") === "true") throw new Error(`Missing program: ${name}`);
+  return path;
+}
+
+/** A test that needs programs; their paths are handed to it. */
+export function programTest(name: string, programs: readonly string[], body: (paths: string[]) => Promise<void>): void {
+  const missing = programs.filter((program) => programPath(program) === undefined);
+  const mustRun = Deno.env.get("CI") === "true";
+  Deno.test({
+    name: missing.length > 0 && !mustRun ? `${name} (skipped: no ${missing.join(", ")})` : name,
+    ignore: missing.length > 0 && !mustRun,
+    fn: () => {
+      if (missing.length > 0) throw new Error(`Missing programs: ${missing.join(", ")}`);
+      return body(programs.map((program) => programPath(program)!));
+    },
+  });
+}
+
 /** The variable that names the folder of shared test data, where it does not lie beside the checkout. */
-export const FIXTURES_VARIABLE = "S3LO_TEST_FIXTURES";
+const FIXTURES_VARIABLE = "S3LO_TEST_FIXTURES";
 
 /** The folder of all shared test data. */
 export function fixturesFolder(): string {

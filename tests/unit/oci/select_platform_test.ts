@@ -99,7 +99,7 @@ Deno.test("selectPlatform() is not impressed by absurd variants", { permissions:
       assert.equal(choose(text, ["linux/amd64/v2", text]), text);
     }
   }
-  assert.ok(performance.now() - started < 200);
+  assert.ok(performance.now() - started < 2000);
 });
 
 Deno.test("selectPlatform() matches Windows builds as their hosts do", { permissions: "none" }, () => {
