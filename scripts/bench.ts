@@ -5,8 +5,8 @@
  *   deno task bench --scenario registry-s3 --payload large8,large1 --rounds 3 --profile far
  *
  * `--profile far` puts 20 ms and 25 MB/s for each connection between the tools and all servers. `--json` prints the report as
- * JSON; `--keep` adds it to the history, from which `scripts/bench/render.ts` writes the table of README.md. `--tools` names
- * who takes part. `S3LO_BENCH_PROGRAM` is a compiled s3lo to measure, `S3LO_GO` the Go tool.
+ * JSON; `--keep` adds it to the history, from which `deno task bench:table` writes the table of docs/bench.md. `--tools`
+ * names who takes part, `--engine docker29` the daemon (default docker20). `S3LO_BENCH_PROGRAM` is a compiled s3lo to measure, `S3LO_GO` the Go tool.
  */
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -70,7 +70,8 @@ async function main(args: readonly string[]): Promise<void> {
   }
   if (!(plan.profile in PROFILES)) throw new Error(`Unknown profile "${plan.profile}": lan, far`);
   if (!Number.isInteger(plan.rounds) || plan.rounds < 1) throw new Error("--rounds needs a whole number");
-  const engine = values.engine === "docker29" ? "docker29" : "docker20";
+  const { engine } = values;
+  if (engine !== "docker20" && engine !== "docker29") throw new Error(`Unknown engine "${engine}": docker20, docker29`);
   const before = loadavg()[0] ?? 0;
   const needsEngine = plan.scenarios.some((scenario) => scenario.needsEngine);
   await using lab = await Lab.open(needsEngine ? engine : undefined);

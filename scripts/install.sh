@@ -8,6 +8,7 @@
 #   S3LO_INSTALL_DIR   where to (default: /usr/local/bin if writable, else ~/.local/bin)
 #   S3LO_DOWNLOAD      where from: the address of a releases page or of a mirror of it, or a local folder that holds
 #                      the executables and SHA256SUMS, for machines without a network
+#   S3LO_LIBC          glibc: install although the system looks like musl
 set -eu
 
 fail() {
@@ -32,12 +33,12 @@ detect_target() {
     Linux) os=linux ;;
     Darwin) os=darwin ;;
     MINGW* | MSYS* | CYGWIN*) fail "This script does not install on Windows" "Download s3lo_windows_amd64.zip from the releases page" ;;
-    *) fail "There is no s3lo for $os" "Run it from source with Deno: deno install --global jsr:@s3lo/cli" ;;
+    *) fail "There is no s3lo for $os" "Run it from source with Deno: https://github.com/s3lo/s3lo/blob/main/docs/permissions.md" ;;
   esac
   case $arch in
     x86_64 | amd64) arch=amd64 ;;
     aarch64 | arm64) arch=arm64 ;;
-    *) fail "There is no s3lo for $os on $arch" "Run it from source with Deno: deno install --global jsr:@s3lo/cli" ;;
+    *) fail "There is no s3lo for $os on $arch" "Run it from source with Deno: https://github.com/s3lo/s3lo/blob/main/docs/permissions.md" ;;
   esac
   # A shell under Rosetta says x86_64 on an ARM Mac.
   if [ "$os-$arch" = darwin-amd64 ] && [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || echo 0)" = 1 ]; then

@@ -3,7 +3,7 @@
  *
  *   deno task permissions
  */
-import { CREDENTIAL_HELPERS, permissionGrants } from "../src/cli/permissions.ts";
+import { CREDENTIAL_HELPERS, permissionFlags, permissionGrants } from "../src/cli/permissions.ts";
 import { ROOT } from "./source_files.ts";
 
 const START = "<!-- table -->";
@@ -26,6 +26,12 @@ export function permissionsTable(): string {
     ...rows.map(line),
     "",
     `Credential helpers: ${helpers}.`,
+    "",
+    "From source, with the same permissions:",
+    "",
+    "```sh",
+    `deno install --global --name s3lo ${permissionFlags(permissionGrants("linux")).join(" ")} jsr:@s3lo/cli`,
+    "```",
   ].join("\n");
 }
 

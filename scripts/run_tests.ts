@@ -21,7 +21,7 @@ const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker"];
 const ENGINES = ["docker20", "docker29", "podman"] as const;
 
 /** The arguments that grant the permissions. `work` is the temporary folder, `denoFolder` Deno's cache. */
-export async function permissionArguments(work: string, denoFolder: string): Promise<string[]> {
+async function permissionArguments(work: string, denoFolder: string): Promise<string[]> {
   const programs = [Deno.execPath()];
   const compiled = Deno.env.get("S3LO_TEST_PROGRAM");
   if (compiled) programs.push(compiled);

@@ -11,7 +11,7 @@ import { serviceAddress } from "../tests/support/services.ts";
 import { runSoak, type SoakFigures } from "../tests/soak/soak.ts";
 
 /** The figures as lines for people. */
-export function soakLines(figures: SoakFigures, elapsedMs: number): string[] {
+function soakLines(figures: SoakFigures, elapsedMs: number): string[] {
   const list = (map: ReadonlyMap<string, number>) =>
     [...map].sort(([, left], [, right]) => right - left).map(([name, count]) => `${name} ${count}`).join(", ");
   const total = [...figures.faults.values()].reduce((sum, count) => sum + count, 0);

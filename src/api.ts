@@ -134,7 +134,16 @@ export async function copy(source: string, target: string, options: CopyImageOpt
   };
 }
 
-/** Tells what a reference means: platforms, layers, sizes. No layer is read. */
+/**
+ * Tells what a reference means: platforms, layers, sizes. No layer is read.
+ *
+ * @example The platforms of an image
+ * ```ts ignore
+ * import { inspect } from "@s3lo/cli/api";
+ *
+ * const { images } = await inspect("s3://my-bucket/app:v1");
+ * ```
+ */
 export async function inspect(reference: string, options: ImageOptions = {}): Promise<Inspection> {
   const { inspectCommand } = await import("./commands/inspect.ts");
   await using session = new Session(options);
@@ -162,6 +171,13 @@ export async function inspect(reference: string, options: ImageOptions = {}): Pr
 /**
  * Lists the images and tags of a store (`s3://bucket`, `local://folder`), of a registry repository, or of a registry that
  * has a catalog.
+ *
+ * @example The tags of a bucket
+ * ```ts ignore
+ * import { list } from "@s3lo/cli/api";
+ *
+ * const images = await list("s3://my-bucket");
+ * ```
  */
 export async function list(location: string, options: ImageOptions = {}): Promise<readonly ImageTags[]> {
   const { listCommand } = await import("./commands/list.ts");

@@ -1,5 +1,5 @@
 /** The servers that a bench runs against, and the places on them: buckets, registries, a daemon. */
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, DeleteBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { capture } from "../services/run.ts";
 import { ServerProcess } from "../services/server_process.ts";
 import { Session } from "../services/session.ts";
@@ -97,7 +97,6 @@ export class Lab implements AsyncDisposable {
 
   /** Removes a bucket with all that is in it, in MinIO's way. */
   async dropBucket(bucket: string): Promise<void> {
-    const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
     const command = new DeleteBucketCommand({ Bucket: bucket });
     command.middlewareStack.add((next) => (args) => {
       (args.request as { headers: Record<string, string> }).headers["x-minio-force-delete"] = "true";

@@ -48,7 +48,7 @@ export interface Payload {
 }
 
 /** The folder of everything that the bench keeps. */
-export function benchFolder(): string {
+function benchFolder(): string {
   return `${Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") || "/tmp"}/.cache`}/s3lo-bench`;
 }
 

@@ -1,26 +1,25 @@
 /**
- * Writes the newest results of the history between the markers `<!-- bench -->` and `<!-- /bench -->` of a Markdown file.
+ * Writes the newest results of the history between the markers of docs/bench.md.
  *
- *   deno run --allow-read --allow-write scripts/bench/render.ts [README.md]
+ *   deno task bench:table
  */
 import { ROOT } from "../source_files.ts";
 import { type Report, requests, type Result, type Row, seconds } from "./results.ts";
 
 /** The file that keeps every run that was asked to be kept: one report per line, the oldest first. */
-export const HISTORY_PATH = `${ROOT}/docs/bench_history.jsonl`;
+const HISTORY_PATH = `${ROOT}/docs/bench_history.jsonl`;
 
 const START = "<!-- bench -->";
 const END = "<!-- /bench -->";
 
-/** The reports of a history. */
-export async function readHistory(path = HISTORY_PATH): Promise<readonly Report[]> {
-  const text = await Deno.readTextFile(path);
+async function readHistory(): Promise<readonly Report[]> {
+  const text = await Deno.readTextFile(HISTORY_PATH);
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Report);
 }
 
 /** Adds a report to the history. */
-export async function appendHistory(report: Report, path = HISTORY_PATH): Promise<void> {
-  await Deno.writeTextFile(path, `${JSON.stringify(report)}\n`, { append: true });
+export async function appendHistory(report: Report): Promise<void> {
+  await Deno.writeTextFile(HISTORY_PATH, `${JSON.stringify(report)}\n`, { append: true });
 }
 
 /** The newest result of each scenario, payload and network, in the order in which they first came. */
@@ -79,6 +78,6 @@ function cost(row: Row): string {
 }
 
 if (import.meta.main) {
-  const path = Deno.args[0] ?? `${ROOT}/README.md`;
+  const path = `${ROOT}/docs/bench.md`;
   await Deno.writeTextFile(path, renderInto(await Deno.readTextFile(path), markdownTable(await readHistory())));
 }

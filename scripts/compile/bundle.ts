@@ -92,34 +92,13 @@ async function dropBareImports(folder: string): Promise<void> {
 const ROOT_URL = new URL("../../", import.meta.url);
 
 /** What a compiled program starts with. */
-export function entrySource({ commit, date }: BuildInfo): string {
+function entrySource({ commit, date }: BuildInfo): string {
   return `import { main } from "${new URL("src/cli/main.ts", ROOT_URL)}";
 import { declareBuild } from "${new URL("src/cli/version.ts", ROOT_URL)}";
 
 declareBuild(${JSON.stringify({ commit, date })});
 Deno.exit(await main(Deno.args));
 `;
-}
-
-/** The files of a bundle that an entry loads at once (not what it imports lazily), entry first. */
-export async function staticFiles(folder: string, entry = ENTRY): Promise<readonly string[]> {
-  const found = new Set([entry]);
-  for (const file of found) {
-    const text = await Deno.readTextFile(`${folder}/${file}`);
-    for (const [, name] of text.matchAll(/(?:\bfrom|\bimport)\s*"\.\/([\w.-]+\.js)"/g)) found.add(name!);
-  }
-  return [...found];
-}
-
-/** What the files of a bundle import that is not of the bundle, sorted. */
-export async function outsideImports(folder: string): Promise<readonly string[]> {
-  const found = new Set<string>();
-  for await (const { name } of Deno.readDir(folder)) {
-    const text = await Deno.readTextFile(`${folder}/${name}`);
-    for (const [, module] of text.matchAll(/(?:^|[;}\n])import[^"'();]*?"([^"]+)"/g)) found.add(module!);
-    for (const [, module] of text.matchAll(/\bimport\("([^"]+)"\)/g)) found.add(module!);
-  }
-  return [...found].filter((module) => !module.startsWith("./")).sort();
 }
 
 function ignoreMissing(error: unknown): void {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeBundle, outsideImports, staticFiles } from "../../scripts/compile/bundle.ts";
+import { ENTRY, makeBundle } from "../../scripts/compile/bundle.ts";
 import { compileArguments } from "../../scripts/compile/executable.ts";
 import { TARGETS } from "../../scripts/compile/targets.ts";
 import { permissionFlags } from "../../src/cli/permissions.ts";
@@ -127,3 +127,24 @@ Deno.test("every target is compiled with its permissions, without questions, and
     assert.doesNotMatch(run ?? "", target.os === "windows" ? /\/bin\/sh/ : /cmd\.exe/);
   }
 });
+
+/** The files of a bundle that an entry loads at once (not what it imports lazily), entry first. */
+async function staticFiles(folder: string, entry = ENTRY): Promise<readonly string[]> {
+  const found = new Set([entry]);
+  for (const file of found) {
+    const text = await Deno.readTextFile(`${folder}/${file}`);
+    for (const [, name] of text.matchAll(/(?:\bfrom|\bimport)\s*"\.\/([\w.-]+\.js)"/g)) found.add(name!);
+  }
+  return [...found];
+}
+
+/** What the files of a bundle import that is not of the bundle, sorted. */
+async function outsideImports(folder: string): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for await (const { name } of Deno.readDir(folder)) {
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    for (const [, module] of text.matchAll(/(?:^|[;}\n])import[^"'();]*?"([^"]+)"/g)) found.add(module!);
+    for (const [, module] of text.matchAll(/\bimport\("([^"]+)"\)/g)) found.add(module!);
+  }
+  return [...found].filter((module) => !module.startsWith("./")).sort();
+}
