@@ -1,7 +1,6 @@
-import type { CompletedPart, HeadObjectCommandOutput, StorageClass } from "@aws-sdk/client-s3";
+import type { CompletedPart, HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import { mapPool } from "../bytes/pool.ts";
 import { isImageError } from "../errors.ts";
-import { contentTypeOf } from "./keys.ts";
 import { answerOf } from "./s3_answer.ts";
 import type { WriteOptions } from "./object_store.ts";
 import type { S3Connection } from "./s3_connection.ts";
@@ -55,22 +54,19 @@ export async function copyObject(
 
 /** False when an object was copied onto itself and the server kept its time: such a copy is of no use. */
 async function copyWhole(writer: S3Writer, source: CopySource, key: string, options: WriteOptions): Promise<boolean> {
-  const { connection, settings: { sseKmsKeyId } } = writer;
+  const { connection } = writer;
   const { condition } = options;
   const onItself = source.connection.bucket === connection.bucket && source.key === key;
   const before = onItself ? await headObject(connection, key) : undefined;
   try {
     const { CopyObjectResult } = await writer.habits.adapting((habit) => {
-      const storageClass = writer.storageClass(options, habit);
       const command = new connection.modules.sdk.CopyObjectCommand({
         Bucket: connection.bucket,
         Key: key,
         CopySource: copySource(source),
         MetadataDirective: "REPLACE",
-        ContentType: options.contentType ?? contentTypeOf(key),
+        ...writer.members(key, options, habit),
         ...conditionMembers(condition),
-        ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
-        ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
       });
       return connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
     });

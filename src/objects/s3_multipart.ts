@@ -1,9 +1,8 @@
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
-import type { CompletedPart, StorageClass } from "@aws-sdk/client-s3";
+import type { CompletedPart } from "@aws-sdk/client-s3";
 import { isImageError } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
-import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
 import { checksumHeaders, type Habit } from "./s3_habits.ts";
@@ -216,15 +215,11 @@ function completedPart(number: number, etag: string, crc32: string | undefined):
 async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<Upload> {
   const { key, options, sendsBytes } = plan;
   const { connection } = writer;
-  const storageClass = writer.storageClass(options, habit);
-  const { sseKmsKeyId } = writer.settings;
   const command = new connection.modules.sdk.CreateMultipartUploadCommand({
     Bucket: connection.bucket,
     Key: key,
-    ContentType: options.contentType ?? contentTypeOf(key),
+    ...writer.members(key, options, habit),
     ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
-    ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
-    ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms" as const, SSEKMSKeyId: sseKmsKeyId }),
   });
   const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http));
   return { key, id: begun.UploadId ?? "", habit };
@@ -267,8 +262,13 @@ export function conditionMembers(condition: WriteCondition | undefined): { IfNon
 async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promise<boolean> {
   const { connection } = writer;
   const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
-  const found = await connection.call(writer.action(key), (client, http) => client.send(command, http));
-  return found.ContentLength === sizeBytes;
+  try {
+    const found = await connection.call(writer.action(key), (client, http) => client.send(command, http));
+    return found.ContentLength === sizeBytes;
+  } catch (error) {
+    if (answerOf(error)?.status === 404) return false;
+    throw error;
+  }
 }
 
 /** Frees the parts on the server, also when the user has stopped everything; a failure is noted and no more. */
@@ -279,18 +279,14 @@ async function giveUp(writer: S3Writer, upload: Upload): Promise<void> {
     Key: upload.key,
     UploadId: upload.id,
   });
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), ABORT_TIMEOUT_MS);
   try {
     await connection.call(`give up writing "${upload.key}"`, (client, http) => client.send(command, http), {
-      signal: timeout.signal,
+      signal: AbortSignal.timeout(ABORT_TIMEOUT_MS),
       tries: 3,
     });
   } catch (error) {
     if (answerOf(error)?.code !== "NoSuchUpload") {
       connection.log(`The upload of "${upload.key}" was left behind: ${error}`);
     }
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { MultipartUpload, Part } from "@aws-sdk/client-s3";
+import type { Part } from "@aws-sdk/client-s3";
 import { isImageError } from "../errors.ts";
 import { answerOf } from "./s3_answer.ts";
 import { crc32Base64, type Habit } from "./s3_habits.ts";
@@ -50,10 +50,8 @@ export interface PartPlan {
  */
 export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Habit): Promise<Unfinished> {
   try {
-    const uploads = (await listUploads(writer, plan.key)).filter((one) => one.Key === plan.key && one.UploadId);
-    const all = uploads.map((one) => ({ id: one.UploadId!, begunAt: one.Initiated ?? new Date(0) }));
     let best: UnfinishedUpload | undefined;
-    for (const { id } of all.slice(0, MAX_LOOKED_INTO)) {
+    for (const { id } of (await listUploads(writer, plan.key)).slice(0, MAX_LOOKED_INTO)) {
       const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
       if (found && found.storedBytes > (best?.storedBytes ?? 0)) best = found;
     }
@@ -83,8 +81,8 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
   if (!before.isTold) return;
   const { connection } = writer;
   try {
-    for (const { Key: found, UploadId: id, Initiated: begunAt = new Date(0) } of await listUploads(writer, key)) {
-      if (found !== key || id === undefined || id === own) continue;
+    for (const { id, begunAt } of await listUploads(writer, key)) {
+      if (id === own) continue;
       const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
       if (!isOld && (await listParts(writer, key, id)).length > 0) continue;
       const command = new connection.modules.sdk.AbortMultipartUploadCommand({
@@ -101,11 +99,21 @@ export async function endForgotten(writer: S3Writer, key: string, own: string, b
   }
 }
 
-async function listUploads(writer: S3Writer, key: string): Promise<readonly MultipartUpload[]> {
+/** An upload as the server's list has it. */
+interface ListedUpload {
+  readonly id: string;
+  readonly begunAt: Date;
+}
+
+/** The unfinished uploads of one object; the server is asked by prefix and tells of other objects too. */
+async function listUploads(writer: S3Writer, key: string): Promise<readonly ListedUpload[]> {
   const { connection } = writer;
   const command = new connection.modules.sdk.ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
-  return (await connection.call(action, (client, http) => client.send(command, http), { tries: 4 })).Uploads ?? [];
+  const { Uploads = [] } = await connection.call(action, (client, http) => client.send(command, http), { tries: 4 });
+  return Uploads.flatMap(({ Key, UploadId: id, Initiated: begunAt = new Date(0) }) =>
+    Key === key && id !== undefined ? [{ id, begunAt }] : []
+  );
 }
 
 async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[]> {

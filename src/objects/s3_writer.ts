@@ -1,3 +1,4 @@
+import type { CreateMultipartUploadCommandInput, StorageClass } from "@aws-sdk/client-s3";
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
@@ -23,6 +24,12 @@ export interface S3WriteSettings {
   /** Told of an upload that was cut off and whose parts stay for the next run. */
   readonly onKept?: ((key: string, storedBytes: number) => void) | undefined;
 }
+
+/** Members that the commands share which make an object. */
+export type ObjectMembers = Pick<
+  CreateMultipartUploadCommandInput,
+  "ContentType" | "StorageClass" | "ServerSideEncryption" | "SSEKMSKeyId"
+>;
 
 /** Writes objects in one request each, and holds what all writes of a store share: buffers, habits, headers. */
 export class S3Writer {
@@ -92,9 +99,15 @@ export class S3Writer {
     return `write "${key}" to "${this.connection.name}"`;
   }
 
-  /** The storage class that an object gets; undefined for the bucket's default. */
-  storageClass(options: WriteOptions, habit: Habit): string | undefined {
-    return options.isBlob ? habit.storageClass : undefined;
+  /** What an object gets besides its bytes (type, storage class, key), as the SDK's commands take it. */
+  members(key: string, options: WriteOptions, habit: Habit): ObjectMembers {
+    const storageClass = storageClassOf(options, habit);
+    const { sseKmsKeyId } = this.settings;
+    return {
+      ContentType: options.contentType ?? contentTypeOf(key),
+      ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+      ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms", SSEKMSKeyId: sseKmsKeyId }),
+    };
   }
 
   /** The error for a write whose condition did not hold. */
@@ -120,8 +133,9 @@ export class S3Writer {
     }
   }
 
+  /** The same as {@linkcode members}, as headers. */
   #headers(key: string, options: WriteOptions, habit: Habit): Record<string, string> {
-    const storageClass = this.storageClass(options, habit);
+    const storageClass = storageClassOf(options, habit);
     const { sseKmsKeyId } = this.settings;
     return {
       "content-type": options.contentType ?? contentTypeOf(key),
@@ -132,6 +146,11 @@ export class S3Writer {
       }),
     };
   }
+}
+
+/** The storage class that an object gets; undefined for the bucket's default. */
+function storageClassOf(options: WriteOptions, habit: Habit): string | undefined {
+  return options.isBlob ? habit.storageClass : undefined;
 }
 
 /** Whether an error says that a conditional write's condition did not hold. */

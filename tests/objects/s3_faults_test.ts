@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type BlobReader, bytesReader } from "../../src/bytes/blob_reader.ts";
 import { type ErrorCode, ImageError } from "../../src/errors.ts";
 import { HttpClient } from "../../src/http/client.ts";
+import { answerOf } from "../../src/objects/s3_answer.ts";
 import { openS3Store } from "../../src/objects/open_s3_store.ts";
 import { contentOf, pattern, readObject } from "./object_store_contract.ts";
 import { type OddRequest, oddS3, type Quirk, refuse } from "./odd_s3_server.ts";
@@ -224,6 +225,28 @@ test("a write whose answer got lost is not taken for somebody else's", async () 
     odd.store.write("lock", pattern(9), { condition: { absent: true } }),
     saying("conflict", /lock/, /^/),
   );
+});
+
+test("an upload that somebody else ended is begun anew", async () => {
+  await using odd = await oddS3(({ operation, query }) =>
+    operation === "UploadPart" && query.get("uploadId") === "upload-0" ? refuse(404, "NoSuchUpload") : undefined
+  );
+  await odd.store.writeStream("blobs/a", contentOf(pattern(2500)), { isBlob: true });
+  assert.deepEqual(odd.objects.get("blobs/a")?.bytes, pattern(2500));
+  assert.equal(odd.operations().filter((name) => name === "CreateMultipartUpload").length, 2);
+  assert.ok(odd.operations().includes("HeadObject"));
+});
+
+test("an upload that vanished while it was completed, and left no object, is what the error tells of", async () => {
+  await using odd = await oddS3(({ operation, earlier }) =>
+    operation === "CompleteMultipartUpload"
+      ? earlier === 0 ? refuse(500, "InternalError") : refuse(404, "NoSuchUpload")
+      : undefined
+  );
+  await assert.rejects(odd.store.writeStream("a", contentOf(pattern(2500))), (error) => {
+    assert.equal(answerOf(error)?.code, "NoSuchUpload");
+    return true;
+  });
 });
 
 test("the storage class is for blobs, and left out where it is refused", async () => {
