@@ -1,7 +1,7 @@
-import { ImageError, messageOf } from "../errors.ts";
+import { ImageError } from "../errors.ts";
 import { digestOf, hexOf } from "../oci/digest.ts";
 import { type JsonObject, Members, parseJsonObject } from "../oci/json.ts";
-import { dockerConfigFolder, type EngineHost } from "./engine_host.ts";
+import { dockerConfigFolder, type EngineHost, readHostFile } from "./engine_host.ts";
 import { type ClientTls, readTlsFolder } from "./tls_files.ts";
 
 /** The daemon that a docker context names. */
@@ -55,11 +55,6 @@ export async function readDockerContext(host: EngineHost, name: string): Promise
 }
 
 async function readJson(host: EngineHost, path: string): Promise<JsonObject | undefined> {
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = await host.readFile(path);
-  } catch (cause) {
-    throw new ImageError("denied", `Cannot read "${path}": ${messageOf(cause)}`, { cause });
-  }
+  const bytes = await readHostFile(host, path);
   return bytes && parseJsonObject(bytes, `"${path}"`);
 }

@@ -81,8 +81,7 @@ export class EngineClient implements Disposable {
     if (repository !== undefined) query.set("filters", JSON.stringify({ reference: [repository] }));
     const path = query.size > 0 ? `/images/json?${query}` : "/images/json";
     const response = await this.#api.send({ method: "GET", path, action: "list the daemon's images", signal });
-    const list: unknown = JSON.parse(new TextDecoder().decode(await response.bytes(64 * 1024 * 1024)));
-    if (!Array.isArray(list)) throw new ImageError("invalid-input", "Cannot read the daemon's list of images");
+    const list = parseList(await response.bytes(64 * 1024 * 1024));
     return list.map(parseEngineImageSummary).filter((image) => image !== undefined);
   }
 
@@ -165,6 +164,18 @@ export interface ListImagesOptions {
 export interface SaveImageOptions {
   readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+function parseList(bytes: Uint8Array): readonly unknown[] {
+  let list: unknown;
+  let cause: unknown;
+  try {
+    list = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    cause = error;
+  }
+  if (Array.isArray(list)) return list;
+  throw new ImageError("invalid-input", "Cannot read the daemon's list of images: it is no JSON list", { cause });
 }
 
 /** The path of an image by name or ID; a name that could lead elsewhere is refused. */

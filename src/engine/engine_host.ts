@@ -1,3 +1,5 @@
+import { ImageError, messageOf } from "../errors.ts";
+
 /** What a machine offers to the search for a daemon: its environment and its files. Tests bring one of their own. */
 export interface EngineHost {
   /** The operating system, as `Deno.build.os` names it. */
@@ -43,6 +45,15 @@ export function systemHost(): EngineHost {
       }
     },
   };
+}
+
+/** A file's bytes; undefined when there is no such file. Throws `denied` when it cannot be read. */
+export async function readHostFile(host: EngineHost, path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    return await host.readFile(path);
+  } catch (cause) {
+    throw new ImageError("denied", `Cannot read "${path}": ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** Where Docker's client keeps its settings: `DOCKER_CONFIG`, else `~/.docker`; undefined without a home folder. */

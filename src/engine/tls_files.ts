@@ -1,5 +1,5 @@
-import { ImageError, messageOf } from "../errors.ts";
-import type { EngineHost } from "./engine_host.ts";
+import { ImageError } from "../errors.ts";
+import { type EngineHost, readHostFile } from "./engine_host.ts";
 
 /** The TLS material of a daemon, as PEM texts. */
 export interface ClientTls {
@@ -51,10 +51,6 @@ export async function readTlsFolder(
 }
 
 async function readText(host: EngineHost, folder: string, name: string): Promise<string | undefined> {
-  try {
-    const bytes = await host.readFile(`${folder}/${name}`);
-    return bytes && new TextDecoder().decode(bytes);
-  } catch (cause) {
-    throw new ImageError("denied", `Cannot read "${folder}/${name}": ${messageOf(cause)}`, { cause });
-  }
+  const bytes = await readHostFile(host, `${folder}/${name}`);
+  return bytes && new TextDecoder().decode(bytes);
 }

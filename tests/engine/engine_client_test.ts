@@ -116,6 +116,15 @@ engineTest("inspectImage() tells complete platforms from absent ones", {
   assert.deepEqual(image.manifests[0]?.descriptor.platform, { os: "linux", architecture: "arm64" });
 });
 
+for (const [what, body] of [["cut off", '[{"Id":"sha'], ["no list", "{}"]] as const) {
+  engineTest(`listImages() refuses a list that is ${what}`, { handle: () => new Response(body) }, async (client) => {
+    await assert.rejects(
+      client.listImages(),
+      (error) => isImageError(error, "invalid-input") && /list of images/.test(error.message),
+    );
+  });
+}
+
 engineTest("loadImage() streams the tar and returns what was loaded", {
   handle: async (request) => {
     const body = await request.bytes();
