@@ -1,4 +1,4 @@
-import { ImageError, isImageError, messageOf } from "../errors.ts";
+import { clipped, ImageError, isImageError, messageOf } from "../errors.ts";
 import { fill } from "../bytes/blob_reader.ts";
 import type { RandomFile } from "./random_file.ts";
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader, tarPadding } from "./tar_header.ts";
@@ -235,6 +235,5 @@ class TarScan {
 }
 
 function shown(name: string): string {
-  const clipped = name.length > 100 ? `${name.slice(0, 97)}...` : name;
-  return `"${clipped.replaceAll(/\p{Cc}/gu, "?")}"`;
+  return `"${clipped(name, 100).replaceAll(/\p{Cc}/gu, "?")}"`;
 }

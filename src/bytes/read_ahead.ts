@@ -116,7 +116,7 @@ class ReadAhead implements BlobReader {
     this.#readers.add(reader);
     try {
       this.#stop.signal.throwIfAborted();
-      const { bytes } = await fill(new LimitedReader(reader, range.length), view);
+      const { bytes } = await fill(reader, view.subarray(0, range.length));
       if (bytes.byteLength === range.length) return bytes;
       throw new ImageError(
         "unavailable",
@@ -125,28 +125,6 @@ class ReadAhead implements BlobReader {
     } finally {
       if (this.#readers.delete(reader)) await reader[Symbol.asyncDispose]();
     }
-  }
-}
-
-/** Ends after `left` bytes, so that a buffer larger than a range is not filled beyond it. */
-class LimitedReader implements BlobReader {
-  readonly #reader: BlobReader;
-  #left: number;
-
-  constructor(reader: BlobReader, left: number) {
-    this.#reader = reader;
-    this.#left = left;
-  }
-
-  async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#left === 0) return into.subarray(0, 0);
-    const read = await this.#reader.read(into.subarray(0, this.#left));
-    this.#left -= read.byteLength;
-    return read;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#reader[Symbol.asyncDispose]();
   }
 }
 

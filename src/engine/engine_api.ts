@@ -1,4 +1,4 @@
-import { type ErrorCode, ImageError, isImageError } from "../errors.ts";
+import { clipped, type ErrorCode, ImageError, isImageError } from "../errors.ts";
 import { HttpClient } from "../http/client.ts";
 import { type HttpResponse, MAX_ERROR_BODY_BYTES, type StreamedBody } from "../http/message.ts";
 import { isObject, type JsonObject, parseJsonObject } from "../oci/json.ts";
@@ -92,8 +92,7 @@ async function daemonMessage(response: HttpResponse): Promise<string> {
 
 /** A daemon's text as one line of bearable length, without the full stop at its end. */
 export function oneLine(text: string): string {
-  const line = text.split(/\s*[\r\n]+\s*/).filter((part) => part !== "").join("; ").replace(/\.$/, "");
-  return line.length > 500 ? `${line.slice(0, 497)}...` : line;
+  return clipped(text.split(/\s*[\r\n]+\s*/).filter((part) => part !== "").join("; ").replace(/\.$/, ""), 500);
 }
 
 function codeOf(status: number): ErrorCode {

@@ -68,7 +68,8 @@ export function retryAfterMs(headers: Headers, now = Date.now()): number | undef
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-function isPermanent(error: unknown): boolean {
+/** Whether an error is of a connection that trying again won't mend: no trusted certificate, no TLS at all. */
+export function isPermanent(error: unknown): boolean {
   if (!isImageError(error, "unavailable")) return false;
   const failure = connectionFailure(error.cause);
   return failure === "certificate" || failure === "not-tls";

@@ -25,8 +25,3 @@ function hasUnsafeCharacter(key: string): boolean {
 export function contentTypeOf(key: string): string {
   return key.endsWith(".json") || key.endsWith("oci-layout") ? "application/json" : "application/octet-stream";
 }
-
-/** Compares two keys by code unit, for sorting. */
-export function compareKeys(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
-}

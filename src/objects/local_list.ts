@@ -1,5 +1,4 @@
 import { mapPool } from "../bytes/pool.ts";
-import { compareKeys } from "./keys.ts";
 import { isMissing } from "./local_errors.ts";
 import { OWN_FOLDER, parentOf } from "./local_folders.ts";
 import type { ObjectInfo } from "./object_store.ts";
@@ -64,7 +63,7 @@ async function* walk(root: string, folder: string, prefix: string, startAfter: s
     if (isMissing(error)) return;
     throw error;
   }
-  for (const name of names.sort(compareKeys)) {
+  for (const name of names.sort()) {
     const key = folder + name;
     if (!name.endsWith("/")) {
       if (key.startsWith(prefix) && key > startAfter) yield key;

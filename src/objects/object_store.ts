@@ -8,8 +8,6 @@ export interface ObjectInfo {
   readonly modifiedAt: Date;
   /** Changes whenever the content does; an opaque text for conditional writes. */
   readonly etag: string;
-  /** S3's storage class; undefined where there is none or it is the default. */
-  readonly storageClass?: string;
 }
 
 /** A condition under which a write takes place; otherwise it fails with `conflict` and changes nothing. */

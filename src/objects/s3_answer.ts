@@ -3,6 +3,13 @@ import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { retryAfterMs } from "../http/send_retrying.ts";
 import { isImageError } from "../errors.ts";
 
+/** What the body of a refusal says. */
+export interface AnswerBody {
+  readonly code: string | undefined;
+  readonly words: string;
+  readonly region: string | undefined;
+}
+
 /** What an S3 server said when it refused something; kept as the cause of the error that people see. */
 export class S3Answer {
   /** The HTTP status. */
@@ -18,25 +25,16 @@ export class S3Answer {
   /** The server's clock. */
   readonly date: Date | undefined;
 
-  /** Puts an answer together from a status, a code and a text (from the body, where there was one), and headers. */
-  constructor(status: number, code: string | undefined, words: string, header: (name: string) => string | undefined) {
+  /** Puts an answer together from its status, its headers, and what its body says, where there was one. */
+  constructor(status: number, body: AnswerBody, header: (name: string) => string | undefined) {
+    const { code, words, region } = body;
     this.status = status;
     this.code = code || codeOfStatus(status);
     this.words = words.replaceAll(/\s+/g, " ").trim().slice(0, 300);
-    this.region = header("x-amz-bucket-region");
+    this.region = header("x-amz-bucket-region") ?? region;
     this.retryAfterMs = retryAfterMs(new Headers({ "retry-after": header("retry-after") ?? "" }));
     const date = Date.parse(header("date") ?? "");
     this.date = Number.isNaN(date) ? undefined : new Date(date);
-  }
-
-  /** The same answer with the region that its body names. */
-  withRegion(region: string | undefined): S3Answer {
-    const headers: Record<string, string | undefined> = {
-      "x-amz-bucket-region": this.region ?? region,
-      "retry-after": this.retryAfterMs === undefined ? undefined : String(this.retryAfterMs / 1000),
-      "date": this.date?.toUTCString(),
-    };
-    return new S3Answer(this.status, this.code, this.words, (name) => headers[name]);
   }
 }
 
@@ -52,13 +50,8 @@ export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
   const body = new TextDecoder().decode(bytes);
   const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1]);
   const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
-  const answer = new S3Answer(
-    response.status,
-    element("Code"),
-    words,
-    (name) => response.headers.get(name) ?? undefined,
-  );
-  return answer.withRegion(element("Region"));
+  const told = { code: element("Code"), words, region: element("Region") };
+  return new S3Answer(response.status, told, (name) => response.headers.get(name) ?? undefined);
 }
 
 /** Reads a refusal off an error that the SDK threw; undefined when no server spoke. */
@@ -77,8 +70,8 @@ export function sdkAnswer(error: unknown): S3Answer | undefined {
   const code = ["UnknownError", "Unknown", "Error", "", "NotFound", "403", "400", "301"].includes(given)
     ? undefined
     : given;
-  const answer = new S3Answer(status, code, message, (key) => $response?.headers?.[key]);
-  return answer.withRegion(typeof Region === "string" ? Region : undefined);
+  const region = typeof Region === "string" ? Region : undefined;
+  return new S3Answer(status, { code, words: message, region }, (key) => $response?.headers?.[key]);
 }
 
 function codeOfStatus(status: number): string {

@@ -2,10 +2,10 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { SignatureV4 } from "@smithy/signature-v4";
 import { retrying } from "../bytes/retry.ts";
 import { readAll } from "../bytes/blob_reader.ts";
-import { ImageError, isImageError, messageOf } from "../errors.ts";
+import { ImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
-import { connectionFailure } from "../http/connection_failure.ts";
 import type { HttpResponse } from "../http/message.ts";
+import { isPermanent } from "../http/send_retrying.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
 import { escapeUri } from "./s3_handler.ts";
@@ -275,10 +275,4 @@ function isAnswerTo({ headers = {} }: S3Request, response: HttpResponse): boolea
     const [sent, stored] = [headers[name], response.headers.get(name)];
     return sent === undefined || stored === null || stored === sent;
   });
-}
-
-/** A connection that trying again won't mend. */
-function isPermanent(error: unknown): boolean {
-  const failure = isImageError(error, "unavailable") ? connectionFailure(error.cause) : undefined;
-  return failure === "certificate" || failure === "not-tls";
 }

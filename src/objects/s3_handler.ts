@@ -57,7 +57,7 @@ export function sdkHandler(http: HttpClient): SdkHandler {
 }
 
 /** The address of an SDK request; its path and the names and values of its query are escaped as its signature has them. */
-export function requestUrl(request: SdkRequest): string {
+function requestUrl(request: SdkRequest): string {
   const port = request.port === undefined ? "" : `:${request.port}`;
   const members = Object.entries(request.query ?? {}).flatMap(([name, value]) => {
     const values = Array.isArray(value) ? value as readonly string[] : [value as string | null];

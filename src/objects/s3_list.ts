@@ -23,7 +23,6 @@ export async function* listObjects(
       sizeBytes: found.Size ?? 0,
       modifiedAt: found.LastModified ?? new Date(0),
       etag: found.ETag ?? "",
-      ...(found.StorageClass === undefined ? {} : { storageClass: found.StorageClass }),
     }));
     if (objects.length > 0) yield objects;
     const next = page.IsTruncated ? page.NextContinuationToken : undefined;

@@ -57,7 +57,6 @@ export class S3Store implements ObjectStore, AsyncDisposable {
         sizeBytes: found.ContentLength ?? 0,
         modifiedAt: found.LastModified ?? new Date(0),
         etag: found.ETag ?? "",
-        ...(found.StorageClass === undefined ? {} : { storageClass: found.StorageClass }),
       };
     } catch (error) {
       const status = answerOf(error)?.status;
@@ -160,13 +159,11 @@ export class S3Store implements ObjectStore, AsyncDisposable {
       const response = await this.#connection.send(action, { method: "GET", key, headers });
       await response.discard();
       const told = (name: string) => response.headers.get(name) ?? undefined;
-      const storageClass = told("x-amz-storage-class");
       return {
         key,
         sizeBytes: Number(told("content-range")?.split("/")[1] ?? told("content-length") ?? 0),
         modifiedAt: new Date(told("last-modified") ?? 0),
         etag: told("etag") ?? "",
-        ...(storageClass === undefined ? {} : { storageClass }),
       };
     } catch (error) {
       if (isMissingKey(error) || isImageError(error, "denied")) return undefined;

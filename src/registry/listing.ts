@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import { Members, parseJsonObject } from "../oci/json.ts";
 import type { Access } from "./authenticator.ts";
 import type { RegistryConnection } from "./connection.ts";
@@ -35,7 +35,7 @@ export async function* listRepositories(connection: RegistryConnection): AsyncGe
   try {
     yield* pages(connection, `/v2/_catalog?n=${PAGE_ENTRIES}`, access, action, "repositories");
   } catch (error) {
-    if (!(error instanceof ImageError) || error.code !== "not-found") throw error;
+    if (!isImageError(error, "not-found")) throw error;
     throw new ImageError("unsupported", error.message, {
       hint: "Name one repository: this registry does not list them",
       cause: error,

@@ -77,7 +77,7 @@ async function askForManifest(
 /**
  * The digest that a tag points at, without its bytes; undefined when there is no such tag or the registry won't say.
  */
-export async function headManifest(repository: Repository, reference: string): Promise<Digest | undefined> {
+async function headManifest(repository: Repository, reference: string): Promise<Digest | undefined> {
   const response = await repository.send({
     method: "HEAD",
     url: `manifests/${reference}`,

@@ -1,4 +1,4 @@
-import { type ErrorCode, ImageError } from "../errors.ts";
+import { clipped, type ErrorCode, ImageError } from "../errors.ts";
 import { isObject } from "../oci/json.ts";
 import { type HttpResponse, MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { retryAfterMs } from "../http/send_retrying.ts";
@@ -129,7 +129,7 @@ function hintFor(response: HttpResponse, context: RequestContext, code: ErrorCod
 }
 
 /** How to give credentials for a registry. */
-export function loginHint(registry: string): string {
+function loginHint(registry: string): string {
   return `Run docker login${registry === DOCKER_HUB ? "" : ` ${registry}`}, or give --username and --password-stdin`;
 }
 
@@ -138,7 +138,6 @@ function lowered(sentence: string): string {
 }
 
 function formatProblem({ code, message }: RegistryProblem): string {
-  const text = message.replaceAll(/\p{Cc}+/gu, " ").trim();
-  const shown = text.length > 200 ? `${text.slice(0, 197)}...` : text;
+  const shown = clipped(message.replaceAll(/\p{Cc}+/gu, " ").trim(), 200);
   return [code.replaceAll(/[^A-Za-z0-9_.-]/g, "").slice(0, 60), shown].filter((part) => part !== "").join(": ");
 }

@@ -169,10 +169,10 @@ Deno.test("CredentialFinder: what the user gave wins, then REGISTRY_AUTH_FILE, D
 Deno.test("parseEcrHost() reads the hosts of private ECR registries", { permissions: "none" }, () => {
   const account = "123456789012";
   const cases: readonly (readonly [string, ReturnType<typeof parseEcrHost>])[] = [
-    [`${account}.dkr.ecr.eu-west-1.amazonaws.com`, { account, region: "eu-west-1", isFips: false }],
-    [`${account}.dkr.ecr-fips.us-gov-west-1.amazonaws.com`, { account, region: "us-gov-west-1", isFips: true }],
-    [`${account}.dkr.ecr.cn-north-1.amazonaws.com.cn`, { account, region: "cn-north-1", isFips: false }],
-    [`${account}.dkr-ecr.us-east-2.on.aws`, { account, region: "us-east-2", isFips: false }],
+    [`${account}.dkr.ecr.eu-west-1.amazonaws.com`, { region: "eu-west-1", isFips: false }],
+    [`${account}.dkr.ecr-fips.us-gov-west-1.amazonaws.com`, { region: "us-gov-west-1", isFips: true }],
+    [`${account}.dkr.ecr.cn-north-1.amazonaws.com.cn`, { region: "cn-north-1", isFips: false }],
+    [`${account}.dkr-ecr.us-east-2.on.aws`, { region: "us-east-2", isFips: false }],
     ["public.ecr.aws", undefined],
     [`${account}.dkr.ecr.eu-west-1.amazonaws.com.evil.test`, undefined],
     [`${account}.dkr.ecr.eu-west-1.amazonaws.com:443`, undefined],
