@@ -1,8 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
-import { Members, parseJsonObject } from "../oci/json.ts";
+import { jsonBytes, Members, parseJsonObject } from "../oci/json.ts";
 import { type ArchiveFiles, readSmallFile } from "./archive_files.ts";
-import { jsonBytes } from "./layout_writer.ts";
 
 /** The file of a delta that says what it relies on; other readers of image layouts pass over it. */
 export const NEEDS_FILE = "s3lo-bundle.json";

@@ -2,14 +2,14 @@ import { ImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, blobPath, type Digest, digestOf } from "../oci/digest.ts";
+import { MAX_CONFIG_BYTES, readImageConfig } from "../oci/image_config.ts";
+import { jsonBytes } from "../oci/json.ts";
 import { type Manifest, readManifest } from "../oci/manifest.ts";
 import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 import { type ArchiveFiles, missingFile, readSmallFile } from "./archive_files.ts";
 import { type ArchivedImage, BuiltImage, LayoutImage, openLayoutImage } from "./archived_image.ts";
 import { chooseDockerImage, type DockerManifestEntry, readDockerManifest } from "./docker_manifest.ts";
-import { MAX_CONFIG_BYTES, readImageConfig } from "./image_config.ts";
 import { ORIGINAL_DIGEST } from "./image_names.ts";
-import { jsonBytes } from "./layout_writer.ts";
 import { type IntakeOptions, type StoredLayer, takeLayer } from "./layer_intake.ts";
 import { chooseEntry, readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
 

@@ -1,16 +1,17 @@
 import { ImageError } from "../errors.ts";
-import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
+import { type BlobReader, countBytes, readAll } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../oci/digest.ts";
+import { type ImageConfig, MAX_CONFIG_BYTES, readImageConfig } from "../oci/image_config.ts";
+import { jsonBytes } from "../oci/json.ts";
 import type { ImageManifest, Manifest } from "../oci/manifest.ts";
 import { isForeignLayer, layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 import type { OpenedTar } from "./blob_queue.ts";
-import { type ImageConfig, MAX_CONFIG_BYTES, readImageConfig } from "./image_config.ts";
 import { dockerLayoutName, ORIGINAL_DIGEST, parseImageName } from "./image_names.ts";
-import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
-import { TAR_SIZE } from "./layer_compression.ts";
-import { bytesMember, type TarMember, tarReader, tarSizeBytes } from "./tar_writer.ts";
+import { LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
+import { statedTarSize } from "./layer_compression.ts";
+import { bytesMember, type TarMember, tarReader } from "./tar_writer.ts";
 import { spool } from "./temporary_file.ts";
 import { verifiedReader } from "../bytes/verified_reader.ts";
 
@@ -25,37 +26,14 @@ export interface DockerArchiveImage {
 /** How a docker archive is written. */
 export interface DockerArchiveOptions {
   /**
-   * What happens to zstd layers. `decompress` (the default) is for readers that do not know zstd, such as Docker before
-   * 23; the archive's manifest then is a new one, with the same config. `keep` leaves all bytes as they are.
-   */
-  readonly zstd?: "decompress" | "keep";
-  /** Layers that the reader has already (Docker's classic store, by its chain of diff ids); left out of the archive. */
-  readonly isPresent?: ((layer: Descriptor, position: number) => boolean) | undefined;
-  /** The length of a compressed layer's tar, where it is known; saves spooling a zstd layer. */
-  readonly tarSizeOf?: ((layer: Descriptor) => Promise<number | undefined>) | undefined;
-  /**
    * Opens a zstd layer's tar, checked against its diff id, where that can be had without unpacking here and its length is
    * known; undefined for any other layer.
    */
   readonly openRaw?: ((layer: Descriptor, diffId: Digest) => Promise<OpenedTar | undefined>) | undefined;
-  /** Whether `openBlob` gives bytes that are checked already, as a copier's are. Default false. */
-  readonly isVerified?: boolean;
-  /** Where zstd layers are spooled; see `spool`. */
-  readonly temporaryFolder?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A docker archive that is made while it is read. */
-export interface DockerArchive {
-  /** The bytes; closing the reader closes what is open underneath. */
-  readonly reader: BlobReader;
-  /** Length of all of it; undefined when the length of a layer shows only on its turn. */
-  readonly sizeBytes: number | undefined;
-  /** The manifest inside: the given one, or undefined when a new one is made because layers were decompressed. */
-  readonly manifest: Manifest | undefined;
-}
-
-/** Opens a blob's bytes as stored. */
+/** Opens a blob's bytes as stored, checked while they are read as a copier's are. */
 export type OpenBlob = (blob: Descriptor) => Promise<BlobReader>;
 
 /**
@@ -63,10 +41,13 @@ export type OpenBlob = (blob: Descriptor) => Promise<BlobReader>;
  * image layout and has Docker's `manifest.json` as well, so that old and new readers find one they know.
  *
  * Blobs are opened one by one in the order of the archive: config, then layers from the lowest; never the same one twice.
- * Each is checked before its last bytes are handed out. The same image and names give the same bytes. Layers are stored
- * as they are, except zstd ones (see the options): a tar header needs the decompressed length, which streams of several
- * frames do not tell, so such a layer is written to a temporary file (compressed) and measured, unless `openRaw`, `tarSizeOf`
- * or the annotation that we give to layers of our own knows.
+ * The archive is made while it is read; closing the reader closes what is open underneath. The same image and names give
+ * the same bytes.
+ *
+ * Layers are stored as they are, except zstd ones: there are readers that do not know zstd, such as Docker before 23, so
+ * they are decompressed, checked against their diff ids, and the archive's manifest is a new one, with the same config. A
+ * tar header needs the decompressed length, which streams of several frames do not tell, so such a layer is written to a
+ * temporary file (compressed) and measured, unless `openRaw` or the annotation that we give to layers of our own knows.
  *
  * Throws `unsupported` when the manifest is no image with layers that are tars, `invalid-input` when its config does not
  * fit it, `invalid-reference` for a bad name; the reader throws `digest-mismatch`, and whatever `openBlob` does.
@@ -75,15 +56,10 @@ export async function dockerArchive(
   image: DockerArchiveImage,
   openBlob: OpenBlob,
   options: DockerArchiveOptions = {},
-): Promise<DockerArchive> {
+): Promise<BlobReader> {
   const writer = new DockerArchiveWriter(image, openBlob, options);
   const config = await writer.readConfig();
-  const members = writer.knownMembers(config);
-  return {
-    reader: tarReader(writer.members(config)),
-    sizeBytes: members && tarSizeBytes(members),
-    manifest: members && image.manifest,
-  };
+  return tarReader(writer.members(config, writer.layers(config)));
 }
 
 /**
@@ -113,7 +89,6 @@ interface Layer {
   /** The digest of the bytes in the archive: the diff id where the layer is decompressed. */
   readonly written: Digest;
   readonly isDecompressed: boolean;
-  readonly isPresent: boolean;
 }
 
 class DockerArchiveWriter {
@@ -131,28 +106,17 @@ class DockerArchiveWriter {
 
   async readConfig(): Promise<Uint8Array<ArrayBuffer>> {
     const { config } = this.#content;
-    await using reader = await this.#openChecked(config);
+    await using reader = await this.#open(config);
     return await readAll(reader, MAX_CONFIG_BYTES, `config "${config.digest}"`);
   }
 
-  /** All members, where every length is known beforehand; undefined where it is not. */
-  knownMembers(config: Uint8Array<ArrayBuffer>): TarMember[] | undefined {
-    const layers = this.#layers(config);
-    if (layers.some((layer) => layer.isDecompressed && !layer.isPresent)) return undefined;
-    return [
-      bytesMember(blobPath(this.#content.config.digest), config),
-      ...this.#unique(layers).map(({ stored }) => this.#storedMember(stored)),
-      ...this.#metadata(layers, new Map()),
-    ];
-  }
-
-  async *members(config: Uint8Array<ArrayBuffer>): AsyncGenerator<TarMember> {
-    const layers = this.#layers(config);
+  async *members(config: Uint8Array<ArrayBuffer>, layers: readonly Layer[]): AsyncGenerator<TarMember> {
     const sizes = new Map<Digest, number>();
     yield bytesMember(blobPath(this.#content.config.digest), config);
-    for (const layer of this.#unique(layers)) {
+    for (const layer of new Map(layers.map((each) => [each.written, each])).values()) {
+      const { stored } = layer;
       if (!layer.isDecompressed) {
-        yield this.#storedMember(layer.stored);
+        yield { name: blobPath(stored.digest), sizeBytes: stored.size, open: () => this.#open(stored) };
         continue;
       }
       await using tar = await this.#decompressed(layer);
@@ -162,7 +126,7 @@ class DockerArchiveWriter {
     yield* this.#metadata(layers, sizes);
   }
 
-  #layers(config: Uint8Array<ArrayBuffer>): Layer[] {
+  layers(config: Uint8Array<ArrayBuffer>): Layer[] {
     const { layers } = this.#content;
     const what = `config "${this.#content.config.digest}"`;
     const { diffIds }: ImageConfig = readImageConfig(config, what);
@@ -173,20 +137,9 @@ class DockerArchiveWriter {
       );
     }
     return layers.map((stored, position) => {
-      const isDecompressed = layerCompression(stored.mediaType) === "zstd" && this.#options.zstd !== "keep";
-      const isPresent = this.#options.isPresent?.(stored, position) ?? false;
-      return { stored, written: isDecompressed ? diffIds[position]! : stored.digest, isDecompressed, isPresent };
+      const isDecompressed = layerCompression(stored.mediaType) === "zstd";
+      return { stored, written: isDecompressed ? diffIds[position]! : stored.digest, isDecompressed };
     });
-  }
-
-  /** The layers to write, each once, those that are not there yet. */
-  #unique(layers: readonly Layer[]): Layer[] {
-    const missing = layers.filter((layer) => !layer.isPresent);
-    return [...new Map(missing.map((layer) => [layer.written, layer])).values()];
-  }
-
-  #storedMember(layer: Descriptor): TarMember {
-    return { name: blobPath(layer.digest), sizeBytes: layer.size, open: () => this.#openChecked(layer) };
   }
 
   async #decompressed(layer: Layer): Promise<TarMember & AsyncDisposable> {
@@ -206,27 +159,22 @@ class DockerArchiveWriter {
       const open = () => Promise.resolve(content);
       return { name: blobPath(written), sizeBytes, open, [Symbol.asyncDispose]: () => content[Symbol.asyncDispose]() };
     }
-    const known = await this.#options.tarSizeOf?.(stored) ?? statedTarSize(stored);
+    const known = statedTarSize(stored);
     if (known !== undefined) {
-      return { ...member(known, () => this.#openChecked(stored)), [Symbol.asyncDispose]: () => Promise.resolve() };
+      return { ...member(known, () => this.#open(stored)), [Symbol.asyncDispose]: () => Promise.resolve() };
     }
-    await using compressed = await this.#openChecked(stored);
-    const file = await spool(compressed, what, this.#options);
+    const { signal } = this.#options;
+    await using compressed = await this.#open(stored);
+    const file = await spool(compressed, what, { signal });
     try {
       const open = () => Promise.resolve(file.reader(0, file.sizeBytes));
       await using tar = rawTarReader(await open(), "zstd", { what });
-      const sizeBytes = await countBytes(tar);
+      const sizeBytes = await countBytes(tar, signal);
       return { ...member(sizeBytes, open), [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
     } catch (error) {
       await file[Symbol.asyncDispose]();
       throw error;
     }
-  }
-
-  async #openChecked(blob: Descriptor): Promise<BlobReader> {
-    this.#options.signal?.throwIfAborted();
-    const reader = await this.#open(blob);
-    return this.#options.isVerified ? reader : verifiedReader(reader, blob, `blob "${blob.digest}"`);
   }
 
   /** Everything that is not a blob of the image; `sizes` are those of the layers that were decompressed. */
@@ -238,12 +186,7 @@ class DockerArchiveWriter {
       RepoTags: names.map((name) => name.full),
       Layers: layers.map((layer) => blobPath(layer.written)),
     }];
-    // A layout must be whole: with layers left out only Docker's own list remains, which may name what is not there.
-    const isWhole = layers.every((layer) => !layer.isPresent);
-    return [
-      ...(isWhole ? this.#layoutMembers(layers, sizes) : []),
-      bytesMember("manifest.json", jsonBytes(dockerManifest)),
-    ];
+    return [...this.#layoutMembers(layers, sizes), bytesMember("manifest.json", jsonBytes(dockerManifest))];
   }
 
   #layoutMembers(layers: readonly Layer[], sizes: ReadonlyMap<Digest, number>): TarMember[] {
@@ -276,23 +219,6 @@ class DockerArchiveWriter {
       ...(Object.keys(this.#content.annotations).length > 0 ? { annotations: this.#content.annotations } : {}),
     });
   }
-}
-
-async function countBytes(reader: BlobReader): Promise<number> {
-  let count = 0;
-  let buffer = new Uint8Array(1 << 18);
-  while (true) {
-    const piece = await reader.read(buffer);
-    if (piece.byteLength === 0) return count;
-    count += piece.byteLength;
-    buffer = new Uint8Array(piece.buffer);
-  }
-}
-
-/** The length of a layer's tar as its descriptor has it, where we have built the image. */
-function statedTarSize(layer: Descriptor): number | undefined {
-  const text = layer.annotations?.[TAR_SIZE];
-  return text !== undefined && /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function unsupported(why: string): ImageError {

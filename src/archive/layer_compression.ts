@@ -2,6 +2,7 @@ import type { Transform } from "node:stream";
 import { constants, createGzip, type ZstdOptions } from "node:zlib";
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { zstdRuntime } from "../bytes/zstd_runtime.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import { type LayerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 
 /** How raw layers are stored. */
@@ -14,6 +15,12 @@ export interface CompressionOptions {
 
 /** The annotation of a layer's descriptor that holds the length of its tar, in decimal. */
 export const TAR_SIZE = "io.s3lo.layer.tar-size";
+
+/** The length of a layer's tar as its descriptor states it. */
+export function statedTarSize({ annotations }: Descriptor): number | undefined {
+  const text = annotations?.[TAR_SIZE] ?? "";
+  return /^[1-9][0-9]{0,15}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
+}
 
 /** Media type of a layer by its compression. Spec: OCI image-spec v1.1.1, media-types.md. */
 export const LAYER_MEDIA_TYPES: Readonly<Record<LayerCompression, string>> = {

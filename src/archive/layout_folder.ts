@@ -4,12 +4,12 @@ import { type PartialContent, PartialFile } from "../bytes/partial_file.ts";
 import { bytesReader } from "../bytes/blob_reader.ts";
 import { syncFolder } from "../bytes/sync_folder.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { blobPath, hexOf } from "../oci/digest.ts";
-import { isObject, Members, parseJsonObject } from "../oci/json.ts";
+import { algorithmOf, blobFolder, blobPath, hexOf } from "../oci/digest.ts";
+import { isObject, jsonBytes, Members, parseJsonObject } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { openArchiveOutput, writeError } from "./archive_output.ts";
 import { CONTAINERD_NAME, isSameName, type LayoutName, REF_NAME } from "./image_names.ts";
-import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
+import { LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
 
 /** What the names of blobs begin with that a later run can go on with. */
 const PARTIAL_PREFIX = ".s3lo-partial-";
@@ -84,8 +84,11 @@ export class LayoutFolder {
 
   /** Writes a blob; it appears under its name only once the stream has come to its end. Does not close `content`. */
   async writeBlob(blob: Descriptor, content: BlobReader): Promise<void> {
-    const algorithmFolder = `${this.#path}/${blobPath(blob.digest).split("/").slice(0, 2).join("/")}`;
-    await Deno.mkdir(algorithmFolder, { recursive: true });
+    try {
+      await Deno.mkdir(`${this.#path}/${blobFolder(algorithmOf(blob.digest))}`, { recursive: true });
+    } catch (cause) {
+      throw writeError(cause, `image layout "${this.#path}"`);
+    }
     await this.#write(blobPath(blob.digest), content);
   }
 

@@ -1,6 +1,7 @@
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
+import { jsonBytes } from "../oci/json.ts";
 import { childrenOf, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
 import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 import { CONTAINERD_NAME, type LayoutName, REF_NAME } from "./image_names.ts";
@@ -8,11 +9,6 @@ import { bytesMember, type TarMember } from "./tar_writer.ts";
 
 /** The file that marks an image layout. Spec: OCI image-spec v1.1.1, image-layout.md, "oci-layout file". */
 export const LAYOUT_BYTES: Uint8Array<ArrayBuffer> = jsonBytes({ imageLayoutVersion: "1.0.0" });
-
-/** A value as compact JSON. */
-export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(value));
-}
 
 /** An entry of `index.json`, as it is written. */
 export interface LayoutEntry {

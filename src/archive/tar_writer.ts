@@ -15,15 +15,6 @@ export function bytesMember(name: string, bytes: Uint8Array): TarMember {
   return { name, sizeBytes: bytes.byteLength, open: () => Promise.resolve(bytesReader(bytes)) };
 }
 
-/** Length of the tar that {@linkcode tarReader} makes of members with these names and sizes. */
-export function tarSizeBytes(members: Iterable<Pick<TarMember, "name" | "sizeBytes">>): number {
-  let total = 2 * TAR_BLOCK_BYTES;
-  for (const { name, sizeBytes } of members) {
-    total += tarHeaderBlocks(name, sizeBytes).byteLength + sizeBytes + tarPadding(sizeBytes);
-  }
-  return total;
-}
-
 /**
  * A tar of regular files as a stream, made while it is read: equal members give equal bytes (fixed owner, mode and time).
  *

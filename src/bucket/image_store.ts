@@ -3,6 +3,7 @@ import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
+import { jsonBytes } from "../oci/json.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 import type { RawLayer } from "../image/places.ts";
@@ -189,8 +190,7 @@ export class ImageStore {
       const stored = await this.readTag(image, tag);
       const changed = change(stored?.manifest.content.kind === "index" ? stored.manifest.content.manifests : []);
       if (!changed) return;
-      const document = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: changed };
-      const bytes = new TextEncoder().encode(JSON.stringify(document)) as Uint8Array<ArrayBuffer>;
+      const bytes = jsonBytes({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: changed });
       try {
         await this.writeTag(
           image,

@@ -1,4 +1,4 @@
-import type { BlobReader } from "../bytes/blob_reader.ts";
+import { countBytes } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import { release } from "../bytes/release.ts";
 import { sniffCompression } from "../bytes/sniff.ts";
@@ -9,8 +9,6 @@ import type { Digest } from "../oci/digest.ts";
 import { decodeChunk, readAnyStoredChunk } from "./chunk_object.ts";
 import { type ChunkDecoder, type OpenLayerOptions, openRawLayer } from "./chunked_layer.ts";
 import { checkRecipeDiffId, type Recipe } from "./recipe.ts";
-
-const BUFFER_BYTES = 256 * 1024;
 
 /** A compression that a layer has inside of its chunks. */
 export type WrappedCompression = "gzip" | "zstd";
@@ -62,18 +60,8 @@ export async function openWrappedLayer(
   const what = options.what ?? `layer "${recipe.digest}"`;
   const open = () =>
     rawTarReader(openRawLayer(store, recipe, { ...options, diffId: recipe.diffId }), compression, { what });
-  const size = await lengthOf(open());
+  await using measured = open();
+  const size = await countBytes(measured);
   const content = verifiedReader(open(), { digest: diffId, size }, `the tar of ${what}`);
   return { sizeBytes: size, content };
-}
-
-async function lengthOf(reader: BlobReader): Promise<number> {
-  await using counted = reader;
-  let sizeBytes = 0;
-  let buffer = new Uint8Array(BUFFER_BYTES);
-  for (let piece = await counted.read(buffer); piece.byteLength > 0; piece = await counted.read(buffer)) {
-    sizeBytes += piece.byteLength;
-    buffer = new Uint8Array(piece.buffer);
-  }
-  return sizeBytes;
 }

@@ -133,6 +133,19 @@ export async function readAll(reader: BlobReader, maxBytes: number, what: string
   return bytes;
 }
 
+/** Reads a stream to its end, where it checks itself if it is a checked one, and gives its length. Does not close it. */
+export async function countBytes(reader: BlobReader, signal?: AbortSignal): Promise<number> {
+  let count = 0;
+  let buffer = new Uint8Array(1024 * 1024);
+  while (true) {
+    signal?.throwIfAborted();
+    const piece = await reader.read(buffer);
+    if (piece.byteLength === 0) return count;
+    count += piece.byteLength;
+    buffer = new Uint8Array(piece.buffer);
+  }
+}
+
 /**
  * The bytes of a reader as a web stream, for APIs that ask for one. The reader is closed when it ended or failed, and when
  * the stream is cancelled.

@@ -1,13 +1,12 @@
 import type { ImageError } from "../errors.ts";
 import type { Bundle } from "../archive/bundle_reader.ts";
+import { countBytes } from "../bytes/blob_reader.ts";
 import { SourceBlob } from "../image/source_blob.ts";
 import type { Digest } from "../oci/digest.ts";
 import { openBundle } from "../transports/open_bundle.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
 import { type BundleDocument, describeOpenBundle, loadBundleGraph } from "./bundle_contents.ts";
-
-const CHUNK_BYTES = 1024 * 1024;
 
 /** What `bundle list` tells; the JSON of docs/json.md. */
 export interface BundleListReport extends BundleDocument {
@@ -46,11 +45,7 @@ async function verify(bundle: Bundle, signal: AbortSignal | undefined): Promise<
       const label = `${role} "${blob.digest}" of "${entry.name}"`;
       const outcome = await attempt(async () => {
         await using reader = await new SourceBlob(source, blob, { label, signal }).open();
-        let buffer = new Uint8Array(CHUNK_BYTES);
-        for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
-          signal?.throwIfAborted();
-          buffer = new Uint8Array(piece.buffer);
-        }
+        await countBytes(reader, signal);
       });
       if ("error" in outcome) failures.push(outcome.error);
     }

@@ -1,11 +1,11 @@
 import { isImageError } from "../errors.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { type Digest, isDigest } from "../oci/digest.ts";
-import { isObject } from "../oci/json.ts";
+import type { Digest } from "../oci/digest.ts";
+import { readImageConfig } from "../oci/image_config.ts";
 import { blobsOf, type ImageManifest, type Manifest } from "../oci/manifest.ts";
 import { readChild } from "./image_graph.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
-import { readConfig } from "./select_platforms.ts";
+import { readSmallBlob } from "./select_platforms.ts";
 
 /** How many images of a repository are looked at: the one under the tag itself and a few others. */
 const MAX_LOOKED_AT = 8;
@@ -131,9 +131,7 @@ async function imagesOf(source: ImageSource): Promise<readonly Manifest[]> {
 
 async function diffIdsOf(source: ImageSource, content: ImageManifest): Promise<readonly Digest[]> {
   try {
-    const rootfs = (await readConfig(source, content))["rootfs"];
-    const diffIds = isObject(rootfs) ? rootfs["diff_ids"] : undefined;
-    return Array.isArray(diffIds) && diffIds.every((each) => typeof each === "string" && isDigest(each)) ? diffIds : [];
+    return readImageConfig(await readSmallBlob(source, content.config), `config of "${source.name}"`).diffIds;
   } catch (error) {
     if (isImageError(error) && error.code !== "aborted") return [];
     throw error;

@@ -1,7 +1,7 @@
 import { isImageError } from "../errors.ts";
 import { algorithmOf, type Digest, digestOf, hexOf } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { type JsonObject, parseJsonObject } from "../oci/json.ts";
+import { jsonBytes, type JsonObject, parseJsonObject } from "../oci/json.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { bareMediaType, MEDIA_TYPES } from "../oci/media_types.ts";
 import { nextPage } from "./listing.ts";
@@ -38,8 +38,7 @@ export async function addToFallback(repository: Repository, referrer: Manifest):
   // What others wrote is kept as it is, members that nobody here knows included.
   const document = current?.document ?? { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex };
   const listed = Array.isArray(document["manifests"]) ? document["manifests"] : [];
-  const index = { ...document, manifests: [...listed, referrerEntry(referrer)] };
-  const bytes = new TextEncoder().encode(JSON.stringify(index));
+  const bytes = jsonBytes({ ...document, manifests: [...listed, referrerEntry(referrer)] });
   const tag = fallbackTag(subject.digest);
   await putManifest(repository, tag, readManifest(bytes, `manifest "${tag}" of "${repository.label}"`));
 }

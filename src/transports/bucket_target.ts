@@ -7,6 +7,7 @@ import { checkBucketDigest } from "../bucket/keys.ts";
 import { ReliedObjects } from "../bucket/relied_objects.ts";
 import { readSettings, stampChunkFormat } from "../bucket/settings.ts";
 import { TagWriter } from "../bucket/tag_writer.ts";
+import { countBytes } from "../bytes/blob_reader.ts";
 import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../image/places.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -90,7 +91,10 @@ export class BucketTarget implements ImageTarget {
       if (copied) return copied;
     }
     // Where reading costs nothing the bytes are checked first; a far store's copy is checked by length, and by whoever reads.
-    if (from.isLocal && to.isLocal) await drain(content);
+    if (from.isLocal && to.isLocal) {
+      await using reader = await content.open();
+      await countBytes(reader);
+    }
     const key = blobPath(blob.digest);
     if (!await to.copyFrom(from, key, key, blob.size, { isBlob: true })) return false;
     await this.#wroteWhole(blob);
@@ -162,14 +166,5 @@ export class BucketTarget implements ImageTarget {
   /** Nothing is held open; what was written and not published is unreferenced and does no harm. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
-  }
-}
-
-/** Reads a blob to its end, for the check that is at the end. */
-async function drain(content: BlobContent): Promise<void> {
-  await using reader = await content.open();
-  let buffer = new Uint8Array(1024 * 1024);
-  for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
-    buffer = new Uint8Array(piece.buffer);
   }
 }

@@ -9,8 +9,7 @@ import { ArchiveTarget } from "./archive_target.ts";
 import { type ArchivedSource, openArchivedSource } from "./archived_source.ts";
 
 /** How a docker archive is written. */
-export interface DockerArchiveTargetOptions
-  extends StandardStreams, Pick<DockerArchiveOptions, "zstd" | "tarSizeOf" | "temporaryFolder"> {
+export interface DockerArchiveTargetOptions extends StandardStreams, Pick<DockerArchiveOptions, "signal"> {
   /** Image names (`app:v1`), beside the one in the reference. */
   readonly names?: readonly string[];
 }
@@ -45,15 +44,8 @@ export async function openDockerArchiveTarget(
     acceptsIndex: false,
     output: await openOutput(path, options),
     check: (manifests) => checkDockerArchive(manifests, names),
-    isUnpacked: (blob) => options.zstd !== "keep" && layerCompression(blob.mediaType) === "zstd",
-    make: async ({ manifests, openBlob, openRaw }) => {
-      const { reader } = await dockerArchive({ manifest: manifests[0]!, names }, openBlob, {
-        ...options,
-        openRaw,
-        // The copier checks what it hands over.
-        isVerified: true,
-      });
-      return reader;
-    },
+    isUnpacked: (blob) => layerCompression(blob.mediaType) === "zstd",
+    make: ({ manifests, openBlob, openRaw }) =>
+      dockerArchive({ manifest: manifests[0]!, names }, openBlob, { openRaw, signal: options.signal }),
   });
 }

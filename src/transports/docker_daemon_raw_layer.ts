@@ -1,11 +1,9 @@
 import { ImageError } from "../errors.ts";
-import { TAR_SIZE } from "../archive/layer_compression.ts";
-import type { BlobReader } from "../bytes/blob_reader.ts";
+import { statedTarSize } from "../archive/layer_compression.ts";
+import { type BlobReader, countBytes } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import type { BlobContent, RawLayer } from "../image/places.ts";
 import type { Digest } from "../oci/digest.ts";
-
-const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Opens a zstd layer decompressed. Its length must stand in front of it in a tar: a source that keeps the layer in chunks
@@ -18,23 +16,13 @@ export async function openRawLayer(layer: BlobContent, diffId?: Digest): Promise
   const raw = diffId && await layer.openRaw?.(diffId);
   if (raw) return raw;
   const open = async () => rawTarReader(await layer.open(), "zstd", { what: `layer "${layer.blob.digest}"` });
-  const sizeBytes = announcedSize(layer) ?? await lengthOf(await open());
+  const sizeBytes = statedTarSize(layer.blob) ?? await lengthOf(await open());
   return { sizeBytes, content: notLonger(await open(), sizeBytes, layer) };
 }
 
-function announcedSize({ blob }: BlobContent): number | undefined {
-  const text = blob.annotations?.[TAR_SIZE] ?? "";
-  return /^[1-9][0-9]{0,15}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
-}
-
 async function lengthOf(reader: BlobReader): Promise<number> {
-  await using counted = reader;
-  const into = new Uint8Array(CHUNK_BYTES);
-  for (let sizeBytes = 0;;) {
-    const { byteLength } = await counted.read(into);
-    if (byteLength === 0) return sizeBytes;
-    sizeBytes += byteLength;
-  }
+  await using measured = reader;
+  return await countBytes(measured);
 }
 
 /** Also reads the source to its end, so that it checks itself before the last bytes leave. */

@@ -1,5 +1,5 @@
 import { isImageError } from "../errors.ts";
-import { readImageConfig } from "../archive/image_config.ts";
+import { readImageConfig } from "../oci/image_config.ts";
 import { type ImageName, isSameName } from "../archive/image_names.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { EngineClient } from "../engine/engine_client.ts";

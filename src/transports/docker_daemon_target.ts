@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { jsonBytes, LAYOUT_BYTES, layoutEntries, layoutIndex } from "../archive/layout_writer.ts";
+import { LAYOUT_BYTES, layoutEntries, layoutIndex } from "../archive/layout_writer.ts";
 import { type ImageName, parseImageName } from "../archive/image_names.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
@@ -8,6 +8,7 @@ import { compareVersions } from "../engine/engine_info.ts";
 import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, hexOf } from "../oci/digest.ts";
+import { jsonBytes } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { layerCompression } from "../oci/media_types.ts";
 import { openRawLayer } from "./docker_daemon_raw_layer.ts";

@@ -1,4 +1,4 @@
-import { readImageConfig } from "../archive/image_config.ts";
+import { readImageConfig } from "../oci/image_config.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";

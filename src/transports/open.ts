@@ -3,8 +3,6 @@ import { type ArchiveReference, parseArchiveReference } from "../archive/archive
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { manifestFinder } from "../image/held_content.ts";
 import { readSmallBlob } from "../image/select_platforms.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { ArchivedSource } from "./archived_source.ts";
 import type { DaemonSourceOptions } from "./docker_daemon_content.ts";
@@ -101,20 +99,10 @@ export async function openDaemonTargetFor(
 ): Promise<DaemonTarget> {
   const { openDaemonTarget } = await import("./docker_daemon_target.ts");
   return openDaemonTarget(await session.engine(), name, {
-    ...(source ? { readConfig: configReader(source) } : {}),
+    ...(source ? { readConfig: (config) => readSmallBlob(source, config) } : {}),
     ...(siblings.length > 0 ? { findManifest: manifestFinder(siblings) } : {}),
     signal: session.signal,
   });
-}
-
-/** Reads configs of an image, each once. */
-function configReader(source: ImageSource): (config: Descriptor) => Promise<Uint8Array> {
-  const configs = new Map<Digest, Promise<Uint8Array>>();
-  return (config) => {
-    const reading = configs.get(config.digest) ?? readSmallBlob(source, config);
-    configs.set(config.digest, reading);
-    return reading;
-  };
 }
 
 /** Opens an archive or layout for reading. */
@@ -153,5 +141,5 @@ export async function openArchiveTarget(
     return await openOciArchiveTarget(reference, text, options);
   }
   const { openDockerArchiveTarget } = await import("./docker_archive.ts");
-  return await openDockerArchiveTarget(reference, text, options);
+  return await openDockerArchiveTarget(reference, text, { ...options, signal: session.signal });
 }

@@ -316,6 +316,26 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a layout whose folder of blobs may not be made is refused with its name",
+  permissions: FILES,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const { mkdir } = Deno;
+    // Root may write anywhere, so that no mode of a real folder shows this to every tester.
+    Deno.mkdir = (path, options) =>
+      String(path).includes("/blobs") ? Promise.reject(new Deno.errors.PermissionDenied("no")) : mkdir(path, options);
+    try {
+      await assert.rejects(
+        save(singleImage(LINUX), `oci:${folder.path}/layout`),
+        (error) => isImageError(error, "denied") && error.message.includes(`"${folder.path}/layout"`),
+      );
+    } finally {
+      Deno.mkdir = mkdir;
+    }
+  },
+});
+
+Deno.test({
   name: "openDockerArchiveTarget() refuses what a docker archive cannot hold, and leaves nothing behind",
   permissions: FILES,
   async fn() {

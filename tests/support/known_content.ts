@@ -1,4 +1,4 @@
-import { readImageConfig } from "../../src/archive/image_config.ts";
+import { readImageConfig } from "../../src/oci/image_config.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { blobsOf, type Manifest } from "../../src/oci/manifest.ts";

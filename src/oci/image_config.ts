@@ -1,7 +1,7 @@
 import { ImageError } from "../errors.ts";
-import { type Digest, parseDigest } from "../oci/digest.ts";
-import { Members, parseJsonObject } from "../oci/json.ts";
-import { parsePlatformObject, type Platform } from "../oci/platform.ts";
+import { type Digest, parseDigest } from "./digest.ts";
+import { Members, parseJsonObject } from "./json.ts";
+import { parsePlatformObject, type Platform } from "./platform.ts";
 
 /** Largest image config that is read into memory, in bytes. */
 export const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
