@@ -12,15 +12,29 @@ export interface SpoolOptions {
 }
 
 /**
- * Writes a stream to a temporary file that is gone once it is closed, and on Unix also when the process is killed.
- *
- * `what` names the bytes in errors, `name` (default: the same) those of the file. Does not close `source`. Throws `unsupported`, naming the folder, when the disk is
- * full; what `source` throws passes through, and nothing stays behind.
+ * Writes a stream to a temporary file; see {@linkcode temporaryFile}. `what` names the bytes in errors, `name` (default: the
+ * same) those of the file. Does not close `source`.
  */
-export async function spool(
+export function spool(
   source: BlobReader,
   what: string,
   options: SpoolOptions & { readonly name?: string } = {},
+): Promise<RandomFile> {
+  return temporaryFile(what, options, (file) => writeAll(file, source, options.signal));
+}
+
+/**
+ * Makes a temporary file that is gone once it is closed, and on Unix also when the process is killed. `write` fills it and
+ * gives its length.
+ *
+ * `what` names the bytes in errors, `name` (default: the same) those of the file. Throws `denied` when no file can be made,
+ * `unsupported`, naming the folder, when the disk is full; anything else that `write` throws passes through, and nothing
+ * stays behind.
+ */
+export async function temporaryFile(
+  what: string,
+  options: Pick<SpoolOptions, "temporaryFolder"> & { readonly name?: string },
+  write: (file: Deno.FsFile) => Promise<number>,
 ): Promise<RandomFile> {
   const path = await makeTemporaryFile(what, options);
   let isRemoved = false;
@@ -34,16 +48,16 @@ export async function spool(
     file = await Deno.open(path, { read: true, write: true });
     // An open file needs no name on Unix; on Windows it cannot lose it before it is closed.
     if (Deno.build.os !== "windows") await remove();
-    const sizeBytes = await writeAll(file, source, path, what, options.signal);
+    const sizeBytes = await write(file);
     return new RandomFile(file, { name: options.name ?? what, sizeBytes, release: remove });
-  } catch (error) {
+  } catch (cause) {
     file?.close();
     await remove();
-    throw error;
+    throw isDiskFull(cause) ? diskFull(what, path.slice(0, Math.max(path.lastIndexOf("/"), 1)), cause) : cause;
   }
 }
 
-async function makeTemporaryFile(what: string, options: SpoolOptions): Promise<string> {
+async function makeTemporaryFile(what: string, options: Pick<SpoolOptions, "temporaryFolder">): Promise<string> {
   const { temporaryFolder } = options;
   try {
     return await Deno.makeTempFile({ prefix: "s3lo-", ...(temporaryFolder ? { dir: temporaryFolder } : {}) });
@@ -56,13 +70,7 @@ async function makeTemporaryFile(what: string, options: SpoolOptions): Promise<s
   }
 }
 
-async function writeAll(
-  file: Deno.FsFile,
-  source: BlobReader,
-  path: string,
-  what: string,
-  signal?: AbortSignal,
-): Promise<number> {
+async function writeAll(file: Deno.FsFile, source: BlobReader, signal?: AbortSignal): Promise<number> {
   let buffer = new ArrayBuffer(CHUNK_BYTES);
   let sizeBytes = 0;
   while (true) {
@@ -70,11 +78,7 @@ async function writeAll(
     const piece = await source.read(new Uint8Array(buffer));
     if (piece.byteLength === 0) return sizeBytes;
     buffer = piece.buffer.byteLength === CHUNK_BYTES ? piece.buffer : new ArrayBuffer(CHUNK_BYTES);
-    try {
-      for (let written = 0; written < piece.byteLength;) written += await file.write(piece.subarray(written));
-    } catch (cause) {
-      throw isDiskFull(cause) ? diskFull(what, path.slice(0, Math.max(path.lastIndexOf("/"), 1)), cause) : cause;
-    }
+    for (let written = 0; written < piece.byteLength;) written += await file.write(piece.subarray(written));
     sizeBytes += piece.byteLength;
   }
 }

@@ -1,8 +1,8 @@
 import { ImageError } from "../errors.ts";
 import { archiveFiles } from "../archive/archive_file.ts";
 import type { ArchiveFiles } from "../archive/archive_files.ts";
-import { isDiskFull } from "../archive/temporary_file.ts";
-import { RandomFile } from "../archive/random_file.ts";
+import { temporaryFile } from "../archive/temporary_file.ts";
+import type { RandomFile } from "../archive/random_file.ts";
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from "../archive/tar_header.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
@@ -67,46 +67,32 @@ const PREFETCH = { bufferBytes: CHUNK_BYTES, count: 4 };
  * Stores a tar that a daemon exports in a temporary file without a name, because its list of contents comes last and its
  * blobs are asked for in another order. Blobs that are not needed become holes, which take no space; all offsets stay.
  *
- * Does not close `tar`. Throws `unsupported`, naming the folder, when the disk is full; `invalid-input` when the stream
- * is no tar.
+ * Does not close `tar`. Throws what {@linkcode temporaryFile} throws, `invalid-input` when the stream is no tar.
  */
 export async function spoolExport(tar: BlobReader, options: SpoolExportOptions): Promise<SpooledExport> {
-  const { temporaryFolder, name } = options;
-  const path = await Deno.makeTempFile({ prefix: "s3lo-", ...(temporaryFolder ? { dir: temporaryFolder } : {}) });
-  const remove = () => Deno.remove(path).catch(() => {});
-  let file: Deno.FsFile | undefined;
-  try {
-    file = await Deno.open(path, { read: true, write: true });
-    // An open file needs no name on Unix; on Windows it cannot lose it before it is closed.
-    if (Deno.build.os !== "windows") await remove();
-    const copy = new ExportCopy(tar, file, options);
+  const leftOut = new Set<Digest>();
+  const file = await temporaryFile(options.name, options, async (file) => {
+    const copy = new ExportCopy(tar, file, leftOut, options);
     await copy.run();
-    const random = new RandomFile(file, { name, sizeBytes: copy.position, release: remove });
-    return { file: random, leftOut: copy.leftOut, [Symbol.asyncDispose]: () => random[Symbol.asyncDispose]() };
-  } catch (cause) {
-    file?.close();
-    await remove();
-    if (!isDiskFull(cause)) throw cause;
-    const folder = path.slice(0, Math.max(path.lastIndexOf("/"), 1));
-    throw new ImageError("unsupported", `Cannot store ${name} for the time being: the disk of "${folder}" is full`, {
-      hint: "Free space there, or set TMPDIR to a folder on a larger disk",
-      cause,
-    });
-  }
+    return copy.position;
+  });
+  return { file, leftOut, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
 }
 
 /** Copies a tar entry by entry, with holes for what is not needed. */
 class ExportCopy {
   position = 0;
-  readonly leftOut = new Set<Digest>();
+  readonly #leftOut: Set<Digest>;
   readonly #tar: BlobReader;
   readonly #file: Deno.FsFile;
   readonly #options: SpoolExportOptions;
   #paxSize: number | undefined;
 
-  constructor(tar: BlobReader, file: Deno.FsFile, options: SpoolExportOptions) {
+  /** `leftOut`: where the blobs that are left out are noted. */
+  constructor(tar: BlobReader, file: Deno.FsFile, leftOut: Set<Digest>, options: SpoolExportOptions) {
     this.#tar = tar;
     this.#file = file;
+    this.#leftOut = leftOut;
     this.#options = options;
   }
 
@@ -133,7 +119,7 @@ class ExportCopy {
     this.#paxSize = undefined;
     const digest = digestInName(header.name);
     if (digest && sizeBytes > SMALL_BLOB_BYTES && await this.#options.isUnneeded?.(digest)) {
-      this.leftOut.add(digest);
+      this.#leftOut.add(digest);
       await this.#skip(sizeBytes);
     } else {
       await this.#copy(sizeBytes);

@@ -80,3 +80,12 @@ Deno.test("spoolExport() passes on what the stream throws, and leaves no file", 
   assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
   await Deno.remove(folder);
 });
+
+Deno.test("spoolExport() says what to do where no temporary file can be made", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.remove(folder);
+  await assert.rejects(
+    spoolExport(pieces(await tarBytes()), { name: "the export", temporaryFolder: folder }),
+    (error) => isImageError(error, "denied") && /TMPDIR/.test(error.hint ?? ""),
+  );
+});
