@@ -16,8 +16,6 @@ export interface ArchivedImage extends AsyncDisposable {
   manifest(child: Descriptor): Promise<Manifest>;
   /** Opens a blob's bytes or a range of them. Throws `not-found`. */
   openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
-  /** Whether a blob or manifest is there: `docker save` may leave out platforms that an index names. */
-  has(descriptor: Descriptor): Promise<boolean>;
 }
 
 /**
@@ -57,10 +55,6 @@ export class LayoutImage implements ArchivedImage {
 
   openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
     return this.#files.open(blobPath(blob.digest), range);
-  }
-
-  async has(descriptor: Descriptor): Promise<boolean> {
-    return await this.#files.sizeOf(blobPath(descriptor.digest)) !== undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -106,10 +100,6 @@ export class BuiltImage implements ArchivedImage {
     const layer = this.#blobs.get(blob.digest);
     if (!layer) throw this.#missing(blob);
     return layer.open(range);
-  }
-
-  has({ digest }: Descriptor): Promise<boolean> {
-    return Promise.resolve(digest === this.#config.digest || this.#blobs.has(digest));
   }
 
   #missing({ digest }: Descriptor): ImageError {

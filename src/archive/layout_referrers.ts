@@ -8,14 +8,14 @@ import { readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
 const MAX_ENTRIES = 10_000;
 
 /**
- * The manifests of a layout's `index.json` that refer to a subject, described as a registry does it: with their artifact
- * type and annotations. None where there is no layout.
+ * The manifests of a layout's `index.json` that refer to a subject, by the subject, described as a registry does it: with
+ * their artifact type and annotations. None where there is no layout.
  *
  * Spec: OCI distribution-spec v1.1.1, "Listing Referrers".
  */
-export async function layoutReferrers(files: ArchiveFiles, subject: Digest): Promise<readonly Descriptor[]> {
+export async function layoutReferrers(files: ArchiveFiles): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
   const index = await readLayoutIndex(files);
-  return (await referrersBySubject(files, index?.entries ?? [])).get(subject) ?? [];
+  return await referrersBySubject(files, index?.entries ?? []);
 }
 
 /** Those of a layout's entries that refer to something, by what they refer to; see {@linkcode layoutReferrers}. */

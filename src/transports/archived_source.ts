@@ -14,6 +14,7 @@ export class ArchivedSource implements ImageSource {
   readonly parallelRanges = 1;
   readonly #files: ArchiveFiles;
   readonly #image: ArchivedImage;
+  #referrers: Promise<ReadonlyMap<Digest, readonly Descriptor[]>> | undefined;
 
   /** `name`: the reference as the user wrote it. Takes both over. */
   constructor(name: string, files: ArchiveFiles, image: ArchivedImage) {
@@ -39,13 +40,8 @@ export class ArchivedSource implements ImageSource {
     return this.#image.openBlob(blob, range);
   }
 
-  /** Whether a blob or manifest is there: `docker save` leaves out what the daemon does not hold. */
-  has(descriptor: Descriptor): Promise<boolean> {
-    return this.#image.has(descriptor);
-  }
-
-  referrers(subject: Digest): Promise<readonly Descriptor[]> {
-    return layoutReferrers(this.#files, subject);
+  async referrers(subject: Digest): Promise<readonly Descriptor[]> {
+    return (await (this.#referrers ??= layoutReferrers(this.#files))).get(subject) ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
