@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { parseJsonObject } from "../oci/json.ts";
+import { jsonBytes, parseJsonObject } from "../oci/json.ts";
 import { attestedDigest, isRunnable, type Manifest, readManifest } from "../oci/manifest.ts";
 import { MEDIA_TYPES } from "../oci/media_types.ts";
 import { formatPlatform, normalizePlatform, type Platform } from "../oci/platform.ts";
@@ -76,14 +76,15 @@ export function withoutEntries(entries: readonly IndexEntry[], isChosen: (entry:
   });
 }
 
-/** An index of the given entries; everything else (annotations, unknown members) is that of `base`, where there is one. */
-export function indexManifest(entries: readonly IndexEntry[], base?: Manifest): Manifest {
-  const common = base?.content.kind === "index"
-    ? parseJsonObject(base.bytes, "index")
-    : { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex };
-  const document = { ...common, manifests: entries.map((each) => each.member) };
-  const bytes = new TextEncoder().encode(JSON.stringify(document)) as Uint8Array<ArrayBuffer>;
-  return readManifest(bytes, "joined index");
+/**
+ * An index of the given entries; everything else (annotations, unknown members) is that of `base`, where there is one.
+ * `what` names it in errors.
+ */
+export function indexManifest(entries: readonly IndexEntry[], base?: Manifest, what = "joined index"): Manifest {
+  const index = base?.content.kind === "index" ? base : undefined;
+  const common = index ? parseJsonObject(index.bytes, "index") : { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex };
+  const bytes = jsonBytes({ ...common, manifests: entries.map((each) => each.member) });
+  return readManifest(bytes, what, { mediaType: index?.descriptor.mediaType });
 }
 
 function keyOf(descriptor: Descriptor): string {

@@ -9,7 +9,6 @@ import {
   isRunnable,
   type Manifest,
   MAX_MANIFEST_BYTES,
-  readManifest,
 } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
 import { type JsonObject, parseJsonObject } from "../oci/json.ts";
@@ -22,6 +21,7 @@ import {
   selectPlatform,
 } from "../oci/platform.ts";
 import { readChild } from "./image_graph.ts";
+import { entriesOf, type IndexEntry, indexManifest } from "./join_index.ts";
 import type { ImageSource } from "./places.ts";
 import { SourceBlob } from "./source_blob.ts";
 
@@ -51,7 +51,7 @@ export async function selectPlatforms(
   if (!only) throw new ImageError("usage", "No platform was given");
   if (root.content.kind !== "index") return await selectSingle(source, root, wanted, options);
   const index = await flattened(source, root);
-  const runnable = index.entries.filter(isRunnable);
+  const runnable = index.map((entry) => entry.descriptor).filter(isRunnable);
   const chosen = wanted.map((platform) => {
     const entry = selectPlatform(runnable, platform, options);
     if (!entry) throw noMatch(source.name, runnable.flatMap((candidate) => candidate.platform ?? []), platform);
@@ -64,7 +64,7 @@ export async function selectPlatforms(
     return { root: await readChild(source, first, formatPlatform(only)), platforms, changed: true };
   }
   return {
-    ...filterIndex(root, index.members, index.entries, new Set(unique.map((entry) => entry.digest))),
+    ...filterIndex(root, index, new Set(unique.map((entry) => entry.digest))),
     platforms,
   };
 }
@@ -74,7 +74,8 @@ export async function platformsOf(source: ImageSource, root: Manifest): Promise<
   if (root.content.kind !== "index") {
     return root.content.kind === "image" ? [await configPlatform(source, root.content)] : [];
   }
-  return (await flattened(source, root)).entries.filter(isRunnable).flatMap((entry) => entry.platform ?? []);
+  const entries = (await flattened(source, root)).map((entry) => entry.descriptor);
+  return entries.filter(isRunnable).flatMap((entry) => entry.platform ?? []);
 }
 
 /** Reads a small blob whole (a config), checked. Throws `invalid-input` when it is larger than a manifest may be. */
@@ -114,38 +115,31 @@ async function selectSingle(
 }
 
 /** An index with the entries of nested indexes in place of those, each with its JSON as it was written. */
-async function flattened(
-  source: ImageSource,
-  root: Manifest,
-): Promise<{ entries: readonly Descriptor[]; members: readonly unknown[] }> {
-  if (root.content.kind !== "index") return { entries: [], members: [] };
-  const written = parseJsonObject(root.bytes, "index")["manifests"] as readonly unknown[] ?? [];
-  const parts = await Promise.all(root.content.manifests.map(async (entry, position) => {
-    const isNested = manifestKind(entry.mediaType) === "index" && !isAttestation(entry);
-    if (!isNested) return { entries: [entry], members: [written[position]] };
-    return await flattened(source, await readChild(source, entry));
-  }));
-  return { entries: parts.flatMap((part) => part.entries), members: parts.flatMap((part) => part.members) };
+async function flattened(source: ImageSource, root: Manifest): Promise<readonly IndexEntry[]> {
+  const parts = await Promise.all(
+    entriesOf(root).map(async (entry) => {
+      const { descriptor } = entry;
+      const isNested = manifestKind(descriptor.mediaType) === "index" && !isAttestation(descriptor);
+      return isNested ? await flattened(source, await readChild(source, descriptor)) : [entry];
+    }),
+  );
+  return parts.flat();
 }
 
 /** The index with only the kept entries and what attests to them; unknown members stay. */
 function filterIndex(
   root: Manifest,
-  members: readonly unknown[],
-  entries: readonly Descriptor[],
+  entries: readonly IndexEntry[],
   kept: ReadonlySet<Digest>,
 ): { root: Manifest; changed: boolean } {
-  const staying = members.filter((_, position) => {
-    const entry = entries[position];
-    const subject = entry && attestedDigest(entry);
-    return entry !== undefined && (kept.has(entry.digest) || (subject !== undefined && kept.has(subject)));
+  const staying = entries.filter(({ descriptor }) => {
+    const subject = attestedDigest(descriptor);
+    return kept.has(descriptor.digest) || (subject !== undefined && kept.has(subject));
   });
-  const isWhole = root.content.kind === "index" && staying.length === members.length &&
-    members.length === root.content.manifests.length;
+  const isWhole = root.content.kind === "index" && staying.length === entries.length &&
+    entries.length === root.content.manifests.length;
   if (isWhole) return { root, changed: false };
-  const document = { ...parseJsonObject(root.bytes, "index"), manifests: staying };
-  const bytes = new TextEncoder().encode(JSON.stringify(document)) as Uint8Array<ArrayBuffer>;
-  return { root: readManifest(bytes, "filtered index", { mediaType: root.descriptor.mediaType }), changed: true };
+  return { root: indexManifest(staying, root, "filtered index"), changed: true };
 }
 
 function noMatch(name: string, available: readonly Platform[], wanted: Platform): ImageError {

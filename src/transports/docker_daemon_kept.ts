@@ -1,10 +1,10 @@
 import { readLayoutManifest } from "../archive/layout_reader.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
+import { entriesOf, indexManifest } from "../image/join_index.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
-import { parseJsonObject } from "../oci/json.ts";
-import { type Manifest, readManifest } from "../oci/manifest.ts";
+import type { Manifest } from "../oci/manifest.ts";
 import type { DaemonChoice } from "./docker_daemon_choice.ts";
 import type { DaemonContent, DescribedImage } from "./docker_daemon_content.ts";
 import { type OpenedExport, openExport } from "./docker_daemon_export.ts";
@@ -58,7 +58,10 @@ export class KeptImage implements DaemonContent {
     // The daemon's own annotations (its name for the image) are not the image's.
     const { mediaType, digest, size } = this.#choice.root;
     const root = await this.manifest({ mediaType, digest, size });
-    return this.#choice.kept ? filteredIndex(root, this.#choice.kept) : root;
+    const { kept } = this.#choice;
+    if (!kept) return root;
+    const entries = entriesOf(root).filter((entry) => kept.has(entry.descriptor.digest));
+    return indexManifest(entries, root, `the part of index "${digest}" that is in the daemon`);
   }
 
   #export(): Promise<OpenedExport> {
@@ -71,14 +74,4 @@ export class KeptImage implements DaemonContent {
     const { platform } = this.#choice;
     return openExport(this.#client, { id: image.id, name, platform, isUnneeded, temporaryFolder, signal });
   }
-}
-
-/** The index with some of its entries only; everything else in it stays. Its digest is a new one. */
-export function filteredIndex(index: Manifest, kept: ReadonlySet<Digest>): Manifest {
-  const what = `index "${index.descriptor.digest}"`;
-  const document = parseJsonObject(index.bytes, what);
-  const entries = Array.isArray(document["manifests"]) ? document["manifests"] as { digest: Digest }[] : [];
-  const manifests = entries.filter((entry) => kept.has(entry.digest));
-  const bytes = new TextEncoder().encode(JSON.stringify({ ...document, manifests }));
-  return readManifest(bytes, `the part of ${what} that is in the daemon`, { mediaType: index.descriptor.mediaType });
 }
