@@ -1,11 +1,10 @@
 import { ImageError } from "../errors.ts";
-import { type Digest, Hasher, isDigest } from "../oci/digest.ts";
+import { digestOfReader } from "../bytes/verified_reader.ts";
+import { algorithmOf, type Digest, isDigest } from "../oci/digest.ts";
 import { JoinedFile } from "./joined_file.ts";
 import { parsePartPath, partListPath, partPath, readPartList } from "./part_list.ts";
 import { RandomFile } from "./random_file.ts";
 import { indexTar } from "./tar_index.ts";
-
-const CHUNK_BYTES = 1 << 20;
 
 /** Most parts or blobs that an error names. */
 const MAX_NAMED = 3;
@@ -150,7 +149,8 @@ async function checkParts(
   for (const [index, digest] of parts.digests.entries()) {
     onPart?.(parts.paths[index]!);
     const { start, sizeBytes } = joined.parts[index]!;
-    if (await hashOf(file, { start, sizeBytes, signal }) !== digest) damaged.push(index);
+    const found = await digestOfReader(file.reader(start, sizeBytes), algorithmOf(digest), signal);
+    if (found.digest !== digest) damaged.push(index);
   }
   if (damaged.length === 0) return;
   const ranges = damaged.map((index) => joined.parts[index]!);
@@ -181,22 +181,9 @@ async function damagedBlobs(
     if (entry.kind !== "file" || digest === undefined || !isDigest(digest)) continue;
     const { offset: start, sizeBytes } = entry;
     const isHit = ranges.some((range) => start < range.start + range.sizeBytes && range.start < start + sizeBytes);
-    if (isHit && await hashOf(file, { start, sizeBytes, signal }, digest) !== digest) damaged.push(digest);
+    if (!isHit) continue;
+    const found = await digestOfReader(file.reader(start, sizeBytes), algorithmOf(digest), signal);
+    if (found.digest !== digest) damaged.push(digest);
   }
   return damaged;
-}
-
-async function hashOf(
-  file: RandomFile,
-  range: { readonly start: number; readonly sizeBytes: number; readonly signal: AbortSignal | undefined },
-  like?: Digest,
-): Promise<Digest> {
-  const hasher = new Hasher(like?.startsWith("sha512:") ? "sha512" : "sha256");
-  const reader = file.reader(range.start, range.sizeBytes);
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  for (let piece = await reader.read(buffer); piece.byteLength > 0; piece = await reader.read(buffer)) {
-    range.signal?.throwIfAborted();
-    hasher.update(piece);
-  }
-  return hasher.digest();
 }

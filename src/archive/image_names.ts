@@ -44,7 +44,7 @@ export interface LayoutName {
  * The name of a layout's entry as a user wrote it behind the path: it is kept as it is, as other tools look for it; where
  * it is an image name and not only a tag, the full one stands beside it. Throws `invalid-reference` for an empty name.
  */
-export function layoutName(text: string): LayoutName {
+function layoutName(text: string): LayoutName {
   if (text === "" || /[\s\p{Cc}]/u.test(text)) {
     throw new ImageError("invalid-reference", `Invalid name "${text.replaceAll(/\p{Cc}/gu, "?")}" in an image layout`);
   }

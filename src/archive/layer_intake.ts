@@ -3,6 +3,7 @@ import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import { SNIFF_BYTES, sniffCompression } from "../bytes/sniff.ts";
 import { fill } from "../bytes/blob_reader.ts";
+import { digestOfReader } from "../bytes/verified_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
@@ -26,8 +27,6 @@ export interface StoredLayer extends AsyncDisposable {
   /** Opens the bytes that the descriptor names. */
   open(range?: ByteRange): Promise<BlobReader>;
 }
-
-const CHUNK_BYTES = 1 << 20;
 
 /**
  * Makes a blob of a layer file in an archive. Its tar must have the digest `diffId`, which is checked here.
@@ -188,22 +187,4 @@ function hashed(source: BlobReader, hasher: Hasher): BlobReader {
     },
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   };
-}
-
-async function digestOfReader(
-  reader: BlobReader,
-  algorithm: "sha256" | "sha512",
-  signal: AbortSignal | undefined,
-): Promise<{ readonly digest: Digest; readonly sizeBytes: number }> {
-  const hasher = new Hasher(algorithm);
-  let sizeBytes = 0;
-  let buffer = new ArrayBuffer(CHUNK_BYTES);
-  while (true) {
-    signal?.throwIfAborted();
-    const piece = await reader.read(new Uint8Array(buffer));
-    if (piece.byteLength === 0) return { digest: hasher.digest(), sizeBytes };
-    hasher.update(piece);
-    sizeBytes += piece.byteLength;
-    buffer = piece.buffer;
-  }
 }

@@ -58,3 +58,22 @@ export function verifiedReader(
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
 }
+
+/** Reads a stream to its end and gives digest and length. Does not close it. */
+export async function digestOfReader(
+  reader: BlobReader,
+  algorithm: "sha256" | "sha512",
+  signal?: AbortSignal,
+): Promise<{ readonly digest: Digest; readonly sizeBytes: number }> {
+  const hasher = new Hasher(algorithm);
+  let sizeBytes = 0;
+  let buffer = new Uint8Array(1024 * 1024);
+  while (true) {
+    signal?.throwIfAborted();
+    const piece = await reader.read(buffer);
+    if (piece.byteLength === 0) return { digest: hasher.digest(), sizeBytes };
+    hasher.update(piece);
+    sizeBytes += piece.byteLength;
+    buffer = new Uint8Array(piece.buffer);
+  }
+}

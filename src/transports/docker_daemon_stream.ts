@@ -1,6 +1,5 @@
-import { ImageError } from "../errors.ts";
-import { TAR_BLOCK_BYTES, tarHeaderBlocks, tarPadding } from "../archive/tar_header.ts";
-import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
+import { tarReader } from "../archive/tar_writer.ts";
+import type { BlobReader } from "../bytes/blob_reader.ts";
 
 /** A file to put into the tar. */
 export interface TarFile {
@@ -36,12 +35,16 @@ export class TarStream {
 
   /** Adds a file and waits until it was consumed; throws when it, or the whole, failed. */
   async add(file: TarFile): Promise<void> {
-    await this.#append(fileBytes(file));
+    const { path, sizeBytes, content } = file;
+    // Whoever opened it closes it.
+    const reader: BlobReader = { read: (into) => content.read(into), [Symbol.asyncDispose]: () => Promise.resolve() };
+    const member = { name: path, sizeBytes, open: () => Promise.resolve(reader) };
+    await this.#append(tarReader([member], { isOpen: true }));
   }
 
   /** Ends the tar: its last blocks are handed out, then its end. Nothing can be added afterwards. */
   end(): void {
-    this.#append(bytesReader(new Uint8Array(2 * TAR_BLOCK_BYTES))).catch(() => {});
+    this.#append(tarReader([])).catch(() => {});
     this.#ended = true;
   }
 
@@ -94,37 +97,4 @@ export class TarStream {
     this.#wake?.();
     this.#wake = undefined;
   }
-}
-
-/** Header, content and padding of one file. Throws `digest-mismatch` when the content is shorter than announced. */
-function fileBytes(file: TarFile): BlobReader {
-  const { path, sizeBytes } = file;
-  const padding = new Uint8Array(tarPadding(sizeBytes));
-  const parts = [bytesReader(tarHeaderBlocks(path, sizeBytes)), exactly(file), bytesReader(padding)];
-  return {
-    async read(into) {
-      for (let part = parts[0]; part; part = parts[0]) {
-        const piece = await part.read(into);
-        if (piece.byteLength > 0) return piece;
-        parts.shift();
-      }
-      return into.subarray(0, 0);
-    },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-}
-
-/** The announced number of bytes and no more: a reader that checks its bytes has done so before it hands out the last. */
-function exactly({ path, sizeBytes, content }: TarFile): BlobReader {
-  let left = sizeBytes;
-  return {
-    async read(into) {
-      if (left === 0) return into.subarray(0, 0);
-      const piece = await content.read(into.subarray(0, Math.min(into.byteLength, left)));
-      left -= piece.byteLength;
-      if (piece.byteLength > 0) return piece;
-      throw new ImageError("digest-mismatch", `Cannot send "${path}": it ended ${left} of ${sizeBytes} bytes early`);
-    },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
 }
