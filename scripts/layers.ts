@@ -9,7 +9,6 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/image", "src/objects", "src/registry", "src/engine", "src/archive"],
   ["src/bucket"],
   ["src/transports"],
-  ["src/serve"],
   ["src/commands"],
   ["src/cli", "src/api.ts"],
   ["main.ts"],

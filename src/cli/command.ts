@@ -25,9 +25,12 @@ export interface OptionValues {
 
 /** What a command touches of the outside. What it does not need is given up before it starts. */
 export interface CommandAccess {
-  /** Whether it reaches hosts: for what it does, or only where an operand names a place that is not local. */
-  readonly net: "never" | "references" | "always";
-  /** Whether it writes files or speaks to a socket: for what it does, or only where its last operand is a local place. */
+  /** Whether it reaches hosts: for what it does, or only where an operand, or the last one, names a place not local. */
+  readonly net: "never" | "references" | "target" | "always";
+  /**
+   * Whether it writes: for what it does, or only where its last operand is a local place. To read an archive or a daemon is
+   * to write too, for any command: see `keptPermissions`.
+   */
   readonly write: "never" | "target" | "always";
 }
 

@@ -11,7 +11,7 @@ export interface KeptPermissions {
 }
 
 /** A kind of place, as far as permissions go. */
-type Place = "local" | "file" | "s3" | "registry" | "engine";
+type Place = "folder" | "archive" | "s3" | "registry" | "engine";
 
 /** What this machine's configuration may need to be run for credentials. */
 export interface CredentialPrograms {
@@ -27,16 +27,19 @@ export async function keptPermissions(
   operands: readonly string[],
   programs: CredentialPrograms,
 ): Promise<KeptPermissions> {
-  const places = operands.map(placeOf);
-  const target = places.at(-1);
+  const reached = access.net === "target" ? operands.slice(-1) : operands;
+  const places = reached.map(placeOf);
   const net = access.net === "always" ||
-    (access.net === "references" && places.some((place) => place !== "local" && place !== "file"));
+    (access.net !== "never" && places.some((place) => place !== "folder" && place !== "archive"));
   const isAnywhere = access.net === "always";
-  const ecr = operands.some((operand) => /\.dkr\.ecr\.|public\.ecr\.aws/.test(operand));
+  // The socket of an engine counts as a file that is written, and an archive that is compressed, or comes by a pipe, is
+  // unpacked into a temporary file: reading these needs the permission too.
+  const isUnpacked = places.includes("engine") || places.includes("archive");
+  const ecr = reached.some((operand) => /\.dkr\.ecr\.|public\.ecr\.aws/.test(operand));
   const aws = net && (isAnywhere || ecr || places.includes("s3"));
   return {
     net,
-    write: access.write === "always" || (access.write === "target" && target !== "s3" && target !== "registry"),
+    write: access.write === "always" || isUnpacked || (access.write === "target" && places.at(-1) === "folder"),
     sys: aws || places.includes("engine"),
     run: [
       ...(net && (isAnywhere || places.includes("registry")) ? await programs.helpers() : []),
@@ -61,8 +64,8 @@ export async function giveUp(kept: KeptPermissions): Promise<void> {
 }
 
 function placeOf(operand: string): Place {
-  if (operand.startsWith("local://")) return "local";
+  if (/^(?:local:\/\/|oci:)/.test(operand)) return "folder";
   if (operand.startsWith("s3://")) return "s3";
   if (operand.startsWith("docker-daemon:")) return "engine";
-  return /^(?:oci|oci-archive|docker-archive):/.test(operand) ? "file" : "registry";
+  return /^(?:oci|docker)-archive:/.test(operand) ? "archive" : "registry";
 }

@@ -44,26 +44,37 @@ export function permissionGrants(os: string = Deno.build.os): readonly Permissio
       name: "read",
       why:
         "stores in folders, archives, Docker's and AWS's configuration, certificates: all at paths that the user names",
-      modules: ["src/objects", "src/archive", "src/registry", "src/http"],
+      modules: [
+        "src/objects",
+        "src/archive",
+        "src/registry",
+        "src/http",
+        "src/engine",
+        "src/bytes",
+        "src/transports",
+        "src/commands",
+        "src/cli",
+      ],
       givenUp: "never",
     },
     {
       name: "write",
-      why: "stores in folders, archives, and the socket of a Docker engine, which counts as a file",
-      modules: ["src/objects", "src/archive", "src/engine", "src/cli"],
-      givenUp: "by commands that only read, and where nothing local is the target",
+      why:
+        "stores in folders, archives, temporary files that archives are unpacked into, and the socket of a Docker engine, which counts as a file",
+      modules: ["src/objects", "src/archive", "src/engine", "src/bytes", "src/transports", "src/cli"],
+      givenUp: "where only buckets, folders and registries are read and nothing local is the target",
     },
     {
       name: "net",
       why: "registries, S3 and Docker engines: hosts that the user names, and hosts that those refer to",
-      modules: ["src/http", "src/objects", "src/registry", "src/engine", "src/serve"],
-      givenUp: "where all places are local folders or files",
+      modules: ["src/http", "src/objects", "src/registry", "src/engine"],
+      givenUp: "by commands that go only where their operands say, where those are local folders or files",
     },
     {
       name: "env",
       why:
         "`AWS_*`, `DOCKER_*`, proxies, `HOME` and a few more; a credential_process gets the whole environment handed on",
-      modules: ["src/registry", "src/objects", "src/http", "src/cli"],
+      modules: ["src/registry", "src/objects", "src/http", "src/engine", "src/cli"],
       givenUp: "never",
     },
     {

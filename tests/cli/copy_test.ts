@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { hexOf } from "../../src/oci/digest.ts";
-import { multiImage, referrerOf } from "../support/images.ts";
+import { multiImage, referrerOf, singleImage } from "../support/images.ts";
 import { fixtureTest, optionalProgram, serviceTest } from "../support/services.ts";
+import { engine } from "./daemons.ts";
 import { checkBlobs, listFiles, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
 import { s3lo, s3loJson, s3loOk, zstdTest } from "./program.ts";
 
@@ -65,6 +66,52 @@ for (const server of ["minio", "versity"] as const) {
     assert.equal(again.blobs_copied, 0);
     assert.ok(again.blobs_skipped > 0);
   });
+}
+
+serviceTest(
+  "copy and inspect read archives that have to be unpacked: compressed ones, and one from stdin",
+  ["registry", "minio"],
+  async (services) => {
+    await using folder = await tempFolder();
+    using buckets = await makeBuckets(services.minio);
+    const options = { env: buckets.env };
+    await writeStore(`${folder.path}/store`, "app", "v1", image);
+    await s3loOk(["copy", `local://${folder.path}/store//app:v1`, `oci-archive:${folder.path}/app.tar`]);
+    const packed = (await Deno.open(`${folder.path}/app.tar`)).readable.pipeThrough(new CompressionStream("gzip"));
+    await Deno.writeFile(`${folder.path}/app.tar.gz`, packed);
+    const archive = `oci-archive:${folder.path}/app.tar.gz`;
+    assert.equal((await s3loJson(["inspect", archive])).digest, image.root.descriptor.digest);
+    for (const target of [`s3://${buckets.first}/app:v1`, `${repository(services.registry)}:v1`]) {
+      const report = await s3loJson(["copy", "--endpoint", buckets.endpoint, archive, target], options);
+      assert.equal(report.digest, image.root.descriptor.digest, target);
+    }
+    const stdin = await Deno.readFile(`${folder.path}/app.tar`);
+    const piped = await s3loJson(["copy", "oci-archive:-", `${repository(services.registry)}:v1`], { stdin });
+    assert.equal(piped.digest, image.root.descriptor.digest);
+  },
+);
+
+for (const daemon of ["docker20", "docker29"] as const) {
+  serviceTest(
+    `copy and inspect read ${daemon} through its socket, for a registry and a bucket too`,
+    ["registry", "minio", daemon],
+    async (services) => {
+      await using folder = await tempFolder();
+      using buckets = await makeBuckets(services.minio);
+      const options = { env: buckets.env };
+      const socket = ["--docker-host", `unix://${services[daemon]}`];
+      const name = `cli-${crypto.randomUUID().slice(0, 8)}:v1`;
+      await writeStore(folder.path, "app", "v1", singleImage({ os: "linux", architecture: "amd64" }));
+      await s3loOk(["copy", ...socket, `local://${folder.path}//app:v1`, `docker-daemon:${name}`]);
+      const { layers } = await s3loJson(["inspect", ...socket, `docker-daemon:${name}`]);
+      for (const target of [`s3://${buckets.first}/app:v1`, `${repository(services.registry)}:v1`]) {
+        await s3loOk(["copy", ...socket, "--endpoint", buckets.endpoint, `docker-daemon:${name}`, target], options);
+        const copied = await s3loJson(["inspect", "--endpoint", buckets.endpoint, target], options);
+        assert.equal(copied.layers.length, layers.length, target);
+      }
+      assert.equal((await engine(services[daemon], "DELETE", `/images/${name}`)).status, 200);
+    },
+  );
 }
 
 serviceTest(

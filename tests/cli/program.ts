@@ -12,7 +12,7 @@ export interface ProgramRun {
 /** How the program is run. */
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   /** Kill it (SIGKILL, or the given signal) after so many milliseconds, unless it is done by then. */
   readonly killAfterMs?: number;
   readonly signal?: Deno.Signal;
@@ -57,7 +57,9 @@ export async function s3lo(args: readonly string[], options: ProgramOptions = {}
   }).spawn();
   if (options.stdin !== undefined) {
     const writer = process.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(options.stdin));
+    await writer.write(
+      typeof options.stdin === "string" ? new TextEncoder().encode(options.stdin) : options.stdin,
+    );
     await writer.close();
   }
   const kill = () => {

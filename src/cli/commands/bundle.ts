@@ -96,7 +96,7 @@ export const BUNDLE_LOAD: CommandSpec = {
   name: "bundle load",
   summary: "Bring the images of a bundle into a bucket, a folder or a registry",
   operands: ["FILE...", "TARGET"],
-  access: { net: "references", write: "always" },
+  access: { net: "target", write: "always" },
   details:
     "TARGET is s3://bucket[/prefix], local://folder[//prefix] or a registry's host[/prefix]. Images of a bucket or folder " +
     "land under the names they had there, those of a registry without its host: ghcr.io/o/app:v1 as o/app:v1, alpine:3 as " +
