@@ -10,23 +10,32 @@ export function matchesGlob(pattern: string, name: string): boolean {
 }
 
 function toRegExp(pattern: string): RegExp | undefined {
-  let source = "";
+  /** What stands between the stars. */
+  const pieces = [""];
+  const add = (source: string) => pieces.push(pieces.pop() + source);
   for (let index = 0; index < pattern.length; index++) {
     const character = pattern[index]!;
-    if (character === "*") source += source.endsWith("[^/]*") ? "" : "[^/]*";
-    else if (character === "?") source += "[^/]";
+    if (character === "*") {
+      if (pieces.length === 1 || pieces.at(-1) !== "") pieces.push("");
+    } else if (character === "?") add("[^/]");
     else if (character === "\\") {
       if (++index === pattern.length) return undefined;
-      source += escaped(pattern[index]!);
+      add(escaped(pattern[index]!));
     } else if (character === "[") {
       const end = pattern.indexOf("]", index + 2);
       if (end < 0) return undefined;
       const body = pattern.slice(index + 1, end);
       const negated = body.startsWith("^");
-      source += `(?!/)[${negated ? "^" : ""}${(negated ? body.slice(1) : body).replaceAll(/[\\\]^[]/g, "\\$&")}]`;
+      add(`(?!/)[${negated ? "^" : ""}${(negated ? body.slice(1) : body).replaceAll(/[\\\]^[]/g, "\\$&")}]`);
       index = end;
-    } else source += escaped(character);
+    } else add(escaped(character));
   }
+  // A piece between two stars is taken where it comes first and kept there (a look-ahead is not tried again): coming later
+  // would leave the rest no better off, and trying it takes time that grows with every star.
+  const source = pieces.map((piece, index) => {
+    if (index === 0) return piece;
+    return index === pieces.length - 1 ? `[^/]*${piece}` : `(?=([^/]*?${piece}))\\${index}`;
+  }).join("");
   try {
     return new RegExp(`^${source}$`, "s");
   } catch {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { isImageError } from "../../src/errors.ts";
 import { matchesGlob } from "../../src/bucket/glob.ts";
 import { readSettings, settingsOf, stampChunkFormat } from "../../src/bucket/settings.ts";
+import { Random } from "../support/images.ts";
 import { MemoryStore } from "../support/memory_store.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
@@ -41,6 +42,46 @@ for (const [pattern, name, matches] of GLOBS) {
   test(`matchesGlob() says ${matches} for ${pattern} and ${name}`, () =>
     assert.equal(matchesGlob(pattern, name), matches));
 }
+
+test("matchesGlob() takes no longer for many stars", () => {
+  const started = performance.now();
+  assert.equal(matchesGlob(`${"*a".repeat(50)}*b`, "a".repeat(1000)), false);
+  assert.equal(matchesGlob(`${"*a".repeat(50)}*`, "a".repeat(1000)), true);
+  assert.ok(performance.now() - started < 1000);
+});
+
+/** What a pattern matches, by trying everything; the pattern is well-formed. */
+function matchesSlowly(pattern: string, name: string): boolean {
+  if (pattern === "") return name === "";
+  if (pattern.startsWith("*")) {
+    if (matchesSlowly(pattern.slice(1), name)) return true;
+    return name !== "" && !name.startsWith("/") && matchesSlowly(pattern, name.slice(1));
+  }
+  const [, atom = "", body] = /^(\[(.[^\]]*)\]|\\.|.)/s.exec(pattern) ?? [];
+  if (name === "") return false;
+  const first = name.charAt(0);
+  const isMatch = atom === "?"
+    ? first !== "/"
+    : body !== undefined
+    ? first !== "/" && (body.startsWith("^") ? !body.includes(first) : body.includes(first))
+    : atom.at(-1) === first;
+  return isMatch && matchesSlowly(pattern.slice(atom.length), name.slice(1));
+}
+
+test("matchesGlob() says what trying everything says, for random patterns and names", () => {
+  const random = new Random(7);
+  const pick = (from: readonly string[], most: number) =>
+    Array.from({ length: random.next(most + 1) }, () => from[random.next(from.length)]).join("");
+  let matched = 0;
+  for (let round = 0; round < 20_000; round++) {
+    const pattern = pick(["a", "b", "/", "*", "*", "*", "?", "[ab]", "[^a]", "[/a]", "\\*", "\\a", "\\/"], 7);
+    const name = pick(["a", "a", "b", "b", "/", "*"], 8);
+    const matches = matchesSlowly(pattern, name);
+    assert.equal(matchesGlob(pattern, name), matches, `${pattern} and ${name}`);
+    if (matches) matched++;
+  }
+  assert.ok(matched > 500, `${matched} matched`);
+});
 
 test("settingsOf() applies the most specific key, and only that", async () => {
   const settings = await readSettings(
