@@ -1,7 +1,7 @@
 import { ImageError } from "../errors.ts";
 import type { CommandSpec, OptionSpec, OptionValues } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
-import { parseOptions, suggestion } from "./parse_options.ts";
+import { optionAwaitingValue, parseOptions, suggestion } from "./parse_options.ts";
 
 /** A command line, understood. */
 export interface Invocation {
@@ -54,8 +54,7 @@ function commandPosition(args: readonly string[]): number {
   for (let index = 0; index < args.length; index++) {
     const arg = args[index]!;
     if (!arg.startsWith("-") || arg === "-") return index;
-    const spec = GLOBAL_OPTIONS.find((each) => arg === `--${each.name}` || arg === `-${each.short}`);
-    if (spec?.value !== undefined) index++;
+    if (optionAwaitingValue(arg, GLOBAL_OPTIONS)) index++;
   }
   return -1;
 }

@@ -61,6 +61,19 @@ export function parseOptions(args: readonly string[], specs: readonly OptionSpec
   };
 }
 
+/** The option that takes the next word for its value: that of `--name` or `-n`, or the last one in `-qn`. */
+export function optionAwaitingValue(word: string, specs: readonly OptionSpec[]): OptionSpec | undefined {
+  if (word.startsWith("--")) return specs.find((each) => each.value !== undefined && word === `--${each.name}`);
+  const letters = word.startsWith("-") ? word.slice(1) : "";
+  for (let at = 0; at < letters.length; at++) {
+    const spec = specs.find((each) => each.short === letters[at]);
+    // What follows an option with a value, in the same word, is its value.
+    if (spec?.value !== undefined) return at === letters.length - 1 ? spec : undefined;
+    if (!spec) return undefined;
+  }
+  return undefined;
+}
+
 function unknown(typed: string, specs: readonly OptionSpec[]): ImageError {
   const hint = suggestion(typed, specs.map((spec) => `--${spec.name}`)) ?? "See the options with --help";
   return new ImageError("usage", `Unknown option "${typed}"`, { hint });

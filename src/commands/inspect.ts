@@ -92,15 +92,12 @@ export async function inspectCommand(
   reference: string,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<InspectReport> {
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   await using source = await openSource(session, reference);
   const original = await source.root();
-  const root = options.platform === undefined
-    ? original
-    : (await selectPlatforms(source, original, [parsePlatform(options.platform)])).root;
+  const root = platform ? (await selectPlatforms(source, original, [platform])).root : original;
   const [body, referrers, signatures] = await Promise.all([
-    root.content.kind === "index"
-      ? describeIndex(source, root)
-      : describeSingle(source, root, options.platform !== undefined),
+    root.content.kind === "index" ? describeIndex(source, root) : describeSingle(source, root, platform !== undefined),
     listReferrers(source, [root.descriptor.digest]),
     source.signatures?.() ?? [],
   ]);
@@ -124,10 +121,10 @@ export async function rawManifest(
   reference: string,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<Uint8Array> {
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   await using source = await openSource(session, reference);
   const root = await source.root();
-  if (options.platform === undefined) return root.bytes;
-  return (await selectPlatforms(source, root, [parsePlatform(options.platform)])).root.bytes;
+  return (platform ? (await selectPlatforms(source, root, [platform])).root : root).bytes;
 }
 
 async function describeIndex(source: ImageSource, root: Manifest): Promise<Partial<InspectReport>> {

@@ -48,10 +48,10 @@ export async function pushCommand(
   reference: string,
   options: PushOptions = {},
 ): Promise<PushReport> {
+  const platforms = parsePlatforms(options.platforms ?? []);
   await using target = await openTarget(session, reference, options);
   const opened = await openPushSource(session, image, reference, target, options);
   await using source = opened.source;
-  const platforms = parsePlatforms(options.platforms ?? []);
   const root = await source.root();
   const chosen = platforms.length > 0 ? await selectPlatforms(source, root, platforms) : { root };
   const result = await copyImage(source, target, {

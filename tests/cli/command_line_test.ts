@@ -26,6 +26,16 @@ pure("parseInvocation() collects an option that is given several times", () => {
   assert.deepEqual(options.values("platform"), ["a,b", "c"]);
 });
 
+pure("parseInvocation() finds the command after short options in one word, the last of which takes a value", () => {
+  for (const args of [["-qo", "json"], ["-qojson"], ["-q", "-o", "json"]]) {
+    const { command, operands, options } = parseInvocation([...args, "version"], COMMANDS);
+    assert.equal(command?.name, "version");
+    assert.deepEqual(operands, []);
+    assert.equal(options.value("output"), "json");
+    assert.ok(options.flag("quiet"));
+  }
+});
+
 pure("parseInvocation() leaves what comes after -- alone", () => {
   assert.deepEqual(parseInvocation(["copy", "--", "-a", "b"], COMMANDS).operands, ["-a", "b"]);
 });
@@ -113,6 +123,13 @@ pure("renderProgress() fits the terminal and never shows more than a handful of 
   assert.equal(lines.length, 10);
   for (const line of lines) assert.ok(line.length < 60, line);
   assert.match(lines.at(-1)!, /3\/12 blobs {2}600 B \/ 1.2 KB, 200 B\/s, 3\.0 s left/);
+});
+
+Deno.test("a platform that is none is refused before anything is opened", async () => {
+  for (const args of [["inspect"], ["inspect", "--raw"], ["push", "-f", "/nonexistent.tar"]]) {
+    const run = await s3lo([...args, "--platform", "linux/a/b/c", "local:///nonexistent//app:v1"]);
+    assert.match(run.stderr, /platform "linux\/a\/b\/c"/, args.join(" "));
+  }
 });
 
 Deno.test("s3lo without a command shows the help on stderr and exits 2", async () => {

@@ -24,6 +24,8 @@ Deno.test("complete() gives every option of every command, the choices of its va
   }
   assert.deepEqual(await words("inspect", "-o", ""), ["text", "json", "yaml"]);
   assert.deepEqual(await words("inspect", "--output=j"), ["--output=json"]);
+  assert.deepEqual(await words("inspect", "-qo", "j"), ["json"]);
+  assert.deepEqual(await words("-qo", "json", "insp"), ["inspect"]);
   assert.deepEqual(await words("copy", "--platform", "linux/arm6"), ["linux/arm64"]);
   assert.deepEqual(await words("copy", "--platform", "linux/arm64,linux/am"), ["linux/arm64,linux/amd64"]);
   assert.ok(!(await words("copy", "--platform", "linux/arm64,")).includes("linux/arm64,linux/arm64"));

@@ -1,9 +1,6 @@
 import { ImageError } from "../../errors.ts";
 import type { CommandSpec } from "../command.ts";
 
-/** The shells that completion is made for. */
-export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
-
 /** `s3lo completion`. */
 export const COMPLETION: CommandSpec = {
   name: "completion",
@@ -21,7 +18,7 @@ export const COMPLETION: CommandSpec = {
     ["s3lo completion powershell | Out-String | Invoke-Expression", "For PowerShell, in $PROFILE"],
   ],
   async run([shell = ""], _options, io) {
-    const { completionScript } = await import("../completion/scripts.ts");
+    const { completionScript, SHELLS } = await import("../completion/scripts.ts");
     const script = completionScript(shell);
     if (script === undefined) {
       throw new ImageError("usage", `No completion for shell "${shell}"`, { hint: `Name one of ${SHELLS.join(", ")}` });

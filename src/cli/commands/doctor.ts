@@ -3,7 +3,7 @@ import type { SelfReport } from "../../commands/doctor_self.ts";
 import type { CommandSpec } from "../command.ts";
 import { permissionGrants } from "../permissions.ts";
 import { outputFormat, render } from "../render.ts";
-import { build, releasePlatform, VERSION } from "../version.ts";
+import { type ProgramFacts, programFacts } from "../version.ts";
 
 /** `s3lo doctor`. */
 export const DOCTOR: CommandSpec = {
@@ -32,15 +32,7 @@ export const DOCTOR: CommandSpec = {
       region: options.value("region"),
       dockerHost: options.value("docker-host"),
     });
-    const { commit, date } = build() ?? {};
-    const program = {
-      version: VERSION,
-      commit: commit ?? null,
-      build_date: date ?? null,
-      deno: Deno.version.deno,
-      platform: releasePlatform(),
-    };
-    const report = { ...program, permissions, ...self };
+    const report = { ...programFacts(), permissions, ...self };
     await io.out(await render(outputFormat(options), report, () => doctorText(report)));
     return 0;
   },
@@ -68,13 +60,7 @@ async function grantedPermissions(): Promise<Readonly<Record<string, string>>> {
 }
 
 function doctorText(
-  report: SelfReport & {
-    readonly version: string;
-    readonly commit: string | null;
-    readonly deno: string;
-    readonly platform: string;
-    readonly permissions: Readonly<Record<string, string>>;
-  },
+  report: SelfReport & ProgramFacts & { readonly permissions: Readonly<Record<string, string>> },
 ): string {
   const { aws, registries, daemon } = report;
   const rows: [string, string][] = [

@@ -36,7 +36,7 @@ export const INSPECT: CommandSpec = {
 };
 
 /** The report for people. */
-export function inspectText(report: InspectReport, digests: boolean): string {
+function inspectText(report: InspectReport, digests: boolean): string {
   const lines = [`Reference: ${report.reference}`, ...(digests ? [`Digest: ${report.digest}`] : [])];
   lines.push(...(report.is_index ? indexLines(report, digests) : singleLines(report, digests)));
   for (const signature of report.signatures ?? []) {

@@ -1,6 +1,6 @@
 import type { CommandSpec } from "../command.ts";
 import { outputFormat, render } from "../render.ts";
-import { build, releasePlatform, VERSION } from "../version.ts";
+import { programFacts } from "../version.ts";
 
 /** `s3lo version`. */
 export const VERSION_COMMAND: CommandSpec = {
@@ -14,19 +14,12 @@ export const VERSION_COMMAND: CommandSpec = {
     ["s3lo version -o json", "For scripts"],
   ],
   async run(_operands, options, io) {
-    const { commit, date } = build() ?? {};
-    const report = {
-      version: VERSION,
-      commit: commit ?? null,
-      build_date: date ?? null,
-      deno: Deno.version.deno,
-      platform: releasePlatform(),
-    };
+    const report = programFacts();
     await io.out(
       await render(outputFormat(options), report, () =>
         [
           `s3lo ${report.version}`,
-          commit === undefined ? "run from source" : `commit ${commit}, built ${date}`,
+          report.commit === null ? "run from source" : `commit ${report.commit}, built ${report.build_date}`,
           `deno ${report.deno}, ${report.platform}`,
           "",
         ].join("\n")),

@@ -1,6 +1,8 @@
 import type { CommandSpec, OptionSpec } from "../command.ts";
 import { GLOBAL_OPTIONS } from "../options.ts";
+import { optionAwaitingValue } from "../parse_options.ts";
 import { completeReference } from "./references.ts";
+import { SHELLS } from "./scripts.ts";
 
 /** Platforms that images come for, most used first. */
 const PLATFORMS = [
@@ -35,10 +37,10 @@ export async function complete(
   if (!command) {
     return begin(current, commandWords(commands, group));
   }
-  if (command.name === "completion") return operands === 0 ? begin(current, ["bash", "zsh", "fish", "powershell"]) : [];
+  if (command.name === "completion") return operands === 0 ? begin(current, SHELLS) : [];
   const isMore = command.operands.some((operand) => operand.includes("..."));
   if (operands >= command.operands.length && !isMore) return [];
-  return await completeReference(current, { ...flagValues(before), isPlace: command.name === "list" });
+  return await completeReference(current, flagValues(before));
 }
 
 /** What stands before the cursor: the command, an option that waits for its value, and how many operands there are. */
@@ -61,8 +63,8 @@ function read(words: readonly string[], commands: readonly CommandSpec[]): {
     }
     if (word.startsWith("-") && word !== "-") {
       const specs = [...command?.options ?? [], ...GLOBAL_OPTIONS];
-      const spec = specs.find((each) => word === `--${each.name}` || word === `-${each.short}`);
-      if (spec?.value === undefined) continue;
+      const spec = optionAwaitingValue(word, specs);
+      if (!spec) continue;
       if (index === words.length - 1) return { command, group, pending: spec, operands, isLiteral: false };
       index++;
     } else if (command) operands++;

@@ -3,12 +3,10 @@ export interface CompletionPlace {
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
   readonly profile?: string | undefined;
-  /** Whether a store itself may be meant, as `list` takes it. */
-  readonly isPlace?: boolean;
 }
 
 /** How long a shell waits for a look-up. */
-export const LIMIT_MS = 300;
+const LIMIT_MS = 300;
 
 /** How long the names of a store are taken for right, in milliseconds. */
 const FRESH_MS = 30_000;

@@ -72,3 +72,6 @@ Register-ArgumentCompleter -Native -CommandName s3lo -ScriptBlock {
 }
 `,
 };
+
+/** The shells that completion is made for. */
+export const SHELLS: readonly string[] = Object.keys(SCRIPTS);
