@@ -122,12 +122,12 @@ class LayerCopy {
     if (same.includes(false)) return await this.#writeWhole();
     const written = await mapPool(missing, PARALLEL_CHUNKS, (chunk) => this.#copyChunk(chunk), signal);
     if (written.includes("other")) return await this.#writeWhole();
-    this.#objects.push(...present.flatMap(({ digest }) => this.#presence.objectOf(digest) ?? []));
+    const held = [...present, ...missing.filter((_, index) => written[index] === "present")];
+    this.#objects.push(...held.flatMap(({ digest }) => this.#presence.objectOf(digest) ?? []));
     if (!this.#source.isLocal && this.#target.isLocal) await this.#checkLayer(this.#target);
     await this.#copyFileIndex();
     await this.#writeRecipe();
-    const lost = missing.filter((_, index) => written[index] === "present");
-    return this.#result("chunked", [...present, ...lost]);
+    return this.#result("chunked", held);
   }
 
   #checkFormats(): void {

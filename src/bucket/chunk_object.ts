@@ -1,4 +1,4 @@
-import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { type BlobReader, type ByteRange, fill } from "../bytes/blob_reader.ts";
 import { retrying, type RetryOptions } from "../bytes/retry.ts";
 import { unzstd } from "../bytes/zstd.ts";
 import { ImageError, isImageError } from "../errors.ts";
@@ -131,17 +131,10 @@ async function readUpTo(
   sizeBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let { buffer } = new Uint8Array(sizeBytes);
-  let filled = 0;
-  while (filled < sizeBytes) {
-    signal?.throwIfAborted();
-    const piece = await reader.read(new Uint8Array(buffer, filled, sizeBytes - filled));
-    if (piece.byteLength > 0 || piece.buffer.byteLength === sizeBytes) buffer = piece.buffer;
-    if (piece.byteLength === 0) break;
-    filled += piece.byteLength;
-  }
   signal?.throwIfAborted();
-  return new Uint8Array(buffer, 0, filled);
+  const { bytes } = await fill(reader, new Uint8Array(sizeBytes));
+  signal?.throwIfAborted();
+  return bytes;
 }
 
 async function openChunk(

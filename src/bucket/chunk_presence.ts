@@ -2,6 +2,7 @@ import { mapPool } from "../bytes/pool.ts";
 import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
 import type { Digest } from "../oci/digest.ts";
 import { CHUNK_PREFIX, chunkKey } from "./chunk_keys.ts";
+import type { ReliedObject } from "./relied_objects.ts";
 
 /** Look-ups that run at once. */
 const PARALLEL_HEADS = 16;
@@ -17,7 +18,7 @@ const PARALLEL_HEADS = 16;
 export class ChunkPresence {
   readonly #store: ObjectStore;
   readonly #known = new Map<Digest, number | undefined>();
-  readonly #objects = new Map<Digest, ObjectInfo>();
+  readonly #objects = new Map<Digest, ReliedObject>();
   #listing: Promise<ReadonlyMap<string, ObjectInfo> | undefined> | undefined;
 
   /** Asks nothing yet. */
@@ -46,17 +47,17 @@ export class ChunkPresence {
     return info?.sizeBytes;
   }
 
-  /** The object of a chunk that was found; undefined for others, also for those that were written. */
-  objectOf(chunk: Digest): ObjectInfo | undefined {
+  /** The object of a chunk that was found or written; undefined for others. */
+  objectOf(chunk: Digest): ReliedObject | undefined {
     return this.#objects.get(chunk);
   }
 
   /** Notes a chunk that was just written, for the layers that follow. */
   note(chunk: Digest, sizeBytes: number): void {
-    this.#known.set(chunk, sizeBytes);
+    this.#keep(chunk, { key: chunkKey(chunk), sizeBytes, modifiedAt: new Date() });
   }
 
-  #keep(chunk: Digest, info: ObjectInfo | undefined): void {
+  #keep(chunk: Digest, info: ReliedObject | undefined): void {
     this.#known.set(chunk, info?.sizeBytes);
     if (info) this.#objects.set(chunk, info);
   }

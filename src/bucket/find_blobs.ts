@@ -1,6 +1,6 @@
 import { mapPool } from "../bytes/pool.ts";
 import { isImageError } from "../errors.ts";
-import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
+import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobFolder, blobPath, type Digest } from "../oci/digest.ts";
 import { layerCompression } from "../oci/media_types.ts";
@@ -9,6 +9,7 @@ import type { ChunkPresence } from "./chunk_presence.ts";
 import { readRecipe } from "./find_layer.ts";
 import { findObjects } from "./find_objects.ts";
 import type { Recipe } from "./recipe.ts";
+import type { ReliedObject } from "./relied_objects.ts";
 
 /** What the keys of all blobs of a bucket begin with: it knows sha256 alone. */
 const BLOBS_PREFIX = blobFolder("sha256");
@@ -21,7 +22,7 @@ export interface HeldBlobs {
   /** Those that are there: whole with the size they must have, or in chunks of which none is missing. */
   readonly present: ReadonlySet<Digest>;
   /** Every object that these consist of. */
-  readonly objects: readonly ObjectInfo[];
+  readonly objects: readonly ReliedObject[];
   /**
    * Layers that are not there although a recipe says so: it is no recipe of them, or chunks are gone. A layer of these that
    * is written whole is found only when its recipe is removed, since readers believe recipes first.
@@ -42,7 +43,7 @@ export async function findHeldBlobs(
   presence: ChunkPresence,
 ): Promise<HeldBlobs> {
   const present = new Set<Digest>();
-  const objects: ObjectInfo[] = [];
+  const objects: ReliedObject[] = [];
   const whole = await findObjects(store, BLOBS_PREFIX, blobs.map((blob) => blobPath(blob.digest)));
   for (const blob of blobs) {
     const object = whole.get(blobPath(blob.digest));
@@ -76,8 +77,8 @@ async function soundRecipe(store: ObjectStore, layer: Descriptor): Promise<Recip
 }
 
 /** The objects of a layer's chunks; undefined when one is missing or of another length than the recipe says. */
-function chunkObjects(recipe: Recipe, presence: ChunkPresence): readonly ObjectInfo[] | undefined {
-  const objects = new Map<Digest, ObjectInfo>();
+function chunkObjects(recipe: Recipe, presence: ChunkPresence): readonly ReliedObject[] | undefined {
+  const objects = new Map<Digest, ReliedObject>();
   for (const { digest, storedSizeBytes } of recipe.chunks) {
     const object = presence.objectOf(digest);
     if (object?.sizeBytes !== storedSizeBytes) return undefined;

@@ -9,46 +9,13 @@ import { openChunkedLayer, type OpenLayerOptions } from "./chunked_layer.ts";
 import { MAX_RECIPE_BYTES, parseRecipe, type ParseRecipeOptions, type Recipe } from "./recipe.ts";
 import { wrappedCompression } from "./wrapped_layer.ts";
 
-/** How a bucket holds a layer. */
-export type StoredLayer =
-  | { readonly kind: "whole"; readonly storedSizeBytes: number }
-  | {
-    readonly kind: "chunked";
-    readonly storedSizeBytes: number;
-    readonly rawSizeBytes: number;
-    readonly recipe: Recipe;
-  };
-
 /**
- * Looks up how a bucket holds a layer (or another blob); undefined when it does not.
+ * Opens a layer (or another blob) as stored, whole or chunked, or a range of it; needs no look-up before.
  *
  * The media type decides where to look first, so that one request is enough as a rule: whoever chunks a layer names it
  * `tar+zstd`, so such a layer is looked up as a recipe, which has to be read anyway, and everything else (configs, gzip and
  * plain layers, most of a bucket) as a whole blob. The other place is asked only when the first has nothing. Where both hold
  * the layer either will do: what comes out is checked against the same digest.
- *
- * Throws `invalid-input` for a recipe that breaks a rule.
- */
-export async function findLayer(
-  store: ObjectStore,
-  layer: Descriptor,
-  options: Omit<ParseRecipeOptions, "sizeBytes"> = {},
-): Promise<StoredLayer | undefined> {
-  return await firstOf<StoredLayer>(layer, {
-    whole: async () => {
-      const info = await store.head(blobPath(layer.digest));
-      return info && { kind: "whole", storedSizeBytes: info.sizeBytes };
-    },
-    chunked: async () => {
-      const recipe = await readRecipe(store, layer, options);
-      return recipe && { kind: "chunked", ...sizesOf(recipe), recipe };
-    },
-  });
-}
-
-/**
- * Opens a layer (or another blob) as stored, whole or chunked, or a range of it; asks the store as sparingly as
- * {@linkcode findLayer} and needs no look-up before.
  *
  * `recipes` keeps what was read of recipes between calls, for several ranges of one layer. `diffId` gives what a recipe must
  * be the recipe of (undefined where nobody knows) and is asked only if there is one. Throws `not-found`, `invalid-input`.
@@ -160,8 +127,4 @@ async function firstOf<T>(
   }
   if (denied !== undefined) throw denied;
   return undefined;
-}
-
-function sizesOf(recipe: Recipe): { readonly storedSizeBytes: number; readonly rawSizeBytes: number } {
-  return { storedSizeBytes: recipe.storedSizeBytes, rawSizeBytes: recipe.rawSizeBytes };
 }

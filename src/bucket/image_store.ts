@@ -65,15 +65,15 @@ export class ImageStore {
   async readDigest(image: string, digest: Digest): Promise<Manifest> {
     const blob = await this.#readBlobManifest({ mediaType: "", digest, size: -1 });
     if (blob) return blob;
-    const tags = await this.listTags(image);
-    const found = await mapPool(tags, PARALLEL_TAGS, async ({ tag }) => {
+    let manifest: Manifest | undefined;
+    await mapPool(await this.listTags(image), PARALLEL_TAGS, async ({ tag }) => {
+      if (manifest) return;
       const stored = await this.readTag(image, tag).catch((error) => {
         if (isImageError(error, "invalid-input")) return undefined;
         throw error;
       });
-      return stored?.manifest.descriptor.digest === digest ? [stored.manifest] : [];
+      if (stored?.manifest.descriptor.digest === digest) manifest = stored.manifest;
     });
-    const [manifest] = found.flat();
     if (!manifest) {
       throw new ImageError("not-found", `Cannot find "${digest}" in image "${image}" of "${this.objects.name}"`);
     }
@@ -122,7 +122,7 @@ export class ImageStore {
     await this.objects.write(tagKey(image, tag), manifest.bytes, condition ? { condition } : {});
   }
 
-  /** All tags of an image, or of every image; sorted by image, then tag. Not those of images below it (`app` and `app/x`). */
+  /** All tags of an image, sorted. Not those of images below it (`app` and `app/x`). */
   async listTags(image: string): Promise<readonly ImageTag[]> {
     const tags = await this.list(`${image}/`);
     return tags.filter((each) => each.image === image);

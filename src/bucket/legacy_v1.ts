@@ -11,17 +11,17 @@ import { MEDIA_TYPES } from "../oci/media_types.ts";
  *
  * `image` and `tag` are checked names. Keys are built whole and never used as prefixes: `app/v1` must not take `app/v10`.
  */
-export function legacyManifestKey(image: string, tag: string): string {
+function legacyManifestKey(image: string, tag: string): string {
   return `${image}/${tag}/manifest.json`;
 }
 
 /** The key of a blob that belongs to such a tag alone: `<image>/<tag>/blobs/sha256/<hex>`. */
-export function legacyBlobKey(image: string, tag: string, blob: Digest): string {
+function legacyBlobKey(image: string, tag: string, blob: Digest): string {
   return `${image}/${tag}/${blobPath(blob)}`;
 }
 
 /** The key of the copy of the image's config beside such a tag's manifest: `<image>/<tag>/config.json`. */
-export function legacyConfigKey(image: string, tag: string): string {
+function legacyConfigKey(image: string, tag: string): string {
   return `${image}/${tag}/config.json`;
 }
 

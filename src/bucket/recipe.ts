@@ -9,7 +9,7 @@ export const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
 export const MAX_STORED_CHUNK_BYTES = MAX_CHUNK_BYTES + 128 * 1024;
 
 /** Most chunks of one layer: 64 GiB of the smallest ones, far beyond what the Go tool pushes (10 GiB). */
-export const MAX_CHUNKS = 65_536;
+const MAX_CHUNKS = 65_536;
 
 /** Largest recipe read; one of {@linkcode MAX_CHUNKS} chunks fits twice. */
 export const MAX_RECIPE_BYTES = 16 * 1024 * 1024;

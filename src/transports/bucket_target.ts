@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import type { RetryOptions } from "../bytes/retry.ts";
 import { copyChunkedLayer } from "../bucket/chunk_copy.ts";
 import { CHUNK_FORMAT, recipeKey } from "../bucket/chunk_keys.ts";
 import { ChunkPresence } from "../bucket/chunk_presence.ts";
@@ -21,6 +22,9 @@ export interface BucketTargetOptions {
   /** Whether a protected tag may be replaced all the same. */
   readonly force?: boolean;
   readonly concurrentBlobs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** How patiently the reading of a chunk is tried again. */
+  readonly retry?: RetryOptions | undefined;
   readonly log?: ((line: string) => void) | undefined;
 }
 
@@ -36,6 +40,7 @@ export class BucketTarget implements ImageTarget {
   readonly limits: { readonly concurrentBlobs: number; readonly acceptsIndex: boolean };
   readonly #image: BucketImage & { readonly tag: string };
   readonly #tag: TagWriter;
+  readonly #options: BucketTargetOptions;
   #chunkFormat: Promise<ChunkFormats> | undefined;
   readonly #presence: ChunkPresence;
   readonly #relied: ReliedObjects;
@@ -46,6 +51,7 @@ export class BucketTarget implements ImageTarget {
   /** A target for one tag; nothing is written yet. */
   constructor(image: BucketImage & { readonly tag: string }, options: BucketTargetOptions) {
     this.#image = image;
+    this.#options = options;
     this.name = image.name;
     this.limits = { concurrentBlobs: options.concurrentBlobs, acceptsIndex: true };
     this.#presence = new ChunkPresence(image.store.objects);
@@ -113,6 +119,8 @@ export class BucketTarget implements ImageTarget {
       what: source.labelOf(layer),
       diffId: await source.diffIdOf(layer),
       presence: this.#presence,
+      signal: this.#options.signal,
+      retry: this.#options.retry,
     });
     if (!copied) return false;
     this.#relied.note(copied.objects);

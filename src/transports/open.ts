@@ -68,6 +68,8 @@ export async function openTarget(
   return new BucketTarget({ ...image, tag }, {
     force: options.force ?? false,
     concurrentBlobs: session.concurrentBlobs,
+    signal: session.signal,
+    retry: session.retry,
     log: session.options.log,
   });
 }

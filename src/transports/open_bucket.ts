@@ -59,11 +59,12 @@ export async function openBucketTag(
   ]);
   const force = options.force ?? false;
   const { log } = session.options;
+  const { concurrentBlobs, signal, retry } = session;
   return {
     name: text,
     store: image.store,
     source: new BucketSource(image),
-    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs: session.concurrentBlobs, log }),
+    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs, signal, retry, log }),
     tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force, log }),
   };
 }

@@ -1,3 +1,4 @@
+import type { RetryOptions } from "../bytes/retry.ts";
 import { ImageStore } from "../bucket/image_store.ts";
 import { HttpClient } from "../http/client.ts";
 import { readCaCertificates } from "../http/ca_certificates.ts";
@@ -75,6 +76,12 @@ export class Session implements AsyncDisposable {
       signal: this.signal,
       ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
     };
+  }
+
+  /** How patiently requests of this run are tried again. */
+  get retry(): RetryOptions {
+    const { retryDelayMs } = this.options;
+    return { signal: this.signal, ...(retryDelayMs === undefined ? {} : { baseDelayMs: retryDelayMs }) };
   }
 
   /** What registries of this run are spoken to with. */
@@ -156,10 +163,9 @@ export class Session implements AsyncDisposable {
 
   async #openRegistry(): Promise<RegistrySession> {
     const { RegistrySession } = await import("../registry/session.ts");
-    const { retryDelayMs } = this.options;
     return new RegistrySession({
       http: await this.#httpOptions(),
-      retry: { signal: this.signal, ...(retryDelayMs === undefined ? {} : { baseDelayMs: retryDelayMs }) },
+      retry: this.retry,
       plainHttp: this.options.plainHttp ?? false,
     });
   }

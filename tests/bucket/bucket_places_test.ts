@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { recipeKey } from "../../src/bucket/chunk_keys.ts";
 import { ImageStore } from "../../src/bucket/image_store.ts";
-import { isImageError } from "../../src/errors.ts";
+import { ImageError, isImageError } from "../../src/errors.ts";
 import { copyImage, type CopyResult } from "../../src/image/copy_image.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
 import { BucketSource } from "../../src/transports/bucket_source.ts";
@@ -203,3 +203,26 @@ Deno.test(
     assert.equal(old.requests.copyFrom, 0);
   },
 );
+
+Deno.test("a copy between buckets stops between two chunks", { permissions: { env: true } }, async () => {
+  const image = chunkedImage(71);
+  const controller = new AbortController();
+  const from = storeOf(image, "s3://from");
+  const to = new MemoryStore("s3://to", { copiesOnServer: false });
+  to.hooks.before = (request, key) => {
+    if (request === "write" && key.startsWith("chunks/")) controller.abort(new ImageError("aborted", "Stopped"));
+  };
+  await using source = new BucketSource(placeOf(from));
+  await using target = new BucketTarget(placeOf(to), { concurrentBlobs: 4, signal: controller.signal });
+  await assert.rejects(copyImage(source, target), (error) => isImageError(error, "aborted"));
+  assert.ok(!to.keys.some((key) => key.startsWith("recipes/")), `${to.keys}`);
+});
+
+Deno.test("readDigest() reads no more tags than it takes to find the digest", { permissions: "none" }, async () => {
+  const image = chunkedImage(72);
+  const store = storeOf(image, "s3://store");
+  for (let tag = 100; tag < 300; tag++) store.set(`manifests/app/v${tag}/manifest.json`, image.manifest);
+  const found = await new ImageStore(store).readDigest("app", digestOf(image.manifest));
+  assert.equal(found.descriptor.digest, digestOf(image.manifest));
+  assert.ok(store.requests.read < 50, `${store.requests.read} objects were read`);
+});

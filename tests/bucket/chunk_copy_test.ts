@@ -73,6 +73,17 @@ for (const copiesOnServer of [true, false]) {
   });
 }
 
+Deno.test("copyChunkedLayer() tells every object that a layer relies on, those that an earlier layer wrote too", {
+  permissions: "none",
+}, async () => {
+  const [first, second] = twoLayers();
+  const target = new MemoryStore("s3://target");
+  const presence = new ChunkPresence(target);
+  await copy(sourceOf(first), target, first, { presence });
+  const two = await copy(sourceOf(second), target, second, { presence });
+  assert.deepEqual(two?.objects.map((each) => each.key).sort(), sourceOf(second).keys);
+});
+
 Deno.test("copyChunkedLayer() writes chunks, then the index, then the recipe", { permissions: "none" }, async () => {
   const [layer] = twoLayers();
   const target = new MemoryStore("s3://target");
@@ -161,6 +172,7 @@ Deno.test(
         assert.equal(result?.kind, isSame ? "chunked" : "whole");
         if (isSame) assert.deepEqual(result.chunksPresent, [`sha256:${layer.recipe.chunks[1]!.digest}`]);
         assert.equal(target.get(recipeKey(layer.descriptor.digest)) !== undefined, isSame);
+        if (isSame) assert.deepEqual(result.objects.map((each) => each.key).sort(), target.keys, "all is relied on");
       }
     }
   },
