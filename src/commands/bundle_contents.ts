@@ -95,8 +95,7 @@ export async function describeOpenBundle(bundle: Bundle, signal?: AbortSignal): 
     const { source, graphs } = await loadBundleGraph(bundle, entry, signal);
     const manifests = graphs.flatMap((graph) => graph.manifests.map((each) => each.manifest));
     const blobs = uniqueBlobs(graphs);
-    const isThere = await Promise.all(blobs.map((blob) => bundle.has(blob)));
-    const leftOut = blobs.filter((_, index) => !isThere[index]);
+    const leftOut = await leftOutOf(bundle, blobs);
     const platform = await singlePlatform(source, manifests[0]!);
     images.push({ name: entry.name, manifests, blobs, leftOut, platform });
   }
@@ -106,6 +105,12 @@ export async function describeOpenBundle(bundle: Bundle, signal?: AbortSignal): 
 /** What the other side holds once it has loaded a bundle. */
 export function heldBlobs(document: BundleDocument): HeldBlobs {
   return new Map([...document.blobs, ...document.relies_on].map((blob) => [blob.digest, blob]));
+}
+
+/** Those of the blobs that a bundle does not hold. */
+export async function leftOutOf(bundle: Bundle, blobs: readonly Descriptor[]): Promise<readonly Descriptor[]> {
+  const isThere = await Promise.all(blobs.map((blob) => bundle.has(blob)));
+  return blobs.filter((_, index) => !isThere[index]);
 }
 
 /** The blobs of several graphs, each once. */

@@ -10,7 +10,7 @@ import { openBundle } from "../transports/open_bundle.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
-import { loadBundleGraph, uniqueBlobs } from "./bundle_contents.ts";
+import { leftOutOf, loadBundleGraph, uniqueBlobs } from "./bundle_contents.ts";
 import { findNeeds } from "./bundle_needs.ts";
 import type { BundleFailure } from "./bundle_save.ts";
 import { sizeOfBlobs } from "./sizes.ts";
@@ -142,8 +142,7 @@ async function planImages(
   const planned: PlannedImage[] = [];
   for (const each of landed) {
     const blobs = uniqueBlobs((await loadBundleGraph(bundle, each.entry, signal)).graphs);
-    const isThere = await Promise.all(blobs.map((blob) => bundle.has(blob)));
-    planned.push({ ...each, blobs, leftOut: blobs.filter((_, index) => !isThere[index]) });
+    planned.push({ ...each, blobs, leftOut: await leftOutOf(bundle, blobs) });
   }
   return planned;
 }
@@ -160,8 +159,7 @@ async function loadImage(
   const result = await copyImage(source, target, {
     includeReferrers: true,
     includeForeign: false,
-    concurrentBlobs: session.concurrentBlobs,
-    signal: session.signal,
+    ...session.copyOptions,
     onEvent: options.onEvent,
   });
   return {

@@ -213,8 +213,7 @@ async function saveImage(
     root: selection.root,
     includeReferrers: options.includeReferrers ?? false,
     includeForeign: options.includeForeign ?? false,
-    concurrentBlobs: session.concurrentBlobs,
-    signal: session.signal,
+    ...session.copyOptions,
     onEvent: options.onEvent,
   });
   const { manifests, blobs, leftOut, name } = target.image;

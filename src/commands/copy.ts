@@ -3,7 +3,7 @@ import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { isRunnable } from "../oci/manifest.ts";
+import { isAttestation, isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
 import { pairTags } from "../transports/list_images.ts";
 import { openSource, openTarget } from "../transports/open.ts";
@@ -125,7 +125,7 @@ function countPlatforms(result: CopyResult): Pick<CopyReport, "digest" | "media_
     digest: result.root.descriptor.digest,
     media_type: result.root.descriptor.mediaType,
     platforms: isSingle ? 1 : entries.filter(isRunnable).length,
-    attestations: entries.filter((entry) => entry.annotations?.["vnd.docker.reference.type"] !== undefined).length,
+    attestations: entries.filter(isAttestation).length,
   };
 }
 

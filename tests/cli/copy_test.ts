@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { hexOf } from "../../src/oci/digest.ts";
-import { multiImage, referrerOf, singleImage } from "../support/images.ts";
+import { readManifest } from "../../src/oci/manifest.ts";
+import { indexOf, multiImage, referrerOf, singleImage } from "../support/images.ts";
 import { fixtureTest, optionalProgram, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, listFiles, makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
@@ -67,6 +68,18 @@ for (const server of ["minio", "versity"] as const) {
     assert.ok(again.blobs_skipped > 0);
   });
 }
+
+Deno.test("copy counts entries of unknown platform as attestations, as inspect and push do", async () => {
+  await using folder = await tempFolder();
+  const platforms = [{ os: "linux", architecture: "amd64" }, { os: "unknown", architecture: "unknown" }];
+  const index = indexOf(platforms.map((platform, seed) => singleImage(platform, { seed })));
+  const document = JSON.parse(new TextDecoder().decode(index.root.bytes));
+  for (const [at, entry] of document.manifests.entries()) entry.platform = platforms[at];
+  const root = readManifest(new TextEncoder().encode(JSON.stringify(document)), "index");
+  await writeStore(`${folder.path}/from`, "app", "v1", { ...index, root });
+  const report = await s3loJson(["copy", `local://${folder.path}/from//app:v1`, `local://${folder.path}/to//app:v1`]);
+  assert.deepEqual([report.platforms, report.attestations], [1, 1]);
+});
 
 serviceTest(
   "copy and inspect read archives that have to be unpacked: compressed ones, and one from stdin",
