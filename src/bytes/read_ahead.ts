@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, type ByteRange, fill } from "./blob_reader.ts";
-import { BufferPool } from "./buffers.ts";
+import type { BufferUser, SharedBuffers } from "./shared_buffers.ts";
 
 /** A range whose length is known. */
 export type ClosedRange = Required<ByteRange>;
@@ -14,10 +14,8 @@ export interface ReadAheadOptions {
   readonly start?: number;
   /** Length of the whole; reading goes from `start` to there. */
   readonly sizeBytes: number;
-  /** Length of one range, and of one buffer. */
-  readonly partBytes: number;
-  /** How many ranges are fetched or held at once: `parallel` x `partBytes` bounds the memory. */
-  readonly parallel: number;
+  /** What ranges are held in: one buffer each, whose size is that of a range. How many there are bounds how many are fetched. */
+  readonly buffers: SharedBuffers;
 }
 
 /**
@@ -35,8 +33,9 @@ type Part = Promise<Uint8Array<ArrayBuffer>>;
 
 class ReadAhead implements BlobReader {
   readonly #open: OpenRange;
-  readonly #options: ReadAheadOptions;
-  readonly #pool: BufferPool;
+  readonly #sizeBytes: number;
+  readonly #rangeBytes: number;
+  readonly #buffers: BufferUser;
   readonly #parts: Part[] = [];
   readonly #readers = new Set<BlobReader>();
   readonly #running = new Set<Promise<unknown>>();
@@ -46,11 +45,12 @@ class ReadAhead implements BlobReader {
   #position = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(open: OpenRange, options: ReadAheadOptions) {
+  constructor(open: OpenRange, { start = 0, sizeBytes, buffers }: ReadAheadOptions) {
     this.#open = open;
-    this.#options = options;
-    this.#pool = new BufferPool(options.parallel, options.partBytes);
-    this.#next = options.start ?? 0;
+    this.#next = start;
+    this.#sizeBytes = sizeBytes;
+    this.#rangeBytes = buffers.sizeBytes;
+    this.#buffers = buffers.join(() => this.#fetchMore());
   }
 
   async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
@@ -67,11 +67,16 @@ class ReadAhead implements BlobReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stop.signal.aborted) return;
     this.#stop.abort(closed());
+    this.#buffers.leave();
     const readers = [...this.#readers];
     this.#readers.clear();
     await Promise.allSettled(readers.map((reader) => reader[Symbol.asyncDispose]()));
     await Promise.allSettled(this.#running);
+    if (this.#current) this.#buffers.give(this.#current);
+    this.#current = undefined;
+    this.#drop();
   }
 
   /** The next part in order; undefined when all were taken. */
@@ -81,42 +86,58 @@ class ReadAhead implements BlobReader {
     try {
       this.#current = await part;
     } catch (error) {
-      // What follows the gap must never be handed out.
-      this.#parts.length = 0;
       this.#failure = { error };
+      // What follows the gap must never be handed out.
+      this.#drop();
       throw error;
     }
     this.#position = 0;
-    return this.#current;
+    if (!this.#current || !this.#stop.signal.aborted) return this.#current;
+    this.#buffers.give(this.#current);
+    this.#current = undefined;
+    throw closed();
   }
 
   #release(part: Uint8Array<ArrayBuffer>): void {
     this.#current = undefined;
-    this.#pool.give(part);
+    this.#buffers.give(part);
     this.#fetchMore();
   }
 
-  /** Starts as many further ranges as there are buffers free. */
+  /** Gives back what was fetched and nobody will read; what failed has done so itself. */
+  #drop(): void {
+    for (const part of this.#parts.splice(0)) part.then((bytes) => this.#buffers.give(bytes), () => {});
+  }
+
+  /** Starts as many further ranges as there are buffers to be had. */
   #fetchMore(): void {
-    const { sizeBytes, partBytes, parallel } = this.#options;
-    const held = () => this.#parts.length + (this.#current ? 1 : 0);
-    while (held() < Math.max(1, parallel) && this.#next < sizeBytes && !this.#failure) {
-      const range = { start: this.#next, length: Math.min(partBytes, sizeBytes - this.#next) };
+    while (this.#next < this.#sizeBytes && !this.#failure && !this.#stop.signal.aborted) {
+      const buffer = this.#buffers.take();
+      if (!buffer) return;
+      const range = { start: this.#next, length: Math.min(this.#rangeBytes, this.#sizeBytes - this.#next) };
       this.#next += range.length;
-      const part = this.#fetch(range);
+      const part = this.#fetch(range, buffer);
       this.#parts.push(part);
       const settled = part.catch((error) => this.#failure ??= { error }).finally(() => this.#running.delete(settled));
       this.#running.add(settled);
     }
   }
 
-  async #fetch(range: ClosedRange): Part {
-    const view = await this.#pool.take();
+  async #fetch(range: ClosedRange, buffer: Uint8Array<ArrayBuffer>): Part {
+    try {
+      return await this.#fill(range, buffer.subarray(0, range.length));
+    } catch (error) {
+      this.#buffers.give(buffer);
+      throw error;
+    }
+  }
+
+  async #fill(range: ClosedRange, view: Uint8Array<ArrayBuffer>): Part {
     const reader = await this.#open(range, this.#stop.signal);
     this.#readers.add(reader);
     try {
       this.#stop.signal.throwIfAborted();
-      const { bytes } = await fill(reader, view.subarray(0, range.length));
+      const { bytes } = await fill(reader, view);
       if (bytes.byteLength === range.length) return bytes;
       throw new ImageError(
         "unavailable",

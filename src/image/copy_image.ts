@@ -1,5 +1,6 @@
 import { ImageError, messageOf } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
+import { SharedBuffers } from "../bytes/shared_buffers.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -7,7 +8,7 @@ import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts"
 import type { ImageSource, ImageTarget } from "./places.ts";
 import { referrerGraphs } from "./referrers.ts";
 import { SpareBuffers } from "./resuming_reader.ts";
-import { MIN_RANGED_BYTES, SourceBlob } from "./source_blob.ts";
+import { SourceBlob } from "./source_blob.ts";
 
 /** What a copy tells while it runs. Events observe; nothing they do changes the copy. */
 export type CopyEvent =
@@ -62,8 +63,14 @@ export interface CopyResult {
   readonly referrers: readonly Descriptor[];
 }
 
-/** Ranges in flight at once, over all blobs: each holds one buffer. */
-const MAX_RANGES = 8;
+/** Ranges in flight at once, over all blobs that are read in ranges. */
+const MAX_RANGES = 7;
+
+/** Length of one range: each holds a buffer of that size. */
+const RANGE_BYTES = 4 * 1024 * 1024;
+
+/** Blobs from this size on may be read in ranges. */
+const MIN_RANGED_BYTES = 4 * RANGE_BYTES;
 
 /** Blobs in flight at once where nobody says otherwise. */
 export const DEFAULT_CONCURRENT_BLOBS = 10;
@@ -142,7 +149,7 @@ async function moveBlobs(
   options: CopyOptions,
 ): Promise<readonly MovedBlob[]> {
   const limit = Math.min(options.concurrentBlobs ?? DEFAULT_CONCURRENT_BLOBS, target.limits.concurrentBlobs);
-  const parallelRanges = rangesPerBlob(blobs, limit, source);
+  const rangesOf = rangesFor(blobs, source, target);
   const spares = new SpareBuffers();
   return await mapPool(blobs, limit, async (each, signal) => {
     const { blob, role } = each;
@@ -150,7 +157,7 @@ async function moveBlobs(
     try {
       const content = new SourceBlob(source, blob, {
         signal,
-        parallelRanges,
+        ranges: rangesOf(blob),
         spares,
         ...(options.retryDelayMs === undefined ? {} : { baseDelayMs: options.retryDelayMs }),
         label: blobLabel(each, source),
@@ -168,12 +175,22 @@ async function moveBlobs(
 }
 
 /**
- * How many ranges of one blob are read at once. Several blobs in flight keep the network busy by themselves; a few large
- * ones need ranges for that. All ranges of a copy together stay within {@linkcode MAX_RANGES}.
+ * Tells which blobs are read in several ranges at once, and where those are held. Blobs that are many keep the network busy
+ * by themselves, and a stream costs less than ranges do; one that outweighs the others must not be left to one connection.
+ * A target that takes blobs in order waits for one at a time: there every large one is read in ranges.
  */
-function rangesPerBlob(blobs: readonly GraphBlob[], limit: number, source: ImageSource): number {
-  const large = blobs.filter((each) => each.blob.size >= MIN_RANGED_BYTES).length;
-  return Math.max(1, Math.min(source.parallelRanges, Math.floor(MAX_RANGES / Math.max(1, Math.min(large, limit)))));
+function rangesFor(
+  blobs: readonly GraphBlob[],
+  source: ImageSource,
+  target: ImageTarget,
+): (blob: Descriptor) => SharedBuffers | undefined {
+  const buffers = new SharedBuffers(Math.min(MAX_RANGES, source.parallelRanges), RANGE_BYTES);
+  const sizes = blobs.map((each) => each.blob.size).filter((size) => size >= MIN_RANGED_BYTES);
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
+  return ({ size }) => {
+    if (source.parallelRanges < 2 || size < MIN_RANGED_BYTES) return undefined;
+    return target.limits.takesInOrder || 4 * size >= totalBytes ? buffers : undefined;
+  };
 }
 
 /** Writes manifests from the deepest level up, so that none is there before what it names. */

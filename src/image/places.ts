@@ -100,6 +100,8 @@ export interface BlobContent {
 export interface TargetLimits {
   /** How many blobs may be written at once. */
   readonly concurrentBlobs: number;
+  /** Whether it takes the bytes of one blob after the other, in the planned order, and lets the others wait. Default no. */
+  readonly takesInOrder?: boolean;
   /** Whether it holds an index; otherwise one platform must be chosen. */
   readonly acceptsIndex: boolean;
 }

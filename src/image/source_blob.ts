@@ -1,5 +1,6 @@
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
-import { readAhead } from "../bytes/read_ahead.ts";
+import { type ClosedRange, readAhead } from "../bytes/read_ahead.ts";
+import type { SharedBuffers } from "../bytes/shared_buffers.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { ImageError } from "../errors.ts";
@@ -13,18 +14,12 @@ const SNAPSHOT_BYTES = 8 * 1024 * 1024;
 /** How many states are kept: the newest ones, and the start. */
 const MAX_SNAPSHOTS = 64;
 
-/** Length of one range, where several are read at once: each holds a buffer of that size. */
-const RANGE_BYTES = 4 * 1024 * 1024;
-
-/** Blobs from this size on are read in several ranges at once, where the source can. */
-export const MIN_RANGED_BYTES = 4 * RANGE_BYTES;
-
 /** What to tell of a blob while it is read. */
 export interface SourceBlobOptions extends ResumeOptions {
   /** Told of bytes as they are handed out. */
   readonly onBytes?: ((count: number) => void) | undefined;
-  /** How many ranges may be read at once. Default 1. */
-  readonly parallelRanges?: number;
+  /** Where ranges that are read at once are held. Without, the blob is read as one stream. */
+  readonly ranges?: SharedBuffers | undefined;
   /** What the blob is called in errors; by default its digest. */
   readonly label?: string | undefined;
 }
@@ -76,14 +71,10 @@ export class SourceBlob implements BlobContent {
     const embedded = embeddedBytes(this.blob);
     if (embedded) return bytesReader(embedded.subarray(start));
     const { size } = this.blob;
-    const parallel = this.#options.parallelRanges ?? 1;
-    if (parallel > 1 && size - start >= MIN_RANGED_BYTES) {
-      return readAhead((range) => Promise.resolve(this.#resuming({ ...range, isWhole: false })), {
-        start,
-        sizeBytes: size,
-        partBytes: RANGE_BYTES,
-        parallel,
-      });
+    const { ranges } = this.#options;
+    if (ranges && size - start > ranges.sizeBytes) {
+      const open = (range: ClosedRange) => Promise.resolve(this.#resuming({ ...range, isWhole: false }));
+      return readAhead(open, { start, sizeBytes: size, buffers: ranges });
     }
     return this.#resuming({ start, length: size - start, isWhole: start === 0 });
   }

@@ -22,7 +22,7 @@ export interface S3StoreSettings extends S3WriteSettings {
 /** A bucket of S3, or of a server that speaks its language, as an object store. Opened by `openS3Store()`. */
 export class S3Store implements ObjectStore, AsyncDisposable {
   readonly isLocal = false;
-  readonly parallelRanges = 4;
+  readonly parallelRanges = 8;
   readonly #connection: S3Connection;
   readonly #settings: S3StoreSettings;
   readonly #writer: S3Writer;

@@ -59,7 +59,7 @@ export class ArchiveTarget implements ImageTarget {
     this.#parts = parts;
     this.#queue = new BlobQueue(parts.isUnpacked);
     this.name = parts.name;
-    this.limits = { concurrentBlobs: CONCURRENT_BLOBS, acceptsIndex: parts.acceptsIndex };
+    this.limits = { concurrentBlobs: CONCURRENT_BLOBS, takesInOrder: true, acceptsIndex: parts.acceptsIndex };
     this.#complete.promise.catch(() => {});
   }
 

@@ -24,7 +24,7 @@ export interface BundledImage extends WrittenImage {
 export class BundleTarget implements ImageTarget {
   readonly name: string;
   /** One blob flows into the bundle, the others are read ahead (8 MiB each at most) while they wait. */
-  readonly limits: TargetLimits = { concurrentBlobs: 4, acceptsIndex: true };
+  readonly limits: TargetLimits = { concurrentBlobs: 4, takesInOrder: true, acceptsIndex: true };
   readonly #writer: BundleWriter;
   readonly #bundleName: BundleName;
   readonly #held: HeldBlobs;

@@ -78,7 +78,11 @@ export class DaemonTarget implements ImageTarget {
     this.#options = options;
     this.#diffIds = options.readConfig && new LayerDiffIds(options.readConfig);
     this.name = name.full;
-    this.limits = { concurrentBlobs: CONCURRENT_BLOBS, acceptsIndex: client.info.store === "containerd" };
+    this.limits = {
+      concurrentBlobs: CONCURRENT_BLOBS,
+      takesInOrder: true,
+      acceptsIndex: client.info.store === "containerd",
+    };
   }
 
   /** The ID that the image has in the daemon; undefined before `publish`. */

@@ -58,7 +58,7 @@ export function listRegistryRepositories(
 /** An image in a registry, as a source. */
 export class RegistrySource implements ImageSource {
   readonly name: string;
-  readonly parallelRanges = 4;
+  readonly parallelRanges = 8;
   /** Where it lies; a target on the same registry can take blobs over from there. */
   readonly repository: Repository;
   readonly #reference: RegistryReference;

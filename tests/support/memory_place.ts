@@ -1,6 +1,6 @@
 import { ImageError } from "../../src/errors.ts";
 import { type BlobReader, type ByteRange, bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
-import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../../src/image/places.ts";
+import type { BlobContent, ImageSource, ImageTarget, LinkResult, TargetLimits } from "../../src/image/places.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { type Manifest, readManifest } from "../../src/oci/manifest.ts";
@@ -92,7 +92,7 @@ export class MemorySource implements ImageSource {
 /** A place in memory to write to; remembers the order of what happened. */
 export class MemoryTarget implements ImageTarget {
   readonly name = "memory://target";
-  readonly limits: { concurrentBlobs: number; acceptsIndex: boolean };
+  readonly limits: TargetLimits;
   readonly blobs = new Map<Digest, Uint8Array<ArrayBuffer>>();
   readonly events: string[] = [];
   readonly refuse: (what: string) => void;

@@ -3,6 +3,7 @@ import { isImageError } from "../../../src/errors.ts";
 import { type BlobReader, bytesReader, fill, readAll } from "../../../src/bytes/blob_reader.ts";
 import { prefetched } from "../../../src/bytes/prefetch.ts";
 import { type ClosedRange, readAhead } from "../../../src/bytes/read_ahead.ts";
+import { SharedBuffers } from "../../../src/bytes/shared_buffers.ts";
 import { countedReader, detachingReader, numbered, settle, stepReader } from "./readers.ts";
 
 Deno.test("prefetched() hands on every byte in order, whatever the sizes", { permissions: "none" }, async () => {
@@ -150,8 +151,7 @@ Deno.test("readAhead() hands the ranges out in order, however they arrive", { pe
     await using reader = readAhead(ranges.open, {
       start: start!,
       sizeBytes: sizeBytes!,
-      partBytes: partBytes!,
-      parallel: parallel!,
+      buffers: new SharedBuffers(parallel!, partBytes!),
     });
     assert.deepEqual(await readAll(reader, 10_000, "blob"), numbered(sizeBytes! - start!, start!));
     assert.equal((await reader.read(new Uint8Array(1))).byteLength, 0);
@@ -165,9 +165,9 @@ Deno.test("readAhead() hands the ranges out in order, however they arrive", { pe
 
 Deno.test("readAhead() of nothing opens nothing", { permissions: "none" }, async () => {
   const ranges = new Ranges(0);
-  await using empty = readAhead(ranges.open, { sizeBytes: 0, partBytes: 10, parallel: 2 });
+  await using empty = readAhead(ranges.open, { sizeBytes: 0, buffers: new SharedBuffers(2, 10) });
   assert.equal((await empty.read(new Uint8Array(5))).byteLength, 0);
-  await using atEnd = readAhead(ranges.open, { start: 10, sizeBytes: 10, partBytes: 10, parallel: 2 });
+  await using atEnd = readAhead(ranges.open, { start: 10, sizeBytes: 10, buffers: new SharedBuffers(2, 10) });
   assert.equal((await atEnd.read(new Uint8Array(5))).byteLength, 0);
   assert.equal(ranges.opened.length, 0);
 });
@@ -177,7 +177,7 @@ Deno.test(
   { permissions: "none" },
   async () => {
     const ranges = new Ranges(1000);
-    await using reader = readAhead(ranges.open, { sizeBytes: 1000, partBytes: 10, parallel: 3 });
+    await using reader = readAhead(ranges.open, { sizeBytes: 1000, buffers: new SharedBuffers(3, 10) });
     await settle();
     assert.equal(ranges.opened.length, 0, "nothing before the first read");
     await reader.read(new Uint8Array(5));
@@ -190,7 +190,7 @@ Deno.test(
 );
 
 Deno.test("readAhead() reads buffers full through its parts", { permissions: "none" }, async () => {
-  await using reader = readAhead(new Ranges(100).open, { sizeBytes: 100, partBytes: 16, parallel: 2 });
+  await using reader = readAhead(new Ranges(100).open, { sizeBytes: 100, buffers: new SharedBuffers(2, 16) });
   assert.deepEqual((await fill(reader, new Uint8Array(70))).bytes, numbered(70));
   const { bytes, ended } = await fill(reader, new Uint8Array(70));
   assert.deepEqual(bytes, numbered(30, 70));
@@ -202,7 +202,7 @@ Deno.test("readAhead() fails in order, hands out nothing beyond the gap, and ope
 }, async () => {
   const failure = new Error("503");
   const ranges = new Ranges(1000, (range) => range.start === 20 ? Promise.reject(failure) : Promise.resolve());
-  await using reader = readAhead(ranges.open, { sizeBytes: 1000, partBytes: 10, parallel: 4 });
+  await using reader = readAhead(ranges.open, { sizeBytes: 1000, buffers: new SharedBuffers(4, 10) });
   const { bytes } = await fill(reader, new Uint8Array(20));
   assert.deepEqual(bytes, numbered(20));
   await assert.rejects(reader.read(new Uint8Array(20)), failure);
@@ -220,7 +220,7 @@ Deno.test("readAhead() tells the failure it comes to first, though a later one h
     if (range.start === 10) await settle();
     throw new Error(`range ${range.start}`);
   });
-  await using reader = readAhead(ranges.open, { sizeBytes: 40, partBytes: 10, parallel: 4 });
+  await using reader = readAhead(ranges.open, { sizeBytes: 40, buffers: new SharedBuffers(4, 10) });
   assert.equal((await reader.read(new Uint8Array(10))).byteLength, 10);
   await assert.rejects(reader.read(new Uint8Array(10)), /range 10/);
   await assert.rejects(reader.read(new Uint8Array(10)), /range 10/);
@@ -228,7 +228,7 @@ Deno.test("readAhead() tells the failure it comes to first, though a later one h
 
 Deno.test("readAhead() takes a range that ends early for a broken connection", { permissions: "none" }, async () => {
   const ranges = new Ranges(25);
-  await using reader = readAhead(ranges.open, { sizeBytes: 30, partBytes: 10, parallel: 2 });
+  await using reader = readAhead(ranges.open, { sizeBytes: 30, buffers: new SharedBuffers(2, 10) });
   assert.deepEqual((await fill(reader, new Uint8Array(20))).bytes, numbered(20));
   await assert.rejects(reader.read(new Uint8Array(10)), (error) => {
     assert.ok(isImageError(error, "unavailable"));
@@ -239,7 +239,7 @@ Deno.test("readAhead() takes a range that ends early for a broken connection", {
 
 Deno.test("readAhead() takes no more than its range from a server that sends on", { permissions: "none" }, async () => {
   const open = (range: ClosedRange) => Promise.resolve(bytesReader(numbered(1000 - range.start, range.start)));
-  await using reader = readAhead(open, { sizeBytes: 25, partBytes: 10, parallel: 2 });
+  await using reader = readAhead(open, { sizeBytes: 25, buffers: new SharedBuffers(2, 10) });
   assert.deepEqual(await readAll(reader, 1000, "blob"), numbered(25));
 });
 
@@ -252,7 +252,7 @@ Deno.test("readAhead() drops every range when it is closed early", { permissions
         reject(signal.reason);
       });
     }));
-  const reader = readAhead(ranges.open, { sizeBytes: 1000, partBytes: 10, parallel: 4 });
+  const reader = readAhead(ranges.open, { sizeBytes: 1000, buffers: new SharedBuffers(4, 10) });
   await reader.read(new Uint8Array(10));
   await settle();
   await reader[Symbol.asyncDispose]();
@@ -264,7 +264,7 @@ Deno.test("readAhead() drops every range when it is closed early", { permissions
 Deno.test("readAhead() closes a range that was opened too late", { permissions: "none" }, async () => {
   const late = Promise.withResolvers<void>();
   const ranges = new Ranges(100, () => late.promise);
-  const reader = readAhead(ranges.open, { sizeBytes: 100, partBytes: 10, parallel: 2 });
+  const reader = readAhead(ranges.open, { sizeBytes: 100, buffers: new SharedBuffers(2, 10) });
   const read = assert.rejects(reader.read(new Uint8Array(1)), (error) => isImageError(error, "aborted"));
   let isClosed = false;
   const closing = reader[Symbol.asyncDispose]().then(() => isClosed = true);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fill, readAll, streamReader } from "../../../src/bytes/blob_reader.ts";
 import { prefetched } from "../../../src/bytes/prefetch.ts";
 import { type ClosedRange, readAhead } from "../../../src/bytes/read_ahead.ts";
+import { SharedBuffers } from "../../../src/bytes/shared_buffers.ts";
 import { numbered } from "./readers.ts";
 
 const permissions = { net: ["127.0.0.1"] };
@@ -83,7 +84,7 @@ Deno.test("prefetched() and readAhead() read a real answer whole", { permissions
     assert.deepEqual(await readAll(ahead, SIZE, "answer"), numbered(SIZE));
     requests.length = 0;
     const open = (range: ClosedRange, signal: AbortSignal) => openUrl(url, range, signal);
-    await using ranged = readAhead(open, { start: 10, sizeBytes: SIZE, partBytes: 1_000_000, parallel: 2 });
+    await using ranged = readAhead(open, { start: 10, sizeBytes: SIZE, buffers: new SharedBuffers(2, 1_000_000) });
     assert.deepEqual(await readAll(ranged, SIZE, "answer"), numbered(SIZE - 10, 10));
     assert.deepEqual(requests, ["bytes=10-1000009", "bytes=1000010-2000009", "bytes=2000010-2999999"]);
   });
@@ -92,7 +93,7 @@ Deno.test("prefetched() and readAhead() read a real answer whole", { permissions
 Deno.test("readAhead() closed in the middle of real answers leaves nothing open", { permissions }, async () => {
   await withServer(async (url) => {
     const open = (range: ClosedRange, signal: AbortSignal) => openUrl(url, range, signal);
-    await using reader = readAhead(open, { sizeBytes: SIZE, partBytes: 500_000, parallel: 3 });
+    await using reader = readAhead(open, { sizeBytes: SIZE, buffers: new SharedBuffers(3, 500_000) });
     assert.ok((await reader.read(new Uint8Array(1000))).byteLength > 0);
   });
 });
