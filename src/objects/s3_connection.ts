@@ -1,10 +1,10 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { SignatureV4 } from "@smithy/signature-v4";
 import { retrying } from "../bytes/retry.ts";
-import { readAll } from "../bytes/blob_reader.ts";
+import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
-import type { HttpResponse } from "../http/message.ts";
+import type { HttpRequest, HttpResponse } from "../http/message.ts";
 import { isPermanent } from "../http/send_retrying.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
@@ -37,7 +37,14 @@ export interface S3Request {
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: Uint8Array<ArrayBuffer> | StreamOfKnownLength;
+}
+
+/** Bytes that are produced while they are sent. */
+export interface StreamOfKnownLength {
+  readonly sizeBytes: number;
+  /** Opens them, for every try anew. */
+  open(): Promise<BlobReader>;
 }
 
 /** A small object that was read whole. */
@@ -54,6 +61,8 @@ export interface StepOptions {
   readonly tries?: number;
   /** Told before every try, the first included. */
   readonly onTry?: () => void;
+  /** Whether a failure was such that trying again cannot help. */
+  readonly isFinal?: () => boolean;
 }
 
 /**
@@ -137,8 +146,15 @@ export class S3Connection {
   }
 
   async #sendOnce(request: S3Request, options: StepOptions): Promise<HttpResponse> {
+    const { body } = request;
+    if (body === undefined || body instanceof Uint8Array) return await this.#sendBody(request, body, options);
+    await using content = await body.open();
+    return await this.#sendBody(request, { sizeBytes: body.sizeBytes, content }, options);
+  }
+
+  async #sendBody(request: S3Request, body: HttpRequest["body"], options: StepOptions): Promise<HttpResponse> {
     const { url, headers } = await this.#sign(request);
-    const { method, body } = request;
+    const { method } = request;
     const response = await this.#options.http.send({
       method,
       url,
@@ -169,7 +185,7 @@ export class S3Connection {
           const answer = answerOf(known);
           const mend = answer && await this.#mend(answer);
           if (mend && !mended.has(mend)) mended.add(mend);
-          else if (isPermanent(error)) return { failure: known };
+          else if (isPermanent(error) || options.isFinal?.()) return { failure: known };
           else throw known;
         }
       }

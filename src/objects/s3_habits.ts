@@ -86,8 +86,13 @@ function improved(habit: Habit, answer: S3Answer): Habit | undefined {
 export function checksumHeaders(mode: ChecksumMode, bytes: Uint8Array, digest?: Digest): Record<string, string> {
   if (mode === "none") return {};
   if (mode === "md5") return { "content-md5": createHash("md5").update(bytes).digest("base64") };
-  if (digest && algorithmOf(digest) === "sha256") return { "x-amz-checksum-sha256": base64OfHex(hexOf(digest)) };
+  if (digest && algorithmOf(digest) === "sha256") return digestHeader(digest);
   return { "x-amz-checksum-crc32": crc32Base64(bytes) };
+}
+
+/** The header by which a server checks bytes that are not there yet, from their sha256 digest. */
+export function digestHeader(digest: Digest): Record<string, string> {
+  return { "x-amz-checksum-sha256": base64OfHex(hexOf(digest)) };
 }
 
 /** The CRC32 of bytes as S3 writes it: four bytes, highest first, in base64. */

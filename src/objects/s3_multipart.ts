@@ -44,7 +44,7 @@ export async function inParts(
   send: (upload: Upload) => Promise<readonly CompletedPart[]>,
 ): Promise<void> {
   await writer.habits.adapting(async (habit) => {
-    const upload = await begin(writer, plan, habit);
+    const { upload } = await begin(writer, plan, habit);
     try {
       await complete(writer, upload, await send(upload), plan);
     } catch (error) {
@@ -70,17 +70,29 @@ export async function uploadStream(
   const bytesPerPart = partSize(sizeBytes, writer.settings.partBytes);
   const buffers = bytesPerPart === writer.buffers.sizeBytes ? writer.buffers : largerBuffers(writer, bytesPerPart);
   const plan = { key, sizeBytes, options, sendsBytes: true };
-  const send = async (upload: Upload, stored: StoredParts, onStored: (count: number) => void) => {
+  const send: SendBytes = async (begun, onStored) => {
     await using reader = await content.open();
-    return await sendParts(writer, { upload, sizeBytes, stored, onStored }, reader, buffers);
+    return await sendParts(writer, { key, begun, sizeBytes, onStored }, reader, buffers);
   };
   if (options.isBlob && !options.condition && content.digest) {
     await writer.habits.adapting((habit) => continueBlob(writer, { ...plan, bytesPerPart }, habit, send));
-  } else await inParts(writer, plan, (upload) => send(upload, new Map(), () => {}));
+  } else await inParts(writer, plan, (upload) => send(Promise.resolve({ upload, stored: new Map() }), () => {}));
 }
 
 /** Parts by number. */
 type StoredParts = ReadonlyMap<number, StoredPart>;
+
+/** An upload, and what the server holds of it. */
+interface BegunUpload {
+  readonly upload: Upload;
+  readonly stored: StoredParts;
+}
+
+/** Sends all bytes to an upload that is perhaps still being begun; `onStored` is told the size of every part sent. */
+type SendBytes = (
+  begun: Promise<BegunUpload>,
+  onStored: (count: number) => void,
+) => Promise<readonly CompletedPart[]>;
 
 /** How often an upload that vanished (somebody ended it) is begun anew. */
 const VANISHED_TRIES = 3;
@@ -90,34 +102,55 @@ async function continueBlob(
   writer: S3Writer,
   plan: UploadPlan & PartPlan,
   habit: Habit,
-  send: (upload: Upload, stored: StoredParts, onStored: (count: number) => void) => Promise<readonly CompletedPart[]>,
+  send: SendBytes,
 ): Promise<void> {
   const { key, sizeBytes } = plan;
   for (let tries = 1;; tries++) {
-    const unfinished = await findUnfinished(writer, plan, habit);
-    const { best } = unfinished;
-    if (best) writer.connection.log(`Going on with an upload of "${key}": ${best.storedBytes} bytes are stored`);
-    const upload = best ? { key, id: best.id, habit } : await begin(writer, plan, habit);
-    let storedBytes = best?.storedBytes ?? 0;
+    // The first part is read meanwhile.
+    const finding = findOrBegin(writer, plan, habit);
+    finding.catch(() => {});
+    let storedBytes = 0;
     try {
-      const parts = await send(upload, best?.parts ?? new Map(), (count) => storedBytes += count);
+      const parts = await send(finding, (count) => storedBytes += count);
+      const { upload, mayBeMore } = await finding;
       await complete(writer, upload, parts, plan);
-      await endForgotten(writer, key, upload.id, unfinished);
+      if (mayBeMore) await endForgotten(writer, key, upload.id);
       return;
     } catch (error) {
+      const found = await finding.catch(() => undefined);
+      if (!found) throw error;
       // Somebody else completed or ended this very upload.
       if (answerOf(error)?.code === "NoSuchUpload") {
         if (await isThere(writer, key, sizeBytes)) return;
         if (tries < VANISHED_TRIES) continue;
       }
+      storedBytes += found.storedBytes;
       const isKept = storedBytes > 0 && (isImageError(error, "unavailable") || isImageError(error, "aborted"));
       if (isKept) writer.settings.onKept?.(key, storedBytes);
-      else await giveUp(writer, upload);
+      else await giveUp(writer, found.upload);
       // What was stored earlier may be the trouble.
-      if (best && !isKept && isImageError(error, "unsupported") && tries < VANISHED_TRIES) continue;
+      const mayHelp = found.storedBytes > 0 && !isKept && isImageError(error, "unsupported");
+      if (mayHelp && tries < VANISHED_TRIES) continue;
       throw error;
     }
   }
+}
+
+/** The unfinished upload of a blob that lacks least, or a new one. */
+async function findOrBegin(
+  writer: S3Writer,
+  plan: UploadPlan & PartPlan,
+  habit: Habit,
+): Promise<BegunUpload & { readonly storedBytes: number; readonly mayBeMore: boolean }> {
+  const { best, mayBeMore } = await findUnfinished(writer, plan, habit);
+  if (!best) {
+    const { upload, isRepeated } = await begin(writer, plan, habit);
+    // A request that had to be repeated may have begun one whose name nobody was told.
+    return { upload, stored: new Map(), storedBytes: 0, mayBeMore: mayBeMore || isRepeated };
+  }
+  const { id, parts: stored, storedBytes } = best;
+  writer.connection.log(`Going on with an upload of "${plan.key}": ${storedBytes} bytes are stored`);
+  return { upload: { key: plan.key, id, habit }, stored, storedBytes, mayBeMore };
 }
 
 /** For objects beyond 10,000 ordinary parts: as much memory as the shared buffers, in fewer and larger ones. */
@@ -128,16 +161,17 @@ function largerBuffers(writer: S3Writer, bytesPerPart: number): BufferPool {
 
 /** What is sent, and what need not be. */
 interface Sending {
-  readonly upload: Upload;
+  readonly key: string;
+  /** Awaited once the first part is there to be sent. */
+  readonly begun: Promise<BegunUpload>;
   readonly sizeBytes: number;
-  readonly stored: StoredParts;
   /** Told of the size of every part that was sent. */
   readonly onStored: (count: number) => void;
 }
 
 async function sendParts(
   writer: S3Writer,
-  { upload, sizeBytes, stored, onStored }: Sending,
+  { key, begun, sizeBytes, onStored }: Sending,
   reader: BlobReader,
   buffers: BufferPool,
 ): Promise<CompletedPart[]> {
@@ -159,9 +193,10 @@ async function sendParts(
       if (failures.length > 0) throw failures[0];
       const { bytes } = await fill(reader, new Uint8Array(buffer.buffer, 0, wanted));
       if (bytes.buffer.byteLength > 0) buffer = bytes;
-      if (bytes.byteLength < wanted) throw writer.wrongSize(upload.key, sizeBytes);
+      if (bytes.byteLength < wanted) throw writer.wrongSize(key, sizeBytes);
       left -= wanted;
-      if (left === 0) await writer.expectEnd(upload.key, reader, sizeBytes);
+      if (left === 0) await writer.expectEnd(key, reader, sizeBytes);
+      const { upload, stored } = await begun;
       const held = stored.get(number);
       if (isStored(held, bytes)) {
         parts[number - 1] = completedPart(number, held.etag, held.crc32);
@@ -212,7 +247,12 @@ function completedPart(number: number, etag: string, crc32: string | undefined):
   return { PartNumber: number, ETag: etag, ...(crc32 === undefined ? {} : { ChecksumCRC32: crc32 }) };
 }
 
-async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<Upload> {
+/** Begins an upload; `isRepeated`: the request had to be sent more than once. */
+async function begin(
+  writer: S3Writer,
+  plan: UploadPlan,
+  habit: Habit,
+): Promise<{ readonly upload: Upload; readonly isRepeated: boolean }> {
   const { key, options, sendsBytes } = plan;
   const { connection } = writer;
   const command = new connection.modules.sdk.CreateMultipartUploadCommand({
@@ -221,8 +261,10 @@ async function begin(writer: S3Writer, plan: UploadPlan, habit: Habit): Promise<
     ...writer.members(key, options, habit),
     ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
   });
-  const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http));
-  return { key, id: begun.UploadId ?? "", habit };
+  let tries = 0;
+  const step = { onTry: () => tries++ };
+  const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http), step);
+  return { upload: { key, id: begun.UploadId ?? "", habit }, isRepeated: tries > 1 };
 }
 
 async function complete(

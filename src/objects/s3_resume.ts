@@ -30,8 +30,8 @@ export interface UnfinishedUpload {
 export interface Unfinished {
   /** The one that lacks least. */
   readonly best: UnfinishedUpload | undefined;
-  /** Whether the server tells of unfinished uploads at all. */
-  readonly isTold: boolean;
+  /** Whether there may be others, to be ended once the object is there. */
+  readonly mayBeMore: boolean;
 }
 
 /** How the object that is to be written is cut into parts. */
@@ -51,16 +51,17 @@ export interface PartPlan {
 export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Habit): Promise<Unfinished> {
   try {
     let best: UnfinishedUpload | undefined;
-    for (const { id } of (await listUploads(writer, plan.key)).slice(0, MAX_LOOKED_INTO)) {
+    const listed = await listUploads(writer, plan.key);
+    for (const { id } of listed.slice(0, MAX_LOOKED_INTO)) {
       const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
       if (found && found.storedBytes > (best?.storedBytes ?? 0)) best = found;
     }
-    return { best, isTold: true };
+    return { best, mayBeMore: listed.length > 0 };
   } catch (error) {
     if (isImageError(error, "aborted")) throw error;
     writer.connection.log(`Cannot look for unfinished uploads of "${plan.key}": ${error}`);
     // What failed in passing may work once the object is there.
-    return { best: undefined, isTold: isImageError(error, "unavailable") };
+    return { best: undefined, mayBeMore: isImageError(error, "unavailable") };
   }
 }
 
@@ -77,8 +78,7 @@ export function isStored(part: StoredPart | undefined, bytes: Uint8Array): part 
  * any part (they stay where the answer to the request that begins one is lost). One who should be at such an upload all
  * the same finds the object in its place.
  */
-export async function endForgotten(writer: S3Writer, key: string, own: string, before: Unfinished): Promise<void> {
-  if (!before.isTold) return;
+export async function endForgotten(writer: S3Writer, key: string, own: string): Promise<void> {
   const { connection } = writer;
   try {
     for (const { id, begunAt } of await listUploads(writer, key)) {

@@ -11,6 +11,9 @@ import { uploadStream } from "./s3_multipart.ts";
 import { S3Remover } from "./s3_remove.ts";
 import { S3Writer, type S3WriteSettings } from "./s3_writer.ts";
 
+/** Up to how many parts' worth a stream goes in one request where it can: then nothing of it is kept for a next run. */
+const STREAMED_PARTS = 2;
+
 /** How a bucket's store works, beyond its connection. */
 export interface S3StoreSettings extends S3WriteSettings {
   /** Largest object copied in one request. */
@@ -110,7 +113,11 @@ export class S3Store implements ObjectStore, AsyncDisposable {
 
   async writeStream(key: string, content: ObjectContent, options: WriteOptions = {}): Promise<void> {
     checkKey(key);
-    if (content.sizeBytes <= this.#settings.partBytes) await this.#writer.putStream(key, content, options);
+    const { partBytes } = this.#settings;
+    if (content.sizeBytes <= STREAMED_PARTS * partBytes && await this.#writer.putStreamed(key, content, options)) {
+      return;
+    }
+    if (content.sizeBytes <= partBytes) await this.#writer.putStream(key, content, options);
     else await uploadStream(this.#writer, key, content, options);
   }
 

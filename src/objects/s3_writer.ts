@@ -2,14 +2,17 @@ import type { CreateMultipartUploadCommandInput, StorageClass } from "@aws-sdk/c
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest } from "../oci/digest.ts";
+import { exactReader } from "../bytes/exact_reader.ts";
+import { WatchedSource } from "../bytes/watched_source.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
+import { isPermanent } from "../http/send_retrying.ts";
 import { contentTypeOf } from "./keys.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { isUnmet } from "./s3_errors.ts";
-import { checksumHeaders, type Habit, S3Habits } from "./s3_habits.ts";
+import { checksumHeaders, digestHeader, type Habit, S3Habits } from "./s3_habits.ts";
 
 /** How objects are written to a bucket. */
 export interface S3WriteSettings {
@@ -37,6 +40,7 @@ export class S3Writer {
   readonly settings: S3WriteSettings;
   readonly habits: S3Habits;
   readonly buffers: BufferPool;
+  #canStream = true;
 
   /** A writer to the connection's bucket. */
   constructor(connection: S3Connection, settings: S3WriteSettings) {
@@ -70,6 +74,39 @@ export class S3Writer {
       // An earlier try may have been carried out although its answer got lost.
       if (tries > 1 && await this.#holds(key, bytes)) return;
       throw this.conflict(key, error);
+    }
+  }
+
+  /**
+   * Writes a stream in one request while it is read. A failed try reads it anew.
+   *
+   * False, and nothing is done, unless the server is told the digest in advance: not all mind a body that is cut off, and
+   * other checksums are known only at the end.
+   */
+  async putStreamed(key: string, content: ObjectContent, options: WriteOptions): Promise<boolean> {
+    const { digest, sizeBytes } = content;
+    if (!this.#canStream || sizeBytes === 0 || options.condition || !digest || algorithmOf(digest) !== "sha256") {
+      return false;
+    }
+    const source = new WatchedSource();
+    const exact = async () => exactReader(await content.open(), sizeBytes, () => this.wrongSize(key, sizeBytes));
+    const body = { sizeBytes, open: () => source.open(exact) };
+    try {
+      return await this.habits.adapting(async (habit) => {
+        if (habit.checksum !== "amz") return false;
+        const headers = { ...this.#headers(key, options, habit), ...digestHeader(digest) };
+        const request = { method: "PUT", key, headers, body } as const;
+        const isFinal = () => source.failure !== undefined;
+        const response = await this.connection.send(this.action(key), request, { isFinal });
+        await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
+        return true;
+      });
+    } catch (error) {
+      if (source.failure) throw source.failure.error;
+      if (!isPermanent(error)) throw error;
+      // Bytes in memory go out by fetch where need be, and the runtime may trust authorities that it does not tell of.
+      this.#canStream = false;
+      return false;
     }
   }
 

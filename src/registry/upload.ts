@@ -1,12 +1,13 @@
 import { ImageError, isImageError, messageOf } from "../errors.ts";
 import { fill } from "../bytes/blob_reader.ts";
 import { retrying, sleep } from "../bytes/retry.ts";
+import { WatchedSource } from "../bytes/watched_source.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { MEDIA_TYPES } from "../oci/media_types.ts";
 import { hasBlob } from "./blobs.ts";
 import { withQuery } from "./endpoint.ts";
 import type { Repository } from "./repository.ts";
-import { type UploadContent, WatchedContent } from "./upload_content.ts";
+import type { UploadContent } from "./upload_content.ts";
 import {
   cancelUpload,
   completeUpload,
@@ -42,7 +43,8 @@ export async function uploadBlob(
 
 class Upload {
   readonly #repository: Repository;
-  readonly #content: WatchedContent;
+  readonly #content: UploadContent;
+  readonly #source = new WatchedSource();
   #begun: UploadSession | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   /** How the next try goes. */
@@ -52,7 +54,8 @@ class Upload {
 
   constructor(repository: Repository, content: UploadContent, begun: UploadSession | undefined) {
     this.#repository = repository;
-    this.#content = new WatchedContent(content);
+    const { digest, sizeBytes } = content;
+    this.#content = { digest, sizeBytes, open: (offset) => this.#source.open(() => content.open(offset)) };
     this.#begun = begun;
     this.#inParts = content.sizeBytes >= repository.connection.refusedWholeBytes;
   }
@@ -74,7 +77,7 @@ class Upload {
       return undefined;
     } catch (error) {
       await cancelUpload(this.#repository, session);
-      if (this.#content.failure) return this.#content.failure;
+      if (this.#source.failure) return this.#source.failure;
       const next = this.#judge(error);
       if (next.code !== "unavailable") throw next;
       // The connection may have broken after the registry had taken everything.
@@ -132,7 +135,7 @@ class Upload {
         body: async () => ({ sizeBytes, content: await this.#content.open() }),
       });
     } catch (error) {
-      if (this.#content.failure || !isImageError(error, "unavailable")) throw error;
+      if (this.#source.failure || !isImageError(error, "unavailable")) throw error;
       return await this.#goOn(session, error);
     }
     if (!REFUSES_WHOLE.has(response.status)) return await expectWritten(this.#repository, response, digest);
