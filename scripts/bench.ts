@@ -5,7 +5,7 @@
  *   deno task bench --scenario registry-s3 --payload large8,large1 --rounds 3 --profile far
  *
  * `--profile far` puts 20 ms and 25 MB/s for each connection between the tools and all servers. `--json` prints the report as
- * JSON; `--keep` adds it to the history, from which `deno task bench:table` writes the table of docs/bench.md. `--tools`
+ * JSON; `--keep` adds it to the history, from which `deno task bench:table` writes the tables. `--tools`
  * names who takes part, `--engine docker29` the daemon (default docker20). `S3LO_BENCH_PROGRAM` is a compiled s3lo to measure, `S3LO_GO` the Go tool.
  */
 import { cpus, loadavg } from "node:os";

@@ -76,8 +76,9 @@ export class HttpClient implements Disposable {
     const isStream = body !== undefined && !(body instanceof Uint8Array);
     const proxies = this.#proxies ??= readProxySettings();
     // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
+    // On a connection of its own: where a kept one has broken, node may send anew what the stream's buffers held.
+    if (isStream) return await nodeSend({ ...request, headers }, this.#options, { proxies });
     const byNode = () => nodeSend({ ...request, headers }, this.#options, { proxies, agents: this.#agents });
-    if (isStream) return await byNode();
     const isAstray = this.#options.unixSocket === undefined && fetchGoesAstray(new URL(request.url), proxies);
     if (this.#options.insecure || isAstray) return await byNode();
     // fetch copies a large body twice and leaves the copies to the collector (for 4 GiB in parts: 26 % more CPU time and

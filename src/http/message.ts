@@ -17,6 +17,11 @@ export interface HttpRequest {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | StreamedBody | undefined;
+  /**
+   * Whether the server is asked, before a body of more than a few bytes goes out, if it wants it: a refusal is then never
+   * lost with a connection that the server closes while the body still comes. Costs a round trip. Spec: RFC 9110, 10.1.1.
+   */
+  readonly asksFirst?: boolean;
   readonly signal?: AbortSignal | undefined;
   /** The shorter one of this and the client's counts, the default only where neither is given. */
   readonly stallTimeoutMs?: number;

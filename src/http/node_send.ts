@@ -5,6 +5,7 @@ import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
+import { sleep } from "../bytes/retry.ts";
 import type { HttpOptions, HttpRequest, RawResponse, StreamedBody } from "./message.ts";
 import type { KeptAgents } from "./kept_agents.ts";
 import { proxyAgent, type ProxySettings } from "./proxy.ts";
@@ -14,6 +15,9 @@ const PIECE_BYTES = 256 * 1024;
 
 /** Pieces that may wait for the socket. */
 const PIECES_UNDER_WAY = 4;
+
+/** How long a server may take to say that it wants a body, before it gets it anyway. */
+const CONTINUE_TIMEOUT_MS = 3000;
 
 /** How a request gets out. */
 export interface NodeSendOptions {
@@ -40,6 +44,7 @@ export async function nodeSend(
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
   outgoing.on("error", () => {});
   try {
+    if (body && request.asksFirst) await allowed(outgoing, answered);
     if (body) await sendBody(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
@@ -59,7 +64,11 @@ function open(request: HttpRequest, options: HttpOptions, way: NodeSendOptions):
     : undefined;
   const common = {
     method: request.method,
-    headers: { ...request.headers, ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }) },
+    headers: {
+      ...request.headers,
+      ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }),
+      ...(request.asksFirst ? { expect: "100-continue" } : {}),
+    },
     agent: agent ?? false as const,
     ...(request.signal ? { signal: request.signal } : {}),
     ...(options.unixSocket === undefined ? {} : { socketPath: options.unixSocket }),
@@ -75,6 +84,17 @@ function open(request: HttpRequest, options: HttpOptions, way: NodeSendOptions):
     ...(ca ? { ca } : {}),
     ...options.clientCertificate,
   });
+}
+
+/** Waits until the server wants the body, has answered, or seems not to know the question. */
+async function allowed(outgoing: http.ClientRequest, answered: Promise<unknown>): Promise<void> {
+  outgoing.flushHeaders();
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  const wanted = once(outgoing, "continue", { signal }).catch(() => {});
+  const isKnown = sleep(CONTINUE_TIMEOUT_MS, signal).catch(() => {});
+  await Promise.race([wanted, isKnown, answered.catch(() => {})]);
+  waiting.abort();
 }
 
 /**

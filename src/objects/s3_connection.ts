@@ -127,7 +127,18 @@ export class S3Connection {
 
   /** Sends a request for bytes and gives the answer when it is a success; its body is not read yet. */
   async send(action: string, request: S3Request, options: StepOptions = {}): Promise<HttpResponse> {
-    return await this.#repeating(action, options, () => this.#sendOnce(request, options));
+    let asksFirst = false;
+    return await this.#repeating(action, options, async () => {
+      try {
+        return await this.#sendOnce(request, options, asksFirst);
+      } catch (error) {
+        // A connection that breaks while bytes go out may have been closed by a refusal, whose answer is lost then.
+        const mayBeRefusal = request.body !== undefined && answerOf(error) === undefined && !options.isFinal?.();
+        if (mayBeRefusal && !asksFirst) await this.#findRefusal(action, options);
+        asksFirst = mayBeRefusal;
+        throw error;
+      }
+    });
   }
 
   /** Reads a whole small object, from the start again when the connection breaks. Throws `invalid-input` beyond `maxBytes`. */
@@ -145,21 +156,37 @@ export class S3Connection {
     this.#client.destroy();
   }
 
-  async #sendOnce(request: S3Request, options: StepOptions): Promise<HttpResponse> {
-    const { body } = request;
-    if (body === undefined || body instanceof Uint8Array) return await this.#sendBody(request, body, options);
-    await using content = await body.open();
-    return await this.#sendBody(request, { sizeBytes: body.sizeBytes, content }, options);
+  /** Throws what the server says to a small question, where that is a refusal too. */
+  async #findRefusal(action: string, options: StepOptions): Promise<void> {
+    const command = new this.modules.sdk.ListObjectsV2Command({ Bucket: this.bucket, MaxKeys: 1 });
+    try {
+      await this.call(action, (client, http) => client.send(command, http), { signal: options.signal, tries: 1 });
+    } catch (error) {
+      if (answerOf(error)) throw error;
+    }
   }
 
-  async #sendBody(request: S3Request, body: HttpRequest["body"], options: StepOptions): Promise<HttpResponse> {
+  async #sendOnce(request: S3Request, options: StepOptions, asksFirst = false): Promise<HttpResponse> {
+    const { body } = request;
+    if (body === undefined || body instanceof Uint8Array) {
+      return await this.#sendBody(request, options, { body, asksFirst });
+    }
+    await using content = await body.open();
+    return await this.#sendBody(request, options, { body: { sizeBytes: body.sizeBytes, content }, asksFirst });
+  }
+
+  async #sendBody(
+    request: S3Request,
+    options: StepOptions,
+    body: Pick<HttpRequest, "body" | "asksFirst">,
+  ): Promise<HttpResponse> {
     const { url, headers } = await this.#sign(request);
     const { method } = request;
     const response = await this.#options.http.send({
       method,
       url,
       headers,
-      body,
+      ...body,
       signal: options.signal ?? this.signal,
       stallTimeoutMs: method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS,
     });

@@ -262,9 +262,27 @@ async function begin(
     ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
   });
   let tries = 0;
-  const step = { onTry: () => tries++ };
+  // Whoever stops everything now waits for the answer: without the upload's name it could not be given up.
+  using answering = delayedAbort(connection.signal, ABORT_TIMEOUT_MS);
+  const step = { onTry: () => tries++, signal: answering.signal };
   const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http), step);
   return { upload: { key, id: begun.UploadId ?? "", habit }, isRepeated: tries > 1 };
+}
+
+/** A signal that fires some time after another one. */
+function delayedAbort(signal: AbortSignal | undefined, delayMs: number): Disposable & { readonly signal: AbortSignal } {
+  const delayed = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const start = () => timer = setTimeout(() => delayed.abort(signal?.reason), delayMs);
+  if (signal?.aborted) delayed.abort(signal.reason);
+  else signal?.addEventListener("abort", start, { once: true });
+  return {
+    signal: delayed.signal,
+    [Symbol.dispose]() {
+      signal?.removeEventListener("abort", start);
+      clearTimeout(timer);
+    },
+  };
 }
 
 async function complete(

@@ -249,3 +249,35 @@ Deno.test("readCaCertificates() reads the given files and SSL_CERT_FILE, and nam
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("HttpClient asks first: a refusal is read before any of the body goes out, and else all of it does", {
+  permissions,
+}, async () => {
+  for (const [status, wanted] of [[403, 0], [200, 100_000]] as const) {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const serving = (async () => {
+      using connection = await listener.accept();
+      const buffer = new Uint8Array(200_000);
+      const read = async () => new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+      let head = "";
+      while (!head.includes("\r\n\r\n")) head += await read();
+      assert.match(head, /^expect: 100-continue\r$/im);
+      let body = head.slice(head.indexOf("\r\n\r\n") + 4);
+      if (wanted > 0) await connection.write(new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n"));
+      while (body.length < wanted) body += await read();
+      await connection.write(new TextEncoder().encode(`HTTP/1.1 ${status} x\r\nContent-Length: 0\r\n\r\n`));
+      return body.length;
+    })();
+    using client = new HttpClient();
+    const content = bytesReader(new Uint8Array(100_000).fill(65));
+    const response = await client.send({
+      method: "PUT",
+      url: `http://127.0.0.1:${listener.addr.port}/`,
+      body: { sizeBytes: 100_000, content },
+      asksFirst: true,
+    });
+    assert.equal(response.status, status);
+    await response.discard();
+    assert.equal(await serving, wanted);
+  }
+});

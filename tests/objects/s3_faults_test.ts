@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type BlobReader, bytesReader } from "../../src/bytes/blob_reader.ts";
-import { type ErrorCode, ImageError } from "../../src/errors.ts";
+import { type ErrorCode, ImageError, isImageError } from "../../src/errors.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import { answerOf } from "../../src/objects/s3_answer.ts";
 import { openS3Store } from "../../src/objects/open_s3_store.ts";
@@ -428,7 +428,7 @@ test("credentials of a web identity and of a container agent are found", async (
   assert.deepEqual(keys, ["ASIAWEBID", "ASIAAGENT"]);
 });
 
-test("a connection lost while a part is sent is made again", async () => {
+test("a connection lost while bytes are sent is made again, and once the server is asked whether it refuses them", async () => {
   let lost = 0;
   await using front = serveRaw(async (head, connection) => {
     if (/^PUT/.test(head) && lost++ < 2) return;
@@ -437,7 +437,22 @@ test("a connection lost while a part is sent is made again", async () => {
   await using odd = await oddS3();
   const store = await odd.open({ endpoint: `http://${front.host}` });
   await store.write("a", pattern(10));
-  assert.equal(front.heads.length, 3);
+  assert.deepEqual(front.heads.map((head) => head.split(" ")[0]), ["PUT", "GET", "PUT", "PUT"]);
+});
+
+test("a refusal is told though its connection breaks before its answer is read", async () => {
+  await using front = serveRaw(async (head, connection) => {
+    if (/^PUT/.test(head)) return;
+    const body = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
+    await writeText(
+      connection,
+      `HTTP/1.1 404 Not Found\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  });
+  await using odd = await oddS3();
+  const store = await odd.open({ endpoint: `http://${front.host}` });
+  await assert.rejects(store.write("a", pattern(10)), (error) => isImageError(error, "not-found"));
+  assert.equal(front.heads.length, 2);
 });
 
 test("the signal stops an upload, and its parts are freed all the same", async () => {
