@@ -22,7 +22,7 @@ export interface S3StoreOptions {
   readonly log?: ((line: string) => void) | undefined;
   /** Stops every operation of the store. */
   readonly signal?: AbortSignal | undefined;
-  /** How many parts of all uploads together may be in memory. Default 8. */
+  /** How many parts of all uploads together may be in memory. Default 7. */
   readonly concurrency?: number | undefined;
   /** Size of a part and largest object sent in one request. Default 8 MiB; S3 takes no less than 5 MiB. */
   readonly partBytes?: number | undefined;
@@ -85,7 +85,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
     storageClass: options.storageClass ?? (endpoint === undefined ? "INTELLIGENT_TIERING" : undefined),
     sseKmsKeyId: options.sseKmsKeyId,
     partBytes: options.partBytes ?? 8 * 1024 * 1024,
-    partsInMemory: options.concurrency ?? 8,
+    partsInMemory: options.concurrency ?? 7,
     copyLimitBytes: options.copyLimitBytes ?? 5 * 1024 ** 3,
     copyPartBytes: options.copyPartBytes ?? 512 * 1024 ** 2,
     onKept: options.onKept,
