@@ -24,6 +24,20 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["tests/image"],
   },
   {
+    name: "a stream that is sent while it is read holds its last byte back",
+    file: "src/bytes/exact_reader.ts",
+    from: "if (await readByte() !== undefined) throw wrong();",
+    to: "",
+    tests: ["tests/bytes/exact_reader_test.ts", "tests/engine/daemon_raw_layer_test.ts"],
+  },
+  {
+    name: "only a stream whose digest the server checks is sent while it is read",
+    file: "src/objects/s3_writer.ts",
+    from: 'if (habit.checksum !== "amz") return false;',
+    to: "",
+    tests: ["tests/objects/s3_faults_test.ts", "tests/objects/s3_traps_test.ts"],
+  },
+  {
     name: "a manifest's digest is checked",
     file: "src/oci/manifest.ts",
     from: "const wantedDigest = expected?.digest ?? options.digest;",
