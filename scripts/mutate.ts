@@ -28,7 +28,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/bytes/exact_reader.ts",
     from: "if (await readByte() !== undefined) throw wrong();",
     to: "",
-    tests: ["tests/bytes/exact_reader_test.ts", "tests/engine/daemon_raw_layer_test.ts"],
+    tests: ["tests/unit/bytes/exact_reader_test.ts", "tests/engine/daemon_raw_layer_test.ts"],
   },
   {
     name: "only a stream whose digest the server checks is sent while it is read",

@@ -67,7 +67,6 @@ class ReadAhead implements BlobReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#stop.signal.aborted) return;
     this.#stop.abort(closed());
     this.#buffers.leave();
     const readers = [...this.#readers];

@@ -18,8 +18,9 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | StreamedBody | undefined;
   /**
-   * Whether the server is asked, before a body of more than a few bytes goes out, if it wants it: a refusal is then never
-   * lost with a connection that the server closes while the body still comes. Costs a round trip. Spec: RFC 9110, 10.1.1.
+   * Whether the server is asked first if it wants the body: a refusal is then never lost with a connection that the server
+   * closes while the body still comes. Costs a round trip; bytes that `fetch` sends (up to 64 KiB) go without asking.
+   * Spec: RFC 9110, section 10.1.1.
    */
   readonly asksFirst?: boolean;
   readonly signal?: AbortSignal | undefined;

@@ -92,8 +92,8 @@ async function allowed(outgoing: http.ClientRequest, answered: Promise<unknown>)
   const waiting = new AbortController();
   const { signal } = waiting;
   const wanted = once(outgoing, "continue", { signal }).catch(() => {});
-  const isKnown = sleep(CONTINUE_TIMEOUT_MS, signal).catch(() => {});
-  await Promise.race([wanted, isKnown, answered.catch(() => {})]);
+  const late = sleep(CONTINUE_TIMEOUT_MS, signal).catch(() => {});
+  await Promise.race([wanted, late, answered.catch(() => {})]);
   waiting.abort();
 }
 

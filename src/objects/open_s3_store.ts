@@ -24,7 +24,7 @@ export interface S3StoreOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many parts of all uploads together may be in memory. Default 7. */
   readonly concurrency?: number | undefined;
-  /** Size of a part and largest object sent in one request. Default 8 MiB; S3 takes no less than 5 MiB. */
+  /** Size of a part; blobs of up to two go in one request. Default 8 MiB; S3 takes no less than 5 MiB. */
   readonly partBytes?: number | undefined;
   /** Largest object copied in one request. Default, and S3's limit, 5 GiB. */
   readonly copyLimitBytes?: number | undefined;

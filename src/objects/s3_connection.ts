@@ -1,11 +1,12 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { SignatureV4 } from "@smithy/signature-v4";
 import { retrying } from "../bytes/retry.ts";
-import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
+import { readAll } from "../bytes/blob_reader.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { HttpRequest, HttpResponse } from "../http/message.ts";
 import { isPermanent } from "../http/send_retrying.ts";
+import type { ObjectContent } from "./object_store.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
 import { escapeUri } from "./s3_handler.ts";
@@ -37,14 +38,8 @@ export interface S3Request {
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer> | StreamOfKnownLength;
-}
-
-/** Bytes that are produced while they are sent. */
-export interface StreamOfKnownLength {
-  readonly sizeBytes: number;
-  /** Opens them, for every try anew. */
-  open(): Promise<BlobReader>;
+  /** A stream is opened for every try anew. */
+  readonly body?: Uint8Array<ArrayBuffer> | Pick<ObjectContent, "sizeBytes" | "open">;
 }
 
 /** A small object that was read whole. */

@@ -117,7 +117,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
     if (content.sizeBytes <= STREAMED_PARTS * partBytes && await this.#writer.putStreamed(key, content, options)) {
       return;
     }
-    if (content.sizeBytes <= partBytes) await this.#writer.putStream(key, content, options);
+    if (content.sizeBytes <= partBytes) await this.#writer.putCollected(key, content, options);
     else await uploadStream(this.#writer, key, content, options);
   }
 

@@ -20,7 +20,7 @@ export interface S3WriteSettings {
   readonly storageClass: string | undefined;
   /** KMS key for everything written. */
   readonly sseKmsKeyId: string | undefined;
-  /** Size of a part; what is no larger goes in one request. */
+  /** Size of a part; what is no larger goes in one request, and up to twice as much where its digest is known. */
   readonly partBytes: number;
   /** How many parts of all uploads together are in memory. */
   readonly partsInMemory: number;
@@ -97,8 +97,7 @@ export class S3Writer {
         const headers = { ...this.#headers(key, options, habit), ...digestHeader(digest) };
         const request = { method: "PUT", key, headers, body } as const;
         const isFinal = () => source.failure !== undefined;
-        const response = await this.connection.send(this.action(key), request, { isFinal });
-        await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
+        await (await this.connection.send(this.action(key), request, { isFinal })).discard();
         return true;
       });
     } catch (error) {
@@ -110,8 +109,8 @@ export class S3Writer {
     }
   }
 
-  /** Writes a stream that fits into one buffer. */
-  async putStream(key: string, content: ObjectContent, options: WriteOptions): Promise<void> {
+  /** Writes a stream that fits into one buffer, where it is collected first. */
+  async putCollected(key: string, content: ObjectContent, options: WriteOptions): Promise<void> {
     let held = await this.buffers.take();
     try {
       await using reader = await content.open();

@@ -23,7 +23,7 @@ export interface BundledImage extends WrittenImage {
  */
 export class BundleTarget implements ImageTarget {
   readonly name: string;
-  /** One blob flows into the bundle, the others are read ahead (8 MiB each at most) while they wait. */
+  /** One blob flows into the bundle, the others are read ahead while they wait, as far as the queue and the ranges go. */
   readonly limits: TargetLimits = { concurrentBlobs: 4, takesInOrder: true, acceptsIndex: true };
   readonly #writer: BundleWriter;
   readonly #bundleName: BundleName;

@@ -1,4 +1,4 @@
-/** Which blobs are read in several ranges at once, and how many those are together. */
+/** Which blobs are read in several ranges at once. How many those are together: see the tests of SharedBuffers. */
 import assert from "node:assert/strict";
 import { readAll } from "../../src/bytes/blob_reader.ts";
 import { copyImage } from "../../src/image/copy_image.ts";
