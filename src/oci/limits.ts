@@ -1,0 +1,50 @@
+import { ImageError } from "../errors.ts";
+
+// One document has a limit of its own wherever it is read. These hold for many of them together: pages, entries and
+// manifests that never end must not take all memory, or all day.
+
+/** How deep indexes may be nested: more is a bomb, not an image. */
+export const MAX_INDEX_DEPTH = 8;
+
+/** How many manifests an image may have, its referrers among them, and how many entries its indexes may list. */
+export const MAX_MANIFESTS = 10_000;
+
+/** What the manifests of one image may have together, in bytes: sixteen of the largest, 6 KiB for each of the most. */
+export const MAX_MANIFESTS_BYTES = 64 * 1024 * 1024;
+
+/** How many pages of one listing are asked for. */
+export const MAX_LISTING_PAGES = 100_000;
+
+/** How many entries of a listing are held at once, where all must be known before the first is used. */
+export const MAX_LISTED_ENTRIES = 1_000_000;
+
+/** What the names in such a listing, or in an archive, may have together, in characters. */
+export const MAX_LISTED_NAME_CHARS = 128 * 1024 * 1024;
+
+/** Adds up what comes from outside in many pieces, and stops it at a limit. */
+export class Total {
+  readonly #action: string;
+  readonly #max: number;
+  readonly #unit: string;
+  readonly #hint: string | undefined;
+  #sum = 0;
+
+  /**
+   * `action` begins the error (`Cannot list the tags of "…"`), `unit` says what is counted (`pages`, `bytes of manifests`).
+   */
+  constructor(action: string, max: number, unit: string, hint?: string) {
+    this.#action = action;
+    this.#max = max;
+    this.#unit = unit;
+    this.#hint = hint;
+  }
+
+  /** Adds to the sum. Throws `invalid-input` when that makes it more than the limit. */
+  add(count = 1): void {
+    this.#sum += count;
+    if (this.#sum <= this.#max) return;
+    throw new ImageError("invalid-input", `${this.#action}: it has more than ${this.#max} ${this.#unit}`, {
+      hint: this.#hint,
+    });
+  }
+}
