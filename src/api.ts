@@ -48,11 +48,14 @@ export interface ImageOptions {
   readonly caFiles?: readonly string[];
   /** Whether registries are spoken to by http. Default false. */
   readonly plainHttp?: boolean;
-  /** For registries; otherwise those of `docker login`. */
+  /** For one registry; otherwise those of `docker login`. Throws `usage` where two would get them. */
   readonly credentials?: { readonly username: string; readonly password: string };
   /** Stops the work. */
   readonly signal?: AbortSignal;
 }
+
+/** What may differ between the two ends of a copy. */
+export type SideOptions = Pick<ImageOptions, "endpoint" | "region" | "profile" | "credentials">;
 
 /** How an image is copied. */
 export interface CopyImageOptions extends ImageOptions {
@@ -62,6 +65,10 @@ export interface CopyImageOptions extends ImageOptions {
   readonly includeReferrers?: boolean;
   /** Replace a tag that is immutable. Default false. */
   readonly force?: boolean;
+  /** What holds for the source alone. */
+  readonly source?: SideOptions;
+  /** What holds for the target alone. */
+  readonly target?: SideOptions;
 }
 
 /** What a copy did. */

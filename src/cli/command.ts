@@ -4,6 +4,8 @@ export interface OptionSpec {
   readonly name: string;
   /** One letter, without its dash. */
   readonly short?: string;
+  /** Other long names that mean the same; the help does not show them. */
+  readonly aliases?: readonly string[];
   /** What the value is called in the help; an option without one is a switch. */
   readonly value?: string;
   /** Whether it may be given several times. */

@@ -2,12 +2,11 @@ import { ImageError } from "../errors.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Session } from "../transports/session.ts";
+import type { SideOptions } from "../transports/sides.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
+import { givenCredentials } from "./given_credentials.ts";
 import { formatSize, printable } from "./text.ts";
 import { build } from "./version.ts";
-
-/** Longest password or token that is read from stdin, in bytes. */
-const MAX_PASSWORD_BYTES = 64 * 1024;
 
 /** The session that the global options describe. */
 export async function openSession(options: OptionValues, io: CommandIo): Promise<Session> {
@@ -15,8 +14,9 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
   // What dependencies do in old ways on some version of the runtime is nothing that users of a release can act on.
   if (build()) (globalThis as { process?: { noDeprecation?: boolean } }).process!.noDeprecation = true;
   const isDebug = options.flag("debug");
+  const given = await givenCredentials(options);
   return new Session({
-    endpoint: endpoint(options.value("endpoint")),
+    endpoint: endpoint(options, "endpoint"),
     region: options.value("region"),
     profile: profile(options.value("profile")),
     storageClass: options.value("storage-class"),
@@ -27,7 +27,9 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
     dockerHost: options.value("docker-host"),
     streams: { stdin: stdinReader(), stdout: { write: (bytes) => Deno.stdout.write(bytes) } },
     compression: compression(options),
-    credentials: await credentials(options),
+    credentials: given.both,
+    source: { ...side(options, "src"), credentials: given.source },
+    target: { ...side(options, "dst"), credentials: given.target },
     concurrentBlobs: concurrency(options.value("concurrency")),
     signal: io.signal,
     onKept: (place, storedBytes) =>
@@ -44,11 +46,20 @@ function profile(name: string | undefined): string | undefined {
   return name;
 }
 
-function endpoint(text: string | undefined): string | undefined {
+function side(options: OptionValues, prefix: "src" | "dst"): SideOptions {
+  return {
+    endpoint: endpoint(options, `${prefix}-endpoint`),
+    region: options.value(`${prefix}-region`),
+    profile: options.value(`${prefix}-profile`),
+  };
+}
+
+function endpoint(options: OptionValues, name: string): string | undefined {
+  const text = options.value(name);
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol) || url.host === "") {
-    throw new ImageError("usage", `Invalid --endpoint "${text}": expected an http or https URL`);
+    throw new ImageError("usage", `Invalid --${name} "${text}": expected an http or https URL`);
   }
   return text;
 }
@@ -87,29 +98,4 @@ function concurrency(text: string | undefined): number | undefined {
     throw new ImageError("usage", `Invalid --concurrency "${text}": expected 1 to 64`);
   }
   return number;
-}
-
-async function credentials(options: OptionValues): Promise<{ username: string; password: string } | undefined> {
-  const username = options.value("username");
-  if (!options.flag("password-stdin")) {
-    if (username !== undefined) {
-      throw new ImageError("usage", "--username needs --password-stdin", { hint: "Or run: docker login" });
-    }
-    return undefined;
-  }
-  if (username === undefined) throw new ImageError("usage", "--password-stdin needs --username");
-  const password = (await readStdin()).replace(/\r?\n$/, "");
-  if (password === "") throw new ImageError("usage", "The password on stdin is empty");
-  return { username, password };
-}
-
-async function readStdin(): Promise<string> {
-  const buffer = new Uint8Array(MAX_PASSWORD_BYTES);
-  let length = 0;
-  while (length < buffer.byteLength) {
-    const count = await Deno.stdin.read(buffer.subarray(length));
-    if (count === null) return new TextDecoder().decode(buffer.subarray(0, length));
-    length += count;
-  }
-  throw new ImageError("usage", "The password on stdin is too long");
 }

@@ -25,7 +25,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "insecure", help: "Do not check TLS certificates" },
   { name: "plain-http", help: "Speak http, not https, to registries" },
   { name: "username", short: "u", value: "NAME", help: "User name for the registry; otherwise that of docker login" },
-  { name: "password-stdin", help: "Read the registry's password or token from stdin" },
+  { name: "password-stdin", help: "Read the registry's password or token from stdin; also S3LO_PASSWORD" },
   { name: "help", short: "h", help: "Show help" },
   { name: "version", help: "Show the version" },
 ];
@@ -37,3 +37,24 @@ export const PLATFORM_OPTION: OptionSpec = {
   multiple: true,
   help: "Only these platforms, for example linux/arm64,linux/amd64 (default: all)",
 };
+
+/** Options of commands with two sides, each for one of them alone; what is not said of a side is what holds for both. */
+export const SIDE_OPTIONS: readonly OptionSpec[] = [
+  ...sideOptions("src", "source", []),
+  ...sideOptions("dst", "target", ["dest"]),
+];
+
+function sideOptions(prefix: string, side: string, otherPrefixes: readonly string[]): readonly OptionSpec[] {
+  const options: readonly Omit<OptionSpec, "aliases">[] = [
+    { name: "username", value: "NAME", help: `User name for the ${side}'s registry alone` },
+    { name: "password-stdin", help: `Read its password from stdin; also S3LO_${prefix.toUpperCase()}_PASSWORD` },
+    { name: "endpoint", value: "URL", help: `S3 endpoint of the ${side} alone` },
+    { name: "region", value: "REGION", help: `S3 region of the ${side} alone` },
+    { name: "profile", value: "NAME", help: `AWS profile for the ${side} alone` },
+  ];
+  return options.map((option) => ({
+    ...option,
+    name: `${prefix}-${option.name}`,
+    aliases: otherPrefixes.map((other) => `${other}-${option.name}`),
+  }));
+}

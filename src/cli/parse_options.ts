@@ -30,7 +30,7 @@ export function parseOptions(args: readonly string[], specs: readonly OptionSpec
     if (word === "--") operands.push(...words);
     else if (word.startsWith("--")) {
       const [, name = "", value] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(word) ?? [];
-      const spec = specs.find((each) => each.name === name);
+      const spec = specs.find((each) => isCalled(each, name));
       if (!spec) throw unknown(`--${name}`, specs);
       if (spec.value === undefined && value !== undefined) throw wrongValue(spec, `--${name}`);
       add(spec, spec.value === undefined ? true : value ?? nextValue(spec, `--${name}`));
@@ -63,7 +63,7 @@ export function parseOptions(args: readonly string[], specs: readonly OptionSpec
 
 /** The option that takes the next word for its value: that of `--name` or `-n`, or the last one in `-qn`. */
 export function optionAwaitingValue(word: string, specs: readonly OptionSpec[]): OptionSpec | undefined {
-  if (word.startsWith("--")) return specs.find((each) => each.value !== undefined && word === `--${each.name}`);
+  if (word.startsWith("--")) return specs.find((each) => each.value !== undefined && isCalled(each, word.slice(2)));
   const letters = word.startsWith("-") ? word.slice(1) : "";
   for (let at = 0; at < letters.length; at++) {
     const spec = specs.find((each) => each.short === letters[at]);
@@ -74,7 +74,20 @@ export function optionAwaitingValue(word: string, specs: readonly OptionSpec[]):
   return undefined;
 }
 
+function isCalled({ name, aliases }: OptionSpec, typed: string): boolean {
+  return typed === name || (aliases?.includes(typed) ?? false);
+}
+
+/** How other tools take a password as an argument, where everybody on the machine can read it. */
+const PASSWORD_ARGUMENT = /^--(src-|dest-|dst-)?(?:creds|password|registry-token)$/;
+
 function unknown(typed: string, specs: readonly OptionSpec[]): ImageError {
+  const password = PASSWORD_ARGUMENT.exec(typed);
+  if (password) {
+    const side = (password[1] ?? "").replace("dest-", "dst-");
+    const hint = `Give --${side}username NAME, and the password on stdin with --${side}password-stdin`;
+    return new ImageError("usage", `Unknown option "${typed}": passwords are not taken as arguments`, { hint });
+  }
   const hint = suggestion(typed, specs.map((spec) => `--${spec.name}`)) ?? "See the options with --help";
   return new ImageError("usage", `Unknown option "${typed}"`, { hint });
 }

@@ -7,6 +7,7 @@ import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import type { ImageSource } from "../image/places.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import { parsePlatforms, type Platform } from "../oci/platform.ts";
+import { checkSides } from "../transports/check_sides.ts";
 import { isLocalPlace } from "../transports/bundle_places.ts";
 import { BundleTarget } from "../transports/bundle_target.ts";
 import { bundleNameOf, openBundle, openBundleOutput, readBundleList, readFile } from "../transports/open_bundle.ts";
@@ -93,6 +94,7 @@ export async function bundleSaveCommand(
     return undefined;
   };
   const items = await nameItems(all, (item) => guard(item, () => bundleNameOf(item)));
+  checkSides(session, { source: items.map(({ reference }) => reference), target: [] });
   // What cannot be found shows before anything is written. A local archive is opened when its turn comes.
   await using opened = new AsyncDisposableStack();
   const looked = await mapPool(items, PARALLEL_LOOKUPS, async (item) => ({

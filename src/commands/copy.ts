@@ -5,6 +5,7 @@ import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { isAttestation, isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
+import { checkSides } from "../transports/check_sides.ts";
 import { pairTags } from "../transports/list_images.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
@@ -70,6 +71,7 @@ export async function copyCommand(
   options: CopyCommandOptions = {},
 ): Promise<CopyOutcome> {
   const platforms = parsePlatforms(options.platforms ?? []);
+  checkSides(session, { source: [source], target: [target] });
   if (!options.allTags) return { images: [await copyOne(session, source, target, platforms, options)], failures: [] };
   const pairs = await pairTags(session, source, target);
   const images: CopyReport[] = [];

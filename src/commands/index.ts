@@ -13,6 +13,7 @@ import type { ImageSource } from "../image/places.ts";
 import { configPlatform, selectPlatforms } from "../image/select_platforms.ts";
 import { isAttestation, isRunnable, type Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform, selectPlatform } from "../oci/platform.ts";
+import { checkSides } from "../transports/check_sides.ts";
 import { openSource } from "../transports/open.ts";
 import { type BucketTag, openBucketTag } from "../transports/open_bucket.ts";
 import type { Session } from "../transports/session.ts";
@@ -51,6 +52,7 @@ export async function createIndex(
   sources: readonly string[],
   options: IndexCommandOptions = {},
 ): Promise<IndexReport> {
+  checkSides(session, { source: sources, target: [target] });
   const place = await openBucketTag(session, target, options);
   await place.tag.read();
   await place.tag.check(undefined);
@@ -72,6 +74,7 @@ export async function addToIndex(
   sources: readonly string[],
   options: IndexCommandOptions = {},
 ): Promise<IndexReport> {
+  checkSides(session, { source: sources, target: [target] });
   const place = await openBucketTag(session, target, options);
   const added = await collect(session, place, sources, options);
   return await change(place, async (current) => {

@@ -23,13 +23,17 @@ export function parseEcrHost(registry: string): EcrHost | undefined {
 }
 
 /**
- * Gets a password for an ECR registry (good for 12 hours) with the AWS credentials of the usual chain.
+ * Gets a password for an ECR registry (good for 12 hours) with the AWS credentials of a profile, else of the usual chain.
  *
  * Throws `unauthorized` when there are none, `denied` when they do not suffice, `unavailable` when AWS does not answer.
  */
-export async function readEcrCredentials(host: EcrHost, registry: string): Promise<Credentials> {
+export async function readEcrCredentials(host: EcrHost, registry: string, profile?: string): Promise<Credentials> {
   const { ECRClient, GetAuthorizationTokenCommand } = await import("@aws-sdk/client-ecr");
-  const client = new ECRClient({ region: host.region, ...(host.isFips ? { useFipsEndpoint: true } : {}) });
+  const client = new ECRClient({
+    region: host.region,
+    ...(host.isFips ? { useFipsEndpoint: true } : {}),
+    ...(profile === undefined ? {} : { profile }),
+  });
   try {
     const answer = await client.send(new GetAuthorizationTokenCommand({}));
     const [data] = answer.authorizationData ?? [];

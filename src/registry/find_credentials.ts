@@ -6,6 +6,8 @@ import { parseEcrHost, readEcrCredentials } from "./ecr.ts";
 export interface FindCredentialsOptions {
   /** Given by the user: they win, and nothing is looked up. */
   readonly explicit?: Credentials | undefined;
+  /** The AWS profile for ECR; default the environment's. */
+  readonly awsProfile?: string | undefined;
   readonly env?: Environment | undefined;
 }
 
@@ -59,7 +61,7 @@ export class CredentialFinder {
     const known = await pending?.catch(() => undefined);
     if (known?.kind === "password" && (known.expiresAt ?? 0) > Date.now() + EXPIRY_MARGIN_MS) return known;
     // Somebody else may have begun a login while this waited.
-    if (this.#ecr === pending) this.#ecr = readEcrCredentials(host, this.#registry);
+    if (this.#ecr === pending) this.#ecr = readEcrCredentials(host, this.#registry, this.#options.awsProfile);
     return await this.#ecr;
   }
 }

@@ -21,6 +21,8 @@ export interface RegistrySessionOptions {
 export interface RegistryAccess {
   /** Given by the user: they win over those that this machine holds. */
   readonly credentials?: Credentials | undefined;
+  /** The AWS profile by which ECR is logged in to; default the environment's. */
+  readonly awsProfile?: string | undefined;
   /** Overrides the session's. */
   readonly plainHttp?: boolean | undefined;
 }
@@ -40,14 +42,14 @@ export class RegistrySession implements Disposable {
   /** The connection to a registry; the same one whenever registry and access are the same. */
   connection(registry: string, access: RegistryAccess = {}): RegistryConnection {
     const plainHttp = access.plainHttp ?? this.#options.plainHttp ?? false;
-    const key = JSON.stringify([registry, plainHttp, access.credentials]);
+    const key = JSON.stringify([registry, plainHttp, access.credentials, access.awsProfile]);
     const known = this.#connections.get(key);
     if (known) return known;
     const { retry = {}, env, http } = this.#options;
     const log = http?.log;
     const connection = new RegistryConnection(registry, {
       sender: this.#client,
-      finder: new CredentialFinder(registry, { explicit: access.credentials, env }),
+      finder: new CredentialFinder(registry, { explicit: access.credentials, awsProfile: access.awsProfile, env }),
       plainHttp,
       retry: {
         ...retry,

@@ -84,11 +84,12 @@ export async function findHeldBlobs(
   const reference = parseReference(text);
   if (reference.kind === "registry") {
     const { openRegistryTarget } = await import("./registry.ts");
-    await using target = openRegistryTarget(reference, await session.registry(), session.registryAccess);
+    const access = session.registryAccess(reference.registry, "target");
+    await using target = openRegistryTarget(reference, await session.registry(), access);
     return await target.findBlobs(blobs);
   }
   try {
-    const { store } = await bucketImage(session, reference, text, { access: "read" });
+    const { store } = await bucketImage(session, reference, text, { access: "read", side: "target" });
     return (await findInBucket(store.objects, blobs, new ChunkPresence(store.objects))).present;
   } catch (error) {
     if (isImageError(error, "not-found")) return new Set();

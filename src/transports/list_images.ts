@@ -43,7 +43,8 @@ export async function listImages(session: Session, location: string): Promise<re
   }
   const { listRegistryRepositories } = await import("./registry.ts");
   const images: ListedImage[] = [];
-  for await (const page of listRegistryRepositories(host, await session.registry(), session.registryAccess)) {
+  const access = session.registryAccess(host, "source");
+  for await (const page of listRegistryRepositories(host, await session.registry(), access)) {
     for (const repository of page) {
       const tags = await registryTags(session, { kind: "registry", registry: host, repository });
       images.push({ name: `${host}/${repository}`, tags });
@@ -55,7 +56,7 @@ export async function listImages(session: Session, location: string): Promise<re
 async function listStore(session: Session, text: string): Promise<readonly ListedImage[]> {
   const location = parseStoreLocation(text);
   const store = location.kind === "s3"
-    ? await session.bucket(location.bucket)
+    ? await session.bucket(location.bucket, "source")
     : await session.folder(location.path, { access: "read" });
   const tags = await listWithLegacy(store, location.prefix);
   const images = Map.groupBy(tags, (each) => each.image);
@@ -82,7 +83,8 @@ function tagName({ image, tag }: ImageTag): string {
 async function registryTags(session: Session, reference: RegistryReference): Promise<readonly string[]> {
   const { listRegistryTags } = await import("./registry.ts");
   const tags: string[] = [];
-  for await (const page of listRegistryTags(reference, await session.registry(), session.registryAccess)) {
+  const access = session.registryAccess(reference.registry, "source");
+  for await (const page of listRegistryTags(reference, await session.registry(), access)) {
     tags.push(...page);
   }
   return tags;

@@ -33,7 +33,11 @@ export async function openSource(session: Session, text: string): Promise<ImageS
   const reference = parseReference(text);
   if (reference.kind === "registry") {
     const { openRegistrySource } = await import("./registry.ts");
-    return openRegistrySource(reference, await session.registry(), session.registryAccess);
+    return openRegistrySource(
+      reference,
+      await session.registry(),
+      session.registryAccess(reference.registry, "source"),
+    );
   }
   const { BucketSource } = await import("./bucket_source.ts");
   return new BucketSource(await bucketImage(session, reference, text, { access: "read" }));
@@ -53,7 +57,11 @@ export async function openTarget(
   const reference = parseReference(text);
   if (reference.kind === "registry") {
     const { openRegistryTarget } = await import("./registry.ts");
-    return openRegistryTarget(reference, await session.registry(), session.registryAccess);
+    return openRegistryTarget(
+      reference,
+      await session.registry(),
+      session.registryAccess(reference.registry, "target"),
+    );
   }
   const { BucketTarget } = await import("./bucket_target.ts");
   const image = await bucketImage(session, reference, text, { access: "write", create: options.create ?? false });

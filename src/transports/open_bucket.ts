@@ -6,6 +6,7 @@ import { parseReference, type Reference, type RegistryReference, tagOf } from ".
 import type { BucketImage } from "./bucket_source.ts";
 import { resolveLocal } from "./local_reading.ts";
 import type { Session } from "./session.ts";
+import type { Side } from "./sides.ts";
 
 /** How a bucket or folder is opened for writing. */
 export interface OpenBucketOptions {
@@ -15,16 +16,17 @@ export interface OpenBucketOptions {
   readonly create?: boolean;
 }
 
-/** The image of a bucket or folder that a reference names. */
+/** The image of a bucket or folder that a reference names. `side`: whose settings hold; default the target's for writing. */
 export async function bucketImage(
   session: Session,
   reference: Exclude<Reference, RegistryReference>,
   text: string,
-  options: { readonly access: "read" | "write"; readonly create?: boolean },
+  options: { readonly access: "read" | "write"; readonly create?: boolean; readonly side?: Side },
 ): Promise<BucketImage> {
   const pinned = { tag: tagOf(reference), digest: reference.digest, name: text };
   if (reference.kind === "s3") {
-    return { store: await session.bucket(reference.bucket), image: reference.image, ...pinned };
+    const { side = options.access === "read" ? "source" : "target" } = options;
+    return { store: await session.bucket(reference.bucket, side), image: reference.image, ...pinned };
   }
   const { folder, image } = await resolveLocal(reference, options.access, text);
   const store: ImageStore = await session.folder(folder, { ...options, isNamed: reference.explicit });

@@ -9,13 +9,14 @@ import type { EngineClient } from "../engine/engine_client.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { RegistryAccess, RegistrySession } from "../registry/session.ts";
 import type { StandardStreams } from "./archive_streams.ts";
+import { CredentialOwners, type Side, type SideOptions } from "./sides.ts";
 
-/** What holds for everything that one run opens. */
-export interface SessionOptions {
-  /** S3 endpoint; undefined for AWS itself or what the environment says. */
-  readonly endpoint?: string | undefined;
-  readonly region?: string | undefined;
-  readonly profile?: string | undefined;
+/** What holds for everything that one run opens, on both sides; what a side has of its own goes before. */
+export interface SessionOptions extends SideOptions {
+  /** Only for what images are read from. */
+  readonly source?: SideOptions | undefined;
+  /** Only for what images are written to. */
+  readonly target?: SideOptions | undefined;
   readonly storageClass?: string | undefined;
   readonly sseKmsKeyId?: string | undefined;
   /** PEM files of further certificate authorities. */
@@ -24,8 +25,6 @@ export interface SessionOptions {
   readonly insecure?: boolean;
   /** Whether registries are spoken to by http. */
   readonly plainHttp?: boolean;
-  /** For registries; otherwise those of `docker login`. */
-  readonly credentials?: { readonly username: string; readonly password: string } | undefined;
   /** The daemon's address; otherwise DOCKER_HOST, the docker context, or the first usual socket that answers. */
   readonly dockerHost?: string | undefined;
   /** What `-` stands for as an archive. */
@@ -52,6 +51,7 @@ export class Session implements AsyncDisposable {
   #client: Promise<HttpClient> | undefined;
   #registry: Promise<RegistrySession> | undefined;
   #engine: Promise<EngineClient> | undefined;
+  readonly #owners = new CredentialOwners();
 
   /** Opens nothing yet. */
   constructor(options: SessionOptions = {}) {
@@ -84,10 +84,18 @@ export class Session implements AsyncDisposable {
     return { signal: this.signal, ...(retryDelayMs === undefined ? {} : { baseDelayMs: retryDelayMs }) };
   }
 
-  /** What registries of this run are spoken to with. */
-  get registryAccess(): RegistryAccess {
-    const { credentials } = this.options;
-    return credentials ? { credentials: { kind: "password", ...credentials } } : {};
+  /**
+   * What a registry is spoken to with. Credentials that were given belong to the first registry that asks for them here.
+   * Throws `usage` for a second one.
+   */
+  registryAccess(registry: string, side: Side): RegistryAccess {
+    const own = this.options[side] ?? {};
+    const credentials = own.credentials ?? this.options.credentials;
+    if (credentials) this.#owners.claim(credentials, registry, own.credentials === undefined);
+    return {
+      ...(credentials ? { credentials: { kind: "password", ...credentials } } : {}),
+      awsProfile: own.profile ?? this.options.profile,
+    };
   }
 
   /** The connections to registries. */
@@ -102,9 +110,11 @@ export class Session implements AsyncDisposable {
     return await (this.#engine ??= findEngine({ dockerHost, log, signal: this.signal }));
   }
 
-  /** The images in an S3 bucket. */
-  async bucket(bucket: string): Promise<ImageStore> {
-    return new ImageStore(await this.#store(`s3://${bucket}`, () => this.#openBucket(bucket)));
+  /** The images in an S3 bucket; the same store for both sides where they reach it in the same way. */
+  async bucket(bucket: string, side: Side): Promise<ImageStore> {
+    const { endpoint, region, profile } = { ...this.options, ...defined(this.options[side] ?? {}) };
+    const place = { bucket, endpoint, region, profile };
+    return new ImageStore(await this.#store(JSON.stringify(Object.values(place)), () => this.#openBucket(place)));
   }
 
   /** The images in a folder. Throws `not-found` when it is no store to read, `conflict` when it holds something else. */
@@ -141,23 +151,22 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  async #openBucket(bucket: string): Promise<ObjectStore & AsyncDisposable> {
+  async #openBucket(
+    place: { readonly bucket: string } & Pick<SideOptions, "endpoint" | "region" | "profile">,
+  ): Promise<ObjectStore & AsyncDisposable> {
     const { openS3Store } = await import("../objects/open_s3_store.ts");
-    const { endpoint, region, profile, storageClass, sseKmsKeyId, log, retryDelayMs, onKept } = this.options;
+    const { storageClass, sseKmsKeyId, log, retryDelayMs, onKept } = this.options;
     this.#client ??= this.#httpOptions().then((options) => new HttpClient(options));
     const http = await this.#client;
     return await openS3Store({
-      bucket,
-      endpoint,
-      region,
-      profile,
+      ...place,
       storageClass,
       sseKmsKeyId,
       http,
       log,
       signal: this.signal,
       retryDelayMs,
-      onKept: (_key, storedBytes) => onKept?.(`s3://${bucket}`, storedBytes),
+      onKept: (_key, storedBytes) => onKept?.(`s3://${place.bucket}`, storedBytes),
     });
   }
 
@@ -180,4 +189,9 @@ export class Session implements AsyncDisposable {
       ...timeout,
     }));
   }
+}
+
+/** The members of a side that are set. */
+function defined(side: SideOptions): SideOptions {
+  return Object.fromEntries(Object.entries(side).filter(([, value]) => value !== undefined));
 }

@@ -5,6 +5,8 @@ import { concat } from "../support/concat.ts";
 
 /** Deviations; all off by default. */
 export interface FakeOptions {
+  /** Answer to any request, in place of looking at it. */
+  readonly guard?: (request: SeenRequest) => Response | undefined;
   /** Answer to a PUT that carries a whole blob, in place of taking it. */
   readonly wholePut?: (request: SeenRequest) => Response | undefined;
   /** Answer to a PATCH, in place of taking it. */
@@ -120,6 +122,8 @@ export function serveFakeRegistry(options: FakeOptions = {}): FakeRegistry {
   };
 
   const server = serveScript((request) => {
+    const guarded = options.guard?.(request);
+    if (guarded) return guarded;
     const path = request.path.split("?")[0]!;
     if (path === "/v2/") return new Response("{}");
     const uploadId = /^\/v2\/app\/blobs\/uploads\/(.*)$/.exec(path)?.[1];

@@ -1,7 +1,7 @@
 import { ImageError } from "../../errors.ts";
 import type { CopyOutcome, CopyReport } from "../../commands/copy.ts";
 import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
-import { PLATFORM_OPTION } from "../options.ts";
+import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import { openSession } from "../open_session.ts";
@@ -27,6 +27,7 @@ export const COPY: CommandSpec = {
     { name: "dry-run", help: "Only say what would be copied" },
     { name: "force", short: "f", help: "Replace a tag that is immutable" },
     { name: "create", help: "Make a store in a local folder that already holds something else" },
+    ...SIDE_OPTIONS,
   ],
   examples: [
     ["s3lo copy alpine:3 s3://my-bucket/alpine:3", "All platforms from Docker Hub into a bucket"],
@@ -36,6 +37,10 @@ export const COPY: CommandSpec = {
     ],
     ["s3lo copy s3://my-bucket/app:v1 s3://other-bucket/app:v1", "Between buckets, server side"],
     ["s3lo copy s3://my-bucket/app:v1 local:///media/disk/store//app:v1", "Onto a disk, to carry elsewhere"],
+    [
+      "s3lo copy --src-endpoint http://minio:9000 --dst-profile prod s3://a/app:v1 s3://b/app:v1",
+      "From a server of your own to AWS",
+    ],
     ["s3lo copy -a s3://my-bucket/app registry.example.com/team/app", "Every tag of an image"],
   ],
   async run([source = "", target = ""], options, io) {

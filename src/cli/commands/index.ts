@@ -1,6 +1,7 @@
 import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
 import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
 import { openSession } from "../open_session.ts";
+import { SIDE_OPTIONS } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import type { Session } from "../../transports/session.ts";
@@ -25,7 +26,7 @@ export const INDEX_CREATE: CommandSpec = {
   details:
     "The platform of each image is taken from its config. Nothing is downloaded: what TARGET's bucket has stays where " +
     "it is, and what another bucket has is copied by the store itself. Two images of one platform are refused.",
-  options: [PLATFORM, FORCE, CREATE],
+  options: [PLATFORM, FORCE, CREATE, ...SIDE_OPTIONS],
   examples: [
     ["s3lo index create s3://b/app:v1 s3://b/app:v1-amd64 s3://b/app:v1-arm64", "Two single-arch tags become one tag"],
     [
@@ -47,7 +48,7 @@ export const INDEX_ADD: CommandSpec = {
   operands: ["TARGET", "SOURCE..."],
   access: { net: "references", write: "always" },
   details: "Jobs that build one platform each can add to the same tag at the same time: none of them is lost.",
-  options: [PLATFORM, REPLACE, FORCE, CREATE],
+  options: [PLATFORM, REPLACE, FORCE, CREATE, ...SIDE_OPTIONS],
   examples: [
     ["s3lo index add s3://b/app:v1 s3://b/app:v1-riscv64", "One more platform"],
     ["s3lo index add --replace s3://b/app:v1 s3://b/app:v1-arm64", "A platform built anew"],

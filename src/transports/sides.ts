@@ -1,0 +1,41 @@
+import { ImageError } from "../errors.ts";
+import { apiHost } from "../registry/endpoint.ts";
+
+/** An end of a copy: where images come from, or where they go. */
+export type Side = "source" | "target";
+
+/** What may differ between the two ends of a copy. */
+export interface SideOptions {
+  /** S3 endpoint; undefined for AWS itself or what the environment says. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  /** AWS profile, for S3 and for ECR registries. */
+  readonly profile?: string | undefined;
+  /** For registries; otherwise those of `docker login`. */
+  readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+}
+
+/** Which registry each of the given credentials belongs to: the first one that they are taken for. */
+export class CredentialOwners {
+  readonly #owners = new Map<object, string>();
+
+  /** Takes credentials for a registry. Throws `usage` when they are another's. */
+  claim(credentials: object, registry: string, isForBoth: boolean): void {
+    const owner = this.#owners.get(credentials) ?? registry;
+    this.#owners.set(credentials, owner);
+    if (hostOf(owner) === hostOf(registry)) return;
+    throw new ImageError(
+      "usage",
+      `Cannot give one password to two registries, "${owner}" and "${registry}"`,
+      {
+        hint: isForBoth
+          ? "Give --src-username and --src-password-stdin, or --dst-username and --dst-password-stdin, or run docker login"
+          : "Run docker login for each of them, or take them one after the other",
+      },
+    );
+  }
+}
+
+function hostOf(registry: string): string {
+  return apiHost(registry).toLowerCase();
+}
