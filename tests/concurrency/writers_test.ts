@@ -40,7 +40,7 @@ async function bucketPlace(address: string): Promise<Place> {
   return {
     prefix: `s3://${buckets.first}/`,
     session: (log) => new Session({ endpoint: buckets.endpoint, region: "us-east-1", log }),
-    objects: async (session) => (await session.bucket(buckets.first)).objects,
+    objects: async (session) => (await session.bucket(buckets.first, "target")).objects,
     [Symbol.asyncDispose]() {
       environment[Symbol.dispose]();
       buckets[Symbol.dispose]();

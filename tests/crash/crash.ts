@@ -102,7 +102,7 @@ const CASES: readonly Case[] = [
     needsServers: true,
     prepare: async (place) => {
       await using session = sessionOf(place);
-      const { objects } = await session.bucket(place.buckets!.first);
+      const { objects } = await session.bucket(place.buckets!.first, "target");
       for await (const page of objects.list("")) await objects.remove(page.map(({ key }) => key));
     },
     args: (place) => [
@@ -217,7 +217,7 @@ async function look(each: Case, place: CrashPlace): Promise<string[]> {
     violations.push(...await imageViolations(session, each.result(place)));
   }
   if (each.name === "copy to a bucket") {
-    const { objects } = await session.bucket(place.buckets!.first);
+    const { objects } = await session.bucket(place.buckets!.first, "target");
     const tag = `manifests/${place.repository}/v1/manifest.json`;
     if (await objects.head(tag)) violations.push(...await imageViolations(session, each.result(place)));
   }

@@ -324,7 +324,7 @@ class Round {
   async #look(route: Route, place: Places, expected: string | undefined): Promise<string[]> {
     await using session = this.#world.session();
     const violations: string[] = [];
-    const bucket = await session.bucket(place.bucket);
+    const bucket = await session.bucket(place.bucket, "target");
     violations.push(...await storeViolations(bucket.objects, session, `s3://${place.bucket}/`));
     if (await Deno.stat(`${place.folder}/store`).then(() => true, () => false)) {
       const store = await session.folder(`${place.folder}/store`, { access: "read" });
