@@ -13,7 +13,10 @@ export interface S3StoreOptions {
   readonly region?: string | undefined;
   /** Default AWS_PROFILE. */
   readonly profile?: string | undefined;
-  /** Storage class for blobs; default INTELLIGENT_TIERING on AWS, none elsewhere. */
+  /**
+   * Storage class for blobs, which the server must take. Default INTELLIGENT_TIERING on AWS where it is known, none
+   * elsewhere.
+   */
   readonly storageClass?: string | undefined;
   /** Id, ARN or alias of the KMS key that what is written gets encrypted with. */
   readonly sseKmsKeyId?: string | undefined;
@@ -83,6 +86,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   );
   return new S3Store(connection, {
     storageClass: options.storageClass ?? (endpoint === undefined ? "INTELLIGENT_TIERING" : undefined),
+    isClassFixed: options.storageClass !== undefined,
     sseKmsKeyId: options.sseKmsKeyId,
     partBytes: options.partBytes ?? 8 * 1024 * 1024,
     partsInMemory: options.concurrency ?? 7,

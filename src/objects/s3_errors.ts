@@ -106,6 +106,9 @@ export function refusalError(answer: S3Answer, context: S3Context): ImageError {
       "Grant kms:Decrypt and kms:GenerateDataKey on the bucket's key",
     );
   }
+  if (answer.code === "InvalidStorageClass") {
+    return fail("unsupported", "the server does not take the storage class", "Name another --storage-class, or none");
+  }
   if (answer.status === 403 || answer.status === 401) {
     return fail("denied", `access denied (${identity})`, accessHint(bucket));
   }

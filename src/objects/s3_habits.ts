@@ -19,11 +19,16 @@ export interface Habit {
 /** Learns, once per store, what a server does not take, and has the step repeated without it. */
 export class S3Habits {
   #habit: Habit;
+  readonly #isClassFixed: boolean;
   readonly #log: (line: string) => void;
 
-  /** Starts with checksums and the wanted storage class. */
-  constructor(storageClass: string | undefined, log: (line: string) => void) {
+  /** Starts with checksums and the wanted storage class, which stays what it is where it is fixed. */
+  constructor(
+    { storageClass, isClassFixed }: { readonly storageClass: string | undefined; readonly isClassFixed: boolean },
+    log: (line: string) => void,
+  ) {
     this.#habit = { checksum: "amz", storageClass };
+    this.#isClassFixed = isClassFixed;
     this.#log = log;
   }
 
@@ -38,7 +43,7 @@ export class S3Habits {
         return result;
       } catch (error) {
         const answer = answerOf(error);
-        const better = answer && improved(habit, answer);
+        const better = answer && improved(habit, answer, this.#isClassFixed);
         if (!better) throw error;
         this.#log(
           `The server refused (${answer.code}); trying with checksums: ${better.checksum}, storage class: ${
@@ -63,7 +68,7 @@ export class S3Habits {
  * What to try after a refusal; undefined when the refusal has another reason. Servers share no codes for this, so their
  * words have to be read.
  */
-function improved(habit: Habit, answer: S3Answer): Habit | undefined {
+function improved(habit: Habit, answer: S3Answer, isClassFixed: boolean): Habit | undefined {
   const { status, code, words } = answer;
   if ((status !== 400 && status !== 501) || /if-(none-)?match/i.test(words)) return undefined;
   const aboutClass = code === "InvalidStorageClass" || /storage.?class/i.test(words);
@@ -75,7 +80,9 @@ function improved(habit: Habit, answer: S3Answer): Habit | undefined {
   if (habit.checksum === "amz" && !aboutClass && !broken && (aboutChecksum || status === 501)) {
     return { ...habit, checksum: "none" };
   }
-  if (habit.storageClass !== undefined && (aboutClass || status === 501)) return { ...habit, storageClass: undefined };
+  if (habit.storageClass !== undefined && !isClassFixed && (aboutClass || status === 501)) {
+    return { ...habit, storageClass: undefined };
+  }
   return undefined;
 }
 

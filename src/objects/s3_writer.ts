@@ -18,6 +18,8 @@ import { checksumHeaders, digestHeader, type Habit, S3Habits } from "./s3_habits
 export interface S3WriteSettings {
   /** Storage class for blobs. */
   readonly storageClass: string | undefined;
+  /** Whether a server that does not take that class fails the write; else it stores as it does by itself. */
+  readonly isClassFixed: boolean;
   /** KMS key for everything written. */
   readonly sseKmsKeyId: string | undefined;
   /** Size of a part; what is no larger goes in one request, and up to twice as much where its digest is known. */
@@ -46,7 +48,7 @@ export class S3Writer {
   constructor(connection: S3Connection, settings: S3WriteSettings) {
     this.connection = connection;
     this.settings = settings;
-    this.habits = new S3Habits(settings.storageClass, (line) => connection.log(line));
+    this.habits = new S3Habits(settings, (line) => connection.log(line));
     this.buffers = new BufferPool(settings.partsInMemory, settings.partBytes);
   }
 

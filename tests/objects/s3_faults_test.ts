@@ -249,18 +249,6 @@ test("an upload that vanished while it was completed, and left no object, is wha
   });
 });
 
-test("the storage class is for blobs, and left out where it is refused", async () => {
-  await using odd = await oddS3(
-    ({ headers }) => headers.has("x-amz-storage-class") ? refuse(400, "InvalidStorageClass", "x") : undefined,
-    { storageClass: "INTELLIGENT_TIERING" },
-  );
-  await odd.store.write("tag", pattern(10));
-  await odd.store.writeStream("blobs/a", contentOf(pattern(2500)), { isBlob: true });
-  await odd.store.writeStream("blobs/b", contentOf(pattern(25)), { isBlob: true });
-  assert.equal(odd.objects.size, 3);
-  assert.equal(odd.requests.filter(({ headers }) => headers.has("x-amz-storage-class")).length, 1);
-});
-
 test("content type, storage class and key are sent with every kind of write", async () => {
   await using odd = await oddS3(undefined, {
     storageClass: "GLACIER_IR",

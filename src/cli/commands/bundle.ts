@@ -4,6 +4,7 @@ import type { BundleSaveReport } from "../../commands/bundle_save.ts";
 import { ImageError } from "../../errors.ts";
 import type { CommandIo, CommandSpec, OptionSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
+import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
@@ -108,6 +109,7 @@ export const BUNDLE_LOAD: CommandSpec = {
     KEEP_GOING,
     { name: "force", help: "Replace tags that are immutable" },
     { name: "create", help: "Make a store in a local folder that already holds something else" },
+    ...STORAGE_OPTIONS,
   ],
   examples: [
     ["s3lo bundle load disk.tar s3://my-bucket", "Everything into a bucket"],
@@ -117,6 +119,7 @@ export const BUNDLE_LOAD: CommandSpec = {
   ],
   async run(operands, options, io) {
     const started = performance.now();
+    checkStorageOptions(options, operands.at(-1) ?? "");
     const { bundleLoadCommand } = await import("../../commands/bundle_load.ts");
     await using session = await openSession(options, io);
     const load = async () => {

@@ -5,6 +5,7 @@ import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import { openSession } from "../open_session.ts";
+import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { errorLines } from "../report_error.ts";
 import { count, formatDuration, formatSize } from "../text.ts";
 
@@ -28,6 +29,7 @@ export const COPY: CommandSpec = {
     { name: "force", short: "f", help: "Replace a tag that is immutable" },
     { name: "create", help: "Make a store in a local folder that already holds something else" },
     ...SIDE_OPTIONS,
+    ...STORAGE_OPTIONS,
   ],
   examples: [
     ["s3lo copy alpine:3 s3://my-bucket/alpine:3", "All platforms from Docker Hub into a bucket"],
@@ -45,6 +47,7 @@ export const COPY: CommandSpec = {
   ],
   async run([source = "", target = ""], options, io) {
     const started = performance.now();
+    checkStorageOptions(options, target);
     const { copyCommand } = await import("../../commands/copy.ts");
     await using session = await openSession(options, io);
     let outcome: CopyOutcome;

@@ -2,6 +2,7 @@ import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
 import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { SIDE_OPTIONS } from "../options.ts";
+import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import type { Session } from "../../transports/session.ts";
@@ -26,7 +27,7 @@ export const INDEX_CREATE: CommandSpec = {
   details:
     "The platform of each image is taken from its config. Nothing is downloaded: what TARGET's bucket has stays where " +
     "it is, and what another bucket has is copied by the store itself. Two images of one platform are refused.",
-  options: [PLATFORM, FORCE, CREATE, ...SIDE_OPTIONS],
+  options: [PLATFORM, FORCE, CREATE, ...SIDE_OPTIONS, ...STORAGE_OPTIONS],
   examples: [
     ["s3lo index create s3://b/app:v1 s3://b/app:v1-amd64 s3://b/app:v1-arm64", "Two single-arch tags become one tag"],
     [
@@ -35,7 +36,7 @@ export const INDEX_CREATE: CommandSpec = {
     ],
   ],
   run: async ([target = "", ...sources], options, io) =>
-    await run(options, io, async (session, given) => {
+    await run(target, options, io, async (session, given) => {
       const { createIndex } = await import("../../commands/index.ts");
       return await createIndex(session, target, sources, given);
     }),
@@ -48,13 +49,13 @@ export const INDEX_ADD: CommandSpec = {
   operands: ["TARGET", "SOURCE..."],
   access: { net: "references", write: "always" },
   details: "Jobs that build one platform each can add to the same tag at the same time: none of them is lost.",
-  options: [PLATFORM, REPLACE, FORCE, CREATE, ...SIDE_OPTIONS],
+  options: [PLATFORM, REPLACE, FORCE, CREATE, ...SIDE_OPTIONS, ...STORAGE_OPTIONS],
   examples: [
     ["s3lo index add s3://b/app:v1 s3://b/app:v1-riscv64", "One more platform"],
     ["s3lo index add --replace s3://b/app:v1 s3://b/app:v1-arm64", "A platform built anew"],
   ],
   run: async ([target = "", ...sources], options, io) =>
-    await run(options, io, async (session, given) => {
+    await run(target, options, io, async (session, given) => {
       const { addToIndex } = await import("../../commands/index.ts");
       return await addToIndex(session, target, sources, given);
     }),
@@ -66,20 +67,22 @@ export const INDEX_REMOVE: CommandSpec = {
   summary: "Take platforms out of a multi-arch tag",
   operands: ["TARGET", "PLATFORM..."],
   access: { net: "references", write: "always" },
-  options: [FORCE],
+  options: [FORCE, ...STORAGE_OPTIONS],
   examples: [["s3lo index remove s3://b/app:v1 linux/arm/v7", "A platform that is no longer built"]],
   run: async ([target = "", ...platforms], options, io) =>
-    await run(options, io, async (session, given) => {
+    await run(target, options, io, async (session, given) => {
       const { removeFromIndex } = await import("../../commands/index.ts");
       return await removeFromIndex(session, target, platforms, given);
     }),
 };
 
 async function run(
+  target: string,
   options: OptionValues,
   io: CommandIo,
   change: (session: Session, given: IndexCommandOptions) => Promise<IndexReport>,
 ): Promise<number> {
+  checkStorageOptions(options, target);
   await using session = await openSession(options, io);
   let report: IndexReport;
   {

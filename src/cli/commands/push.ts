@@ -3,6 +3,7 @@ import type { PushReport } from "../../commands/push.ts";
 import { archivePlace } from "../archive_place.ts";
 import type { CommandIo, CommandSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
+import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
@@ -32,6 +33,7 @@ export const PUSH: CommandSpec = {
     { name: "compression-level", value: "N", help: "1 to 19 for zstd (default 3), 1 to 9 for gzip (default 6)" },
     { name: "force", help: "Replace a tag that is immutable" },
     { name: "create", help: "Make a store in a local folder that already holds something else" },
+    ...STORAGE_OPTIONS,
   ],
   examples: [
     ["s3lo push app:v1 s3://my-bucket/app:v1", "What docker build has made"],
@@ -49,6 +51,7 @@ export const PUSH: CommandSpec = {
         hint: "Usage: s3lo push [options] IMAGE REF, or: s3lo push --file PATH REF",
       });
     }
+    checkStorageOptions(options, reference ?? "");
     await using session = await openSession(options, io);
     let report: PushReport;
     {

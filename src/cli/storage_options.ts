@@ -1,0 +1,60 @@
+import { ImageError } from "../errors.ts";
+import type { OptionSpec, OptionValues } from "./command.ts";
+
+/** How objects are stored in a bucket; for commands that write to one. */
+export const STORAGE_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "storage-class",
+    value: "CLASS",
+    help:
+      "S3 storage class of what blobs are written (default: INTELLIGENT_TIERING on AWS, elsewhere the server's own)",
+  },
+  {
+    name: "sse-kms-key-id",
+    value: "KEY",
+    help: "Encrypt everything that is written to the bucket with this KMS key: its id, ARN or alias",
+  },
+];
+
+/** Classes whose objects cannot be read before somebody has them restored. */
+const ARCHIVES: readonly string[] = ["GLACIER", "DEEP_ARCHIVE"];
+
+/**
+ * Checks what the command line says of {@linkcode STORAGE_OPTIONS} for a target, before anything is opened. Which classes
+ * and keys there are is the server's to know: one that it does not take ends the command when it says so.
+ *
+ * Throws `usage`.
+ */
+export function checkStorageOptions(options: OptionValues, target: string): void {
+  const [storageClass, key] = [options.value("storage-class"), options.value("sse-kms-key-id")];
+  for (const [name, value] of [["storage-class", storageClass], ["sse-kms-key-id", key]] as const) {
+    if (value === undefined || target.startsWith("s3://")) continue;
+    throw new ImageError("usage", `--${name} is for buckets, and "${target}" is none`, {
+      hint: "Leave it out, or write to s3://bucket/…",
+    });
+  }
+  if (storageClass !== undefined) checkClass(storageClass);
+  if (key !== undefined && !/^[\x21-\x7e]{1,2048}$/.test(key)) {
+    throw new ImageError("usage", `Invalid --sse-kms-key-id "${key}": expected a key's id, its ARN, or alias/NAME`);
+  }
+}
+
+function checkClass(storageClass: string): void {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(storageClass)) {
+    throw new ImageError("usage", `Invalid --storage-class "${storageClass}": expected a name like STANDARD_IA`);
+  }
+  if (ARCHIVES.includes(storageClass.toUpperCase())) {
+    throw new ImageError(
+      "usage",
+      `Cannot use --storage-class ${storageClass}: what lies there cannot be read at once`,
+      {
+        hint: "Use GLACIER_IR, which can be read like any other",
+      },
+    );
+  }
+  if (/^[a-z0-9_]+$/.test(storageClass)) {
+    throw new ImageError("usage", `Invalid --storage-class "${storageClass}": classes are written in capitals`, {
+      hint: `Write --storage-class ${storageClass.toUpperCase()}`,
+    });
+  }
+}
