@@ -7,6 +7,7 @@ import type { CommandIo, OptionValues } from "./command.ts";
 import { givenCredentials } from "./given_credentials.ts";
 import { formatSize, printable } from "./text.ts";
 import { build } from "./version.ts";
+import { waitNotes } from "./wait_notes.ts";
 
 /** The session that the global options describe. */
 export async function openSession(options: OptionValues, io: CommandIo): Promise<Session> {
@@ -36,6 +37,7 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
       io.note(
         `Kept ${formatSize(storedBytes)} of an unfinished upload to ${place}; the same command goes on from there`,
       ),
+    onWait: waitNotes((text) => io.note(printable(text))),
     log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
   });
 }

@@ -14,11 +14,19 @@ const MAX_FETCH_BODY_BYTES = 64 * 1024;
 /** Longest silence of a server, where nothing else is said. */
 const DEFAULT_STALL_TIMEOUT_MS = 180_000;
 
+/** Longest silence of a host that has never answered: it may not be there at all. */
+const FIRST_ANSWER_MS = 60_000;
+
+/** After how long people are told that such a host has not answered yet. */
+const FIRST_NOTICE_MS = 5000;
+
 /** Sends HTTP requests over one set of connection settings. Dispose it to close idle connections. */
 export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #client: Deno.HttpClient;
   readonly #agents = new KeptAgents();
+  /** Hosts that have answered. */
+  readonly #known = new Set<string>();
   #proxies: ProxySettings | undefined;
   #largeByNode = true;
 
@@ -43,20 +51,24 @@ export class HttpClient implements Disposable {
   async send(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();
     const what = `${request.method} ${describeUrl(request.url)}`;
-    const { stallTimeoutMs = Infinity } = this.#options;
-    const asked = Math.min(request.stallTimeoutMs ?? Infinity, stallTimeoutMs);
-    const timeoutMs = asked === Infinity ? DEFAULT_STALL_TIMEOUT_MS : asked;
-    const watch = new StallWatch(timeoutMs, URL.canParse(request.url) ? new URL(request.url).host : "the server");
+    const host = URL.canParse(request.url) ? new URL(request.url).host : "the server";
+    const timeoutMs = this.#timeoutMs(request, host);
+    const watch = new StallWatch(timeoutMs, host);
+    const isKnown = this.#known.has(host);
+    const notice = isKnown ? undefined : this.#firstNotice(host, timeoutMs);
     try {
       const response = await this.#dispatch(watchedRequest(request, watch));
+      this.#known.add(host);
       this.#options.log?.(`${what} -> ${response.status} in ${Math.round(performance.now() - started)} ms`);
       watch.pause();
       return watchedResponse(response, request, watch);
     } catch (error) {
       watch.stop();
-      const failure = sendFailure(error, request, watch);
+      const failure = sendFailure(error, request, watch, isKnown);
       this.#options.log?.(`${what} failed: ${plainCause(watch.failure ?? error)}`);
       throw failure;
+    } finally {
+      clearTimeout(notice);
     }
   }
 
@@ -64,6 +76,24 @@ export class HttpClient implements Disposable {
   [Symbol.dispose](): void {
     this.#client.close();
     this.#agents[Symbol.dispose]();
+  }
+
+  #timeoutMs(request: HttpRequest, host: string): number {
+    const asked = Math.min(request.stallTimeoutMs ?? Infinity, this.#options.stallTimeoutMs ?? Infinity);
+    const timeoutMs = asked === Infinity ? DEFAULT_STALL_TIMEOUT_MS : asked;
+    // What is sent may have to be worked on before it is answered.
+    return this.#known.has(host) || request.body !== undefined ? timeoutMs : Math.min(timeoutMs, FIRST_ANSWER_MS);
+  }
+
+  #firstNotice(host: string, waitMs: number): ReturnType<typeof setTimeout> | undefined {
+    const { onWait } = this.#options;
+    if (!onWait) return undefined;
+    const timer = setTimeout(
+      () => onWait({ reason: "No answer yet", host, waitMs }),
+      Math.min(FIRST_NOTICE_MS, waitMs / 2),
+    );
+    Deno.unrefTimer(timer);
+    return timer;
   }
 
   async #dispatch(request: HttpRequest): Promise<RawResponse> {

@@ -3,7 +3,7 @@
  *
  * - `certificate`: the server's certificate is not trusted, expired or for another name; trying again won't help.
  * - `not-tls`: the server answered something other than TLS, most likely plain HTTP.
- * - `refused`: nothing listens there.
+ * - `refused`: nothing listens there, or no way leads there.
  * - `name`: the host has no address.
  * - `other`: everything else (a reset, a timeout).
  */
@@ -12,6 +12,8 @@ export type ConnectionFailure = "certificate" | "not-tls" | "refused" | "name" |
 /** Error codes of the runtime's node client. */
 const CODES: Readonly<Record<string, ConnectionFailure>> = {
   ECONNREFUSED: "refused",
+  EHOSTUNREACH: "refused",
+  ENETUNREACH: "refused",
   ENOTFOUND: "name",
   EAI_AGAIN: "name",
   ERR_SSL_WRONG_VERSION_NUMBER: "not-tls",
@@ -35,6 +37,8 @@ const PHRASES: readonly (readonly [RegExp, ConnectionFailure])[] = [
   [/invalid peer certificate|certificate (?:not valid|has expired|verify)/i, "certificate"],
   [/received corrupt message of type InvalidContentType|wrong version number/i, "not-tls"],
   [/connection refused|os error 111|os error 61|os error 10061/i, "refused"],
+  [/requests to port \d+ are blocked/i, "refused"],
+  [/os error (?:113|101|65|51|10065|10051)\b|no route to host|network is unreachable/i, "refused"],
   [/dns error|failed to lookup address/i, "name"],
 ];
 

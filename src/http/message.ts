@@ -1,5 +1,6 @@
 import { ImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { limitTries, type Wait } from "../bytes/retry.ts";
 import { connectionFailure, connectionHint } from "./connection_failure.ts";
 
 /** Largest error body read, in bytes; what comes after is thrown away. */
@@ -70,17 +71,26 @@ export interface HttpOptions {
   readonly userAgent?: string;
   /** Told of every request and its outcome, with nothing secret in it; for `--debug`. */
   readonly log?: ((line: string) => void) | undefined;
+  /** Told when a host that has not answered yet takes its time. */
+  readonly onWait?: ((wait: Wait) => void) | undefined;
 }
 
 /**
  * The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason.
+ *
+ * Trying again won't mend a certificate that is not trusted. Where nothing listens, and for a name without an address,
+ * one more try is enough, unless the host has answered before (`isKnown`): then it may be starting anew.
  */
-export function connectionError(url: string, error: unknown): ImageError {
+export function connectionError(url: string, error: unknown, isKnown = false): ImageError {
   const host = URL.canParse(url) ? new URL(url).host : "the server";
-  return new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, {
-    hint: connectionHint(connectionFailure(error)),
+  const failure = connectionFailure(error);
+  const made = new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, {
+    hint: connectionHint(failure),
     cause: error,
   });
+  const isPermanent = failure === "certificate" || failure === "not-tls" || error instanceof Deno.errors.NotCapable;
+  if (isPermanent) return limitTries(made, 1);
+  return (failure === "refused" || failure === "name") && !isKnown ? limitTries(made, 2) : made;
 }
 
 /** The innermost reason of a connection failure, in words; the URL that the runtime puts in front is left out. */

@@ -1,5 +1,5 @@
 import { ImageError, isImageError } from "../errors.ts";
-import { retrying, type RetryOptions, withRetryAfter } from "../bytes/retry.ts";
+import { limitTries, retrying, type RetryOptions, withRetryAfter } from "../bytes/retry.ts";
 import { connectionFailure } from "./connection_failure.ts";
 import { describeUrl } from "./describe.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
@@ -13,9 +13,8 @@ export interface HttpSender {
  * Sends a request that is safe to repeat until it is answered for good.
  *
  * Tried again: lost connections, 408, 429 and 5xx except those that say "never" (501, 505); `Retry-After` is obeyed up
- * to `maxDelayMs`. Not tried again: a certificate that is not trusted, a host that does not speak TLS. The last try's
- * answer is returned whatever its status, so that its body can be read. A streamed body is sent once: it cannot be
- * repeated.
+ * to `maxDelayMs`. Not tried again, or only once: what {@linkcode connectionError} says so of. The last try's answer is
+ * returned whatever its status, so that its body can be read. A streamed body is sent once: it cannot be repeated.
  */
 export async function sendRetrying(
   sender: HttpSender,
@@ -26,22 +25,25 @@ export async function sendRetrying(
   if (isStream) return await sender.send(request);
   const { tries = 5 } = options;
   const signal = options.signal ?? request.signal;
-  const outcome = await retrying<{ readonly response: HttpResponse } | { readonly failure: unknown }>(
-    async (attempt) => {
-      try {
-        const response = await sender.send(request);
-        if (attempt >= tries || !isRetriableStatus(response.status)) return { response };
-        await response.discard();
-        throw withRetryAfter(statusError(request, response), retryAfterMs(response.headers));
-      } catch (error) {
-        if (isPermanent(error)) return { failure: error };
-        throw error;
-      }
-    },
-    { ...options, tries, signal },
-  );
-  if ("failure" in outcome) throw outcome.failure;
-  return outcome.response;
+  const host = options.host ?? (URL.canParse(request.url) ? new URL(request.url).host : undefined);
+  return await retrying(async (attempt) => {
+    const response = await sender.send(request);
+    if (!isRetriableStatus(response.status)) return response;
+    if (attempt >= tries) {
+      if (attempt > 1) triedOut.add(response);
+      return response;
+    }
+    await response.discard();
+    throw withRetryAfter(statusError(request, response), retryAfterMs(response.headers));
+  }, { ...options, tries, signal, host });
+}
+
+/** Answers that are the last of several tries. */
+const triedOut = new WeakSet<HttpResponse>();
+
+/** The error for an answer, marked so that nobody tries again what was tried often enough. Returns the error. */
+export function forAnswer<E extends Error>(error: E, response: HttpResponse): E {
+  return triedOut.has(response) ? limitTries(error, 1) : error;
 }
 
 /** Whether a status asks for another try. */
@@ -77,5 +79,5 @@ export function isPermanent(error: unknown): boolean {
 
 function statusError(request: HttpRequest, response: HttpResponse): ImageError {
   const what = `${request.method} ${describeUrl(request.url)}`;
-  return new ImageError("unavailable", `Cannot get an answer to ${what}: the server answered ${response.status}`);
+  return new ImageError("unavailable", `The server answered ${response.status} to ${what}`);
 }

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
+import { limitTries } from "../bytes/retry.ts";
 import { describeUrl } from "./describe.ts";
 import { connectionError, type HttpRequest, type HttpResponse, type RawResponse } from "./message.ts";
 import type { StallWatch } from "./stall_watch.ts";
@@ -38,11 +39,11 @@ export function watchedResponse(response: RawResponse, request: HttpRequest, wat
   };
 }
 
-/** The error for a request that got no answer, or no whole one. */
-export function sendFailure(error: unknown, request: HttpRequest, watch: StallWatch): ImageError {
+/** The error for a request that got no answer, or no whole one. `isKnown`: whether its host has answered before. */
+export function sendFailure(error: unknown, request: HttpRequest, watch: StallWatch, isKnown = true): ImageError {
   if (request.signal?.aborted) return new ImageError("aborted", "Stopped", { cause: request.signal.reason });
-  if (watch.failure) return watch.failure;
-  return error instanceof ImageError ? error : connectionError(request.url, error);
+  if (watch.failure) return isKnown ? watch.failure : limitTries(watch.failure, 2);
+  return error instanceof ImageError ? error : connectionError(request.url, error, isKnown);
 }
 
 function watchedReader(reader: BlobReader | undefined, request: HttpRequest, watch: StallWatch): BlobReader {

@@ -1,5 +1,6 @@
 import { ImageError, messageOf } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
+import type { Wait } from "../bytes/retry.ts";
 import { SharedBuffers } from "../bytes/shared_buffers.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -41,6 +42,8 @@ export interface CopyOptions {
   readonly concurrentBlobs?: number;
   /** Wait before a broken download is opened again; it doubles from there. Default 300. */
   readonly retryDelayMs?: number;
+  /** Told of every wait before a broken download goes on. */
+  readonly onWait?: ((wait: Wait) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
 }
@@ -161,6 +164,8 @@ async function moveBlobs(
         spares,
         ...(options.retryDelayMs === undefined ? {} : { baseDelayMs: options.retryDelayMs }),
         label: blobLabel(each, source),
+        host: source.name,
+        onWait: options.onWait,
         onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),
         onResume: (error, position) => options.onEvent?.({ kind: "resumed", blob, position, reason: messageOf(error) }),
       });

@@ -1,6 +1,6 @@
-import { ImageError, isImageError } from "../errors.ts";
+import { ImageError, isImageError, messageOf } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
-import { sleep } from "../bytes/retry.ts";
+import { sleep, triesWorth, type Wait } from "../bytes/retry.ts";
 
 /** Size of the buffer that bytes take where they would put others at risk. */
 const SPARE_BYTES = 256 * 1024;
@@ -31,6 +31,10 @@ export interface ResumeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of every break: the error, and at which byte the download goes on. */
   readonly onResume?: ((error: unknown, position: number) => void) | undefined;
+  /** Who is read from, for `onWait`. */
+  readonly host?: string | undefined;
+  /** Told of every wait before the download goes on. */
+  readonly onWait?: ((wait: Wait) => void) | undefined;
 }
 
 /**
@@ -85,13 +89,16 @@ export function resumingReader(
           if (piece.byteLength > 0) failures = 0;
           return piece;
         } catch (error) {
-          if (!isImageError(error, "unavailable") || position >= end || ++failures >= tries) throw error;
+          if (!isImageError(error, "unavailable") || position >= end) throw error;
+          if (++failures >= Math.min(tries, triesWorth(error))) throw error;
           options.onResume?.(error, position);
           await inner?.[Symbol.asyncDispose]();
           inner = undefined;
           // Of the size that the caller's was: the caller goes on filling it.
           if (into.buffer.detached) into = new Uint8Array(new ArrayBuffer(capacity), 0, byteLength);
-          await sleep(baseDelayMs * 2 ** (failures - 1), signal);
+          const waitMs = baseDelayMs * 2 ** (failures - 1);
+          options.onWait?.({ reason: messageOf(error), host: options.host ?? "the server", waitMs });
+          await sleep(waitMs, signal);
         }
       }
     },

@@ -1,4 +1,5 @@
 import type { HttpClient } from "../http/client.ts";
+import type { Wait } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
 import { S3Connection, type S3Modules } from "./s3_connection.ts";
 import { type SdkHandler, sdkHandler } from "./s3_handler.ts";
@@ -35,6 +36,8 @@ export interface S3StoreOptions {
   readonly copyPartBytes?: number | undefined;
   /** Wait before the first retry. Default 500. */
   readonly retryDelayMs?: number | undefined;
+  /** Told of every wait before another try. */
+  readonly onWait?: ((wait: Wait) => void) | undefined;
   /** Told of an upload that was cut off and whose parts stay for the next run: the object's key, bytes stored. */
   readonly onKept?: ((key: string, storedBytes: number) => void) | undefined;
 }
@@ -70,6 +73,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
       log: options.log,
       signal: options.signal,
       retryDelayMs: options.retryDelayMs,
+      onWait: options.onWait,
     },
     modules,
     (currentRegion) =>

@@ -1,6 +1,6 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { SignatureV4 } from "@smithy/signature-v4";
-import { retrying } from "../bytes/retry.ts";
+import { retrying, type Wait } from "../bytes/retry.ts";
 import { readAll } from "../bytes/blob_reader.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
@@ -30,6 +30,8 @@ export interface S3ConnectionOptions {
   readonly signal: AbortSignal | undefined;
   /** Wait before the first retry. */
   readonly retryDelayMs: number | undefined;
+  /** Told of every wait before another try. */
+  readonly onWait?: ((wait: Wait) => void) | undefined;
 }
 
 /** One request whose body or answer is an object's bytes. */
@@ -215,6 +217,8 @@ export class S3Connection {
       signal,
       ...(options.tries === undefined ? {} : { tries: options.tries }),
       ...(this.#options.retryDelayMs === undefined ? {} : { baseDelayMs: this.#options.retryDelayMs }),
+      host: this.name,
+      onWait: this.#options.onWait,
       onRetry: (error, delayMs) => this.log(`${messageOf(error)}; trying again in ${Math.round(delayMs)} ms`),
     });
     if ("failure" in outcome) throw outcome.failure;

@@ -1,7 +1,7 @@
 import { clipped, type ErrorCode, ImageError } from "../errors.ts";
 import { isObject } from "../oci/json.ts";
 import { type HttpResponse, MAX_ERROR_BODY_BYTES } from "../http/message.ts";
-import { retryAfterMs } from "../http/send_retrying.ts";
+import { forAnswer, retryAfterMs } from "../http/send_retrying.ts";
 import { withRetryAfter } from "../bytes/retry.ts";
 import { DOCKER_HUB } from "./endpoint.ts";
 
@@ -70,7 +70,7 @@ export async function registryError(response: HttpResponse, context: RequestCont
   const why = problem && MEANINGS[problem.code] || explain(response, context, code);
   const said = problems.length > 0 ? ` (${problems.slice(0, 3).map(formatProblem).join("; ")})` : "";
   const error = new ImageError(code, `${context.action}: ${why}${said}`, { hint: hintFor(response, context, code) });
-  return withRetryAfter(error, retryAfterMs(response.headers));
+  return forAnswer(withRetryAfter(error, retryAfterMs(response.headers)), response);
 }
 
 /** Reads the `errors` of an answer's body; empty when it holds none. */

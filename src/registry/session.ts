@@ -53,6 +53,7 @@ export class RegistrySession implements Disposable {
       plainHttp,
       retry: {
         ...retry,
+        host: registry,
         onRetry: retry.onRetry ??
           (log && ((_, delayMs) => log(`trying again at "${registry}" in ${Math.round(delayMs)} ms`))),
       },

@@ -46,7 +46,7 @@ export async function fetchToken(sender: HttpSender, request: TokenRequest, retr
   const message = credentials?.kind === "identity-token"
     ? refreshRequest(request, credentials.token)
     : passwordRequest(request);
-  const response = await sendRetrying(sender, { ...message, signal: retry.signal }, retry);
+  const response = await sendRetrying(sender, { ...message, signal: retry.signal }, { ...retry, host: undefined });
   if (response.status !== 200) {
     throw await registryError(response, {
       registry,

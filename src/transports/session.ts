@@ -1,4 +1,4 @@
-import type { RetryOptions } from "../bytes/retry.ts";
+import type { RetryOptions, Wait } from "../bytes/retry.ts";
 import { ImageStore } from "../bucket/image_store.ts";
 import { HttpClient } from "../http/client.ts";
 import { readCaCertificates } from "../http/ca_certificates.ts";
@@ -39,6 +39,8 @@ export interface SessionOptions extends SideOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of an upload that was cut off and whose parts the bucket keeps for the next run. */
   readonly onKept?: ((place: string, storedBytes: number) => void) | undefined;
+  /** Told of every wait for a server: before another try, before a download goes on, for a first answer. */
+  readonly onWait?: ((wait: Wait) => void) | undefined;
   /** Told of every request, with nothing secret in it. */
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -69,19 +71,20 @@ export class Session implements AsyncDisposable {
   }
 
   /** What every copy of this run has in common. */
-  get copyOptions(): Pick<CopyOptions, "concurrentBlobs" | "retryDelayMs" | "signal"> {
-    const { retryDelayMs } = this.options;
+  get copyOptions(): Pick<CopyOptions, "concurrentBlobs" | "retryDelayMs" | "onWait" | "signal"> {
+    const { retryDelayMs, onWait } = this.options;
     return {
       concurrentBlobs: this.concurrentBlobs,
       signal: this.signal,
+      onWait,
       ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
     };
   }
 
   /** How patiently requests of this run are tried again. */
   get retry(): RetryOptions {
-    const { retryDelayMs } = this.options;
-    return { signal: this.signal, ...(retryDelayMs === undefined ? {} : { baseDelayMs: retryDelayMs }) };
+    const { retryDelayMs, onWait } = this.options;
+    return { signal: this.signal, onWait, ...(retryDelayMs === undefined ? {} : { baseDelayMs: retryDelayMs }) };
   }
 
   /**
@@ -155,7 +158,7 @@ export class Session implements AsyncDisposable {
     place: { readonly bucket: string } & Pick<SideOptions, "endpoint" | "region" | "profile">,
   ): Promise<ObjectStore & AsyncDisposable> {
     const { openS3Store } = await import("../objects/open_s3_store.ts");
-    const { storageClass, sseKmsKeyId, log, retryDelayMs, onKept } = this.options;
+    const { storageClass, sseKmsKeyId, log, retryDelayMs, onKept, onWait } = this.options;
     this.#client ??= this.#httpOptions().then((options) => new HttpClient(options));
     const http = await this.#client;
     return await openS3Store({
@@ -166,6 +169,7 @@ export class Session implements AsyncDisposable {
       log,
       signal: this.signal,
       retryDelayMs,
+      onWait,
       onKept: (_key, storedBytes) => onKept?.(`s3://${place.bucket}`, storedBytes),
     });
   }
@@ -180,12 +184,13 @@ export class Session implements AsyncDisposable {
   }
 
   #httpOptions(): Promise<HttpOptions> {
-    const { caFiles = [], insecure = false, log, stallTimeoutMs } = this.options;
+    const { caFiles = [], insecure = false, log, stallTimeoutMs, onWait } = this.options;
     const timeout = stallTimeoutMs === undefined ? {} : { stallTimeoutMs };
     return this.#http ??= readCaCertificates(caFiles).then((caCertificates) => ({
       caCertificates,
       insecure,
       log,
+      onWait,
       ...timeout,
     }));
   }
