@@ -20,6 +20,11 @@ export interface ImageSource extends AsyncDisposable {
   /** Opens a blob's bytes as stored, or a range of them. Throws `not-found`. */
   openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader>;
   /**
+   * Opens a range as {@linkcode openBlob} does, for whoever reads several at once; undefined where the place turns out to
+   * give no ranges. Absent where it always does.
+   */
+  openRange?(blob: Descriptor, range: ByteRange): Promise<BlobReader | undefined>;
+  /**
    * Opens a compressed layer as the raw tar of its diff id, where the place keeps it in a form that gives one more cheaply
    * than unpacking the whole; undefined for any other layer. Absent where there is no such form.
    */

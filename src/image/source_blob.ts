@@ -1,4 +1,4 @@
-import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
+import { type BlobReader, type ByteRange, bytesReader } from "../bytes/blob_reader.ts";
 import { type ClosedRange, readAhead } from "../bytes/read_ahead.ts";
 import type { SharedBuffers } from "../bytes/shared_buffers.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
@@ -73,10 +73,43 @@ export class SourceBlob implements BlobContent {
     const { size } = this.blob;
     const { ranges } = this.#options;
     if (ranges && size - start > ranges.sizeBytes) {
-      const open = (range: ClosedRange) => Promise.resolve(this.#resuming({ ...range, isWhole: false }));
-      return readAhead(open, { start, sizeBytes: size, buffers: ranges });
+      return this.#inRanges(start, ranges);
     }
     return this.#resuming({ start, length: size - start, isWhole: start === 0 });
+  }
+
+  /** Reads several ranges at once; where the source turns out to give none, all that is still to come as one stream. */
+  #inRanges(start: number, buffers: SharedBuffers): BlobReader {
+    const { blob } = this;
+    const noRanges = new ImageError("unsupported", `Cannot read ranges of blob "${blob.digest}": it comes whole`);
+    const openPart = async (part: ByteRange = { start: 0 }) => {
+      if (!this.#source.openRange) return await this.#source.openBlob(blob, part);
+      const reader = await this.#source.openRange(blob, part);
+      if (!reader) throw noRanges;
+      return reader;
+    };
+    const open = (range: ClosedRange) =>
+      Promise.resolve(resumingReader(openPart, { ...range, isWhole: false }, this.#options));
+    const rest = (position: number) =>
+      this.#resuming({ start: position, length: blob.size - position, isWhole: position === 0 });
+    let inner = readAhead(open, { start, sizeBytes: blob.size, buffers });
+    let position = start;
+    return {
+      async read(into) {
+        let piece: Uint8Array<ArrayBuffer>;
+        try {
+          piece = await inner.read(into);
+        } catch (error) {
+          if (error !== noRanges) throw error;
+          await inner[Symbol.asyncDispose]();
+          inner = rest(position);
+          piece = await inner.read(into);
+        }
+        position += piece.byteLength;
+        return piece;
+      },
+      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    };
   }
 
   #resuming(range: { start: number; length: number; isWhole: boolean }): BlobReader {

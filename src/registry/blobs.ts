@@ -10,25 +10,47 @@ import type { Repository } from "./repository.ts";
  * Opens a blob's bytes, or a range of them.
  *
  * The reader gives exactly the bytes asked for, or fails with `unavailable` when the connection ends early. A registry
- * that does not do ranges is read from the start and skipped forward. Every call starts at the registry's own URL:
- * where an earlier one was redirected to may have expired.
+ * that does not do ranges is read from the start and skipped forward, a few times for each blob at most. Every call starts
+ * at the registry's own URL: where an earlier one was redirected to may have expired.
  *
  * Throws `not-found`, `digest-mismatch` when the registry gives another size, `unauthorized`, `denied`, `unavailable`.
  * Spec: OCI distribution-spec v1.1.1, "Pulling blobs"; RFC 9110, section 14.
  */
 export async function openBlob(repository: Repository, blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
-  const start = range?.start ?? 0;
-  const length = Math.min(range?.length ?? Infinity, blob.size - start);
+  const { start, length, isWhole } = bounds(blob, range);
   if (range && length <= 0) return bytesReader(new Uint8Array(0));
-  const isWhole = start === 0 && length === blob.size;
-  const response = await get(repository, blob, isWhole ? undefined : `bytes=${start}-${start + length - 1}`);
-  if (response.status === 206) {
-    await checkContentRange(repository, blob, response, start);
-    return exactReader(response.reader(), { length, what: what(repository, blob) });
+  const { ranges } = repository.connection;
+  const answer = isWhole || ranges.isMissing ? undefined : await askForRange(repository, blob, { start, length });
+  if (answer instanceof RangeReader) return answer.reader;
+  if (start > 0 && !ranges.mayRestart(blob.digest)) {
+    await answer?.discard();
+    throw new ImageError(
+      "unavailable",
+      `Cannot read ${what(repository, blob)}: connections break, and the registry gives no ranges to go on from there`,
+    );
   }
-  if (response.status !== 200) throw await refusal(repository, blob, response);
-  await checkLength(repository, blob, response);
-  return exactReader(response.reader(), { skip: start, length, what: what(repository, blob) });
+  const whole = answer ?? await repository.send({ method: "GET", url: `blobs/${blob.digest}` });
+  if (whole.status !== 200) throw await refusal(repository, blob, whole);
+  await checkLength(repository, blob, whole);
+  return exactReader(whole.reader(), { skip: start, length, what: what(repository, blob) });
+}
+
+/**
+ * Opens a range of a blob; undefined when the registry gives no ranges, and nothing is read then. For whoever reads several
+ * at once. Throws as {@linkcode openBlob}.
+ */
+export async function openRange(
+  repository: Repository,
+  blob: Descriptor,
+  range: ByteRange,
+): Promise<BlobReader | undefined> {
+  const { ranges } = repository.connection;
+  const answer = await ranges.inTurn(async () =>
+    ranges.isMissing ? undefined : await askForRange(repository, blob, bounds(blob, range))
+  );
+  if (answer instanceof RangeReader) return answer.reader;
+  await answer?.discard();
+  return undefined;
 }
 
 /**
@@ -49,13 +71,42 @@ export async function hasBlob(repository: Repository, blob: Descriptor, access =
   return false;
 }
 
-/** Asks for the blob; a range that is refused (416) is left out and everything asked for instead. */
-async function get(repository: Repository, blob: Descriptor, range: string | undefined): Promise<HttpResponse> {
-  const url = `blobs/${blob.digest}`;
-  const response = await repository.send({ method: "GET", url, headers: range === undefined ? {} : { range } });
-  if (response.status !== 416 || range === undefined) return response;
-  await response.discard();
-  return await repository.send({ method: "GET", url });
+/** A part of a blob. */
+interface Part {
+  readonly start: number;
+  readonly length: number;
+}
+
+function bounds(blob: Descriptor, range: ByteRange | undefined): Part & { readonly isWhole: boolean } {
+  const start = range?.start ?? 0;
+  const length = Math.min(range?.length ?? Infinity, blob.size - start);
+  return { start, length, isWhole: start === 0 && length === blob.size };
+}
+
+/** A range, as it was asked for. */
+class RangeReader {
+  constructor(readonly reader: BlobReader) {}
+}
+
+/** Asks for a range. Gives the answer itself where everything is given instead, and nothing where the range is refused (416). */
+async function askForRange(
+  repository: Repository,
+  blob: Descriptor,
+  { start, length }: Part,
+): Promise<RangeReader | HttpResponse | undefined> {
+  const { ranges } = repository.connection;
+  const headers = { range: `bytes=${start}-${start + length - 1}` };
+  const response = await repository.send({ method: "GET", url: `blobs/${blob.digest}`, headers });
+  if (response.status === 200 || response.status === 416) {
+    ranges.learn(false);
+    if (response.status === 200) return response;
+    await response.discard();
+    return undefined;
+  }
+  if (response.status !== 206) throw await refusal(repository, blob, response);
+  await checkContentRange(repository, blob, response, start);
+  ranges.learn(true);
+  return new RangeReader(exactReader(response.reader(), { length, what: what(repository, blob) }));
 }
 
 async function checkContentRange(

@@ -7,6 +7,7 @@ import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
 import { type Access, Authenticator } from "./authenticator.ts";
 import type { CredentialFinder } from "./find_credentials.ts";
 import { apiHost, resolveUrl } from "./endpoint.ts";
+import { RangeSupport } from "./range_support.ts";
 import { registryError } from "./registry_error.ts";
 
 /** How one registry is reached. */
@@ -44,6 +45,8 @@ export class RegistryConnection {
   readonly retry: RetryOptions;
   /** Size of the smallest blob that the registry refused to take in one piece. */
   refusedWholeBytes = Infinity;
+  /** Whether it gives ranges of blobs. */
+  readonly ranges = new RangeSupport();
   readonly #sender: HttpSender;
   readonly #plainHttp: boolean;
   readonly #authenticator: Authenticator;

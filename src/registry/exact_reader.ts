@@ -11,28 +11,33 @@ export interface ExactReaderOptions {
   readonly what: string;
 }
 
+/** Size of the buffer that bytes at the start are thrown away through. */
+const SKIP_BYTES = 256 * 1024;
+
 /** A reader of exactly `length` bytes; throws `unavailable` when the stream ends before. What follows is not read. */
 export function exactReader(reader: BlobReader, options: ExactReaderOptions): BlobReader {
   let toSkip = options.skip ?? 0;
   let left = options.length;
+  const early = () =>
+    new ImageError("unavailable", `Cannot read ${options.what}: the connection ended ${toSkip + left} bytes early`);
+  /** Not through the consumer's buffer: that may be a few bytes small. */
+  const skip = async () => {
+    let buffer = new ArrayBuffer(Math.min(toSkip, SKIP_BYTES));
+    while (toSkip > 0) {
+      const piece = await reader.read(new Uint8Array(buffer, 0, Math.min(buffer.byteLength, toSkip)));
+      if (piece.byteLength === 0) throw early();
+      toSkip -= piece.byteLength;
+      buffer = piece.buffer;
+    }
+  };
   return {
     async read(into) {
       if (left === 0 || into.byteLength === 0) return into.subarray(0, 0);
-      let buffer = into.buffer;
-      const { byteOffset, byteLength } = into;
-      while (true) {
-        const wanted = Math.min(byteLength, toSkip > 0 ? toSkip : left);
-        const piece = await reader.read(new Uint8Array(buffer, byteOffset, wanted));
-        if (piece.byteLength === 0) {
-          throw new ImageError("unavailable", `Cannot read ${options.what}: the connection ended ${left} bytes early`);
-        }
-        if (toSkip === 0) {
-          left -= piece.byteLength;
-          return piece;
-        }
-        toSkip -= piece.byteLength;
-        buffer = piece.buffer;
-      }
+      await skip();
+      const piece = await reader.read(into.subarray(0, Math.min(into.byteLength, left)));
+      if (piece.byteLength === 0) throw early();
+      left -= piece.byteLength;
+      return piece;
     },
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   };

@@ -7,7 +7,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
 import { formatReference, type RegistryReference, tagOf } from "../oci/reference.ts";
-import { hasBlob, openBlob } from "../registry/blobs.ts";
+import { hasBlob, openBlob, openRange } from "../registry/blobs.ts";
 import { listRepositories, listTags } from "../registry/listing.ts";
 import { getManifest, putManifest } from "../registry/manifests.ts";
 import { addToFallback, listReferrers } from "../registry/referrers.ts";
@@ -58,7 +58,6 @@ export function listRegistryRepositories(
 /** An image in a registry, as a source. */
 export class RegistrySource implements ImageSource {
   readonly name: string;
-  readonly parallelRanges = 8;
   /** Where it lies; a target on the same registry can take blobs over from there. */
   readonly repository: Repository;
   readonly #reference: RegistryReference;
@@ -68,6 +67,11 @@ export class RegistrySource implements ImageSource {
     this.name = formatReference(reference);
     this.repository = repository;
     this.#reference = reference;
+  }
+
+  /** As {@linkcode ImageSource.parallelRanges}; 1 once the registry has shown that it gives none. */
+  get parallelRanges(): number {
+    return this.repository.connection.ranges.isMissing ? 1 : 8;
   }
 
   /** As {@linkcode ImageSource.root}; a digest in the reference wins over a tag, and is checked. */
@@ -83,6 +87,11 @@ export class RegistrySource implements ImageSource {
   /** As {@linkcode ImageSource.openBlob}. */
   async openBlob(blob: Descriptor, range?: ByteRange): Promise<BlobReader> {
     return await openBlob(this.repository, blob, range);
+  }
+
+  /** As {@linkcode ImageSource.openRange}. */
+  async openRange(blob: Descriptor, range: ByteRange): Promise<BlobReader | undefined> {
+    return await openRange(this.repository, blob, range);
   }
 
   /** As {@linkcode ImageSource.referrers}. */
