@@ -1,5 +1,6 @@
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
+import { MAX_MANIFESTS_BYTES, Total } from "../oci/limits.ts";
 import { manifestKind } from "../oci/media_types.ts";
 import type { ArchiveFiles } from "./archive_files.ts";
 import { readLayoutIndex, readLayoutManifest } from "./layout_reader.ts";
@@ -24,6 +25,7 @@ export async function referrersBySubject(
   entries: readonly Descriptor[],
 ): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
   const seen = new Set<Digest>();
+  const chars = new Total(`Cannot read "${files.name}"`, MAX_MANIFESTS_BYTES, "characters of referrers' annotations");
   const found = new Map<Digest, Descriptor[]>();
   for (const entry of entries.slice(0, MAX_ENTRIES)) {
     const { mediaType, digest, size } = entry;
@@ -40,6 +42,7 @@ export async function referrersBySubject(
       ...(artifactType === undefined ? {} : { artifactType }),
       ...(Object.keys(content.annotations).length > 0 ? { annotations: content.annotations } : {}),
     };
+    for (const text of Object.entries(content.annotations).flat()) chars.add(text.length);
     found.set(subject, [...found.get(subject) ?? [], referrer]);
   }
   return found;

@@ -1,6 +1,7 @@
 import type { Bundle, BundleEntry } from "../archive/bundle_reader.ts";
 import type { HeldBlob, HeldBlobs } from "../archive/bundle_needs.ts";
 import { type ImageGraph, loadGraph } from "../image/image_graph.ts";
+import { ManifestTotals } from "../image/index_walk.ts";
 import type { ImageSource } from "../image/places.ts";
 import { referrerGraphs } from "../image/referrers.ts";
 import { platformsOf } from "../image/select_platforms.ts";
@@ -44,7 +45,7 @@ export interface BundleDocument {
 }
 
 /** An image and what belongs to it. */
-export interface BundleContent {
+export interface ImageContent {
   readonly name: string;
   /** Its root first, then all that is below it or refers to it. */
   readonly manifests: readonly Manifest[];
@@ -53,6 +54,17 @@ export interface BundleContent {
   /** The platform of a single image. */
   readonly platform: string | undefined;
 }
+
+/** An image of a bundle without its manifests: what is held for each of many. */
+export interface BundleContent {
+  readonly report: BundleImageReport;
+  /** All of its blobs, those that the bundle leaves out too. */
+  readonly blobs: readonly BareBlob[];
+  readonly leftOut: ReadonlySet<Digest>;
+}
+
+/** What names a blob, and no more. */
+type BareBlob = Pick<Descriptor, "mediaType" | "digest" | "size">;
 
 /** The platform of a single image; undefined for an index or an artifact. */
 export async function singlePlatform(source: ImageSource, root: Manifest): Promise<string | undefined> {
@@ -66,15 +78,14 @@ export async function singlePlatform(source: ImageSource, root: Manifest): Promi
 /** Describes the images of a bundle. `held`: what the other side holds, and under which names. */
 export function describeBundle(images: readonly BundleContent[], held: HeldBlobs): BundleDocument {
   const [blobs, needs] = [new Map<Digest, HeldBlob>(), new Map<Digest, HeldBlob>()];
-  for (const image of images) {
-    const leftOut = new Set(image.leftOut.map(({ digest }) => digest));
+  for (const { report, leftOut, ...image } of images) {
     for (const { digest, size } of image.blobs) {
       const list = leftOut.has(digest) ? needs : blobs;
       const known = list.get(digest)?.images ?? (leftOut.has(digest) ? held.get(digest)?.images ?? [] : []);
-      list.set(digest, { digest, size, images: [...new Set([...known, image.name])] });
+      list.set(digest, { digest, size, images: [...new Set([...known, report.name])] });
     }
   }
-  return { images: images.map(describeImage), blobs: [...blobs.values()], relies_on: [...needs.values()] };
+  return { images: images.map(({ report }) => report), blobs: [...blobs.values()], relies_on: [...needs.values()] };
 }
 
 /** Everything that belongs to one image of a bundle that was opened. */
@@ -84,8 +95,9 @@ export async function loadBundleGraph(
   signal?: AbortSignal,
 ): Promise<{ readonly source: BundleSource; readonly graphs: readonly ImageGraph[] }> {
   const source = new BundleSource(bundle, entry);
-  const graph = await loadGraph(source, await source.root(), { signal });
-  return { source, graphs: [graph, ...await referrerGraphs(source, graph, { signal })] };
+  const options = { signal, totals: new ManifestTotals(source.name) };
+  const graph = await loadGraph(source, await source.root(), options);
+  return { source, graphs: [graph, ...await referrerGraphs(source, graph, options)] };
 }
 
 /** Describes a bundle that was opened. */
@@ -97,7 +109,7 @@ export async function describeOpenBundle(bundle: Bundle, signal?: AbortSignal): 
     const blobs = uniqueBlobs(graphs);
     const leftOut = await leftOutOf(bundle, blobs);
     const platform = await singlePlatform(source, manifests[0]!);
-    images.push({ name: entry.name, manifests, blobs, leftOut, platform });
+    images.push(describeImage({ name: entry.name, manifests, blobs, leftOut, platform }));
   }
   return describeBundle(images, bundle.needs);
 }
@@ -113,13 +125,26 @@ export async function leftOutOf(bundle: Bundle, blobs: readonly Descriptor[]): P
   return blobs.filter((_, index) => !isThere[index]);
 }
 
-/** The blobs of several graphs, each once. */
-export function uniqueBlobs(graphs: readonly ImageGraph[]): readonly Descriptor[] {
-  const blobs = graphs.flatMap((graph) => graph.blobs.map((each) => each.blob));
+/** The blobs of several graphs, each once and as a bare descriptor: annotations can be as large as the manifest. */
+export function uniqueBlobs(graphs: readonly ImageGraph[]): readonly BareBlob[] {
+  const blobs = graphs.flatMap((graph) => graph.blobs.map((each) => bareBlob(each.blob)));
   return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
 }
 
-function describeImage({ name, manifests, blobs, leftOut, platform }: BundleContent): BundleImageReport {
+/** Keeps of an image what a bundle's description needs. */
+export function describeImage(image: ImageContent): BundleContent {
+  return {
+    report: imageReport(image),
+    blobs: image.blobs.map(bareBlob),
+    leftOut: new Set(image.leftOut.map(({ digest }) => digest)),
+  };
+}
+
+function bareBlob({ mediaType, digest, size }: Descriptor): BareBlob {
+  return { mediaType, digest, size };
+}
+
+function imageReport({ name, manifests, blobs, leftOut, platform }: ImageContent): BundleImageReport {
   const root = manifests[0]!;
   const sizes = new Map(
     manifests.map(({ descriptor, content }) => [descriptor.digest, sizeOfBlobs(blobsOf(content).blobs)]),

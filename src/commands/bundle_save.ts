@@ -19,6 +19,7 @@ import {
   type BundleDocument,
   type BundleImageReport,
   describeBundle,
+  describeImage,
   describeOpenBundle,
   heldBlobs,
   singlePlatform,
@@ -221,7 +222,7 @@ async function saveImage(
   const { manifests, blobs, leftOut, name } = target.image;
   return {
     written: { name, manifests },
-    content: { name: name.ref, manifests, blobs, leftOut, platform },
+    content: describeImage({ name: name.ref, manifests, blobs, leftOut, platform }),
     source: source.name,
     sourceDigest,
     foreign: result.foreignBlobs.length,

@@ -1,10 +1,11 @@
 import { isImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
-import { entryLabels, readChild } from "../image/image_graph.ts";
+import { walkIndex } from "../image/index_walk.ts";
 import type { ImageSource, LayerState, SignatureRecord } from "../image/places.ts";
 import { listReferrers } from "../image/referrers.ts";
 import { readConfig, selectPlatforms } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
 import { isObject, type JsonObject } from "../oci/json.ts";
 import { attestedDigest, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
@@ -127,18 +128,35 @@ export async function rawManifest(
   return (platform ? (await selectPlatforms(source, root, [platform])).root : root).bytes;
 }
 
+/** Reads the entries of an index, a bounded number at once; of each manifest only what is told is kept. */
 async function describeIndex(source: ImageSource, root: Manifest): Promise<Partial<InspectReport>> {
   if (root.content.kind !== "index") return {};
-  const labels = entryLabels(root.content.manifests);
-  const entries = await mapPool(
-    root.content.manifests,
+  const own = new Set(root.content.manifests);
+  const reads = (entry: Descriptor) =>
+    own.has(entry) && (entry.mediaType === "" || manifestKind(entry.mediaType) !== undefined);
+  const { entries } = await walkIndex(source, root, { reads, skipMissing: true });
+  const found = new Map(entries.flatMap(({ child }) => child ? [[child.manifest.descriptor.digest, child]] : []));
+  const configs = new Map<Digest, Promise<ConfigSummary | undefined>>();
+  const configFor = (image: ImageManifest) => {
+    const known = configs.get(image.config.digest) ?? configSummary(source, image);
+    configs.set(image.config.digest, known);
+    return known;
+  };
+  const platforms = await mapPool(
+    entries,
     PARALLEL_PLATFORMS,
-    (entry) => readEntry(source, entry, labels.get(entry.digest) ?? ""),
+    ({ descriptor, label }) =>
+      describeEntry({
+        entry: descriptor,
+        label,
+        isMissing: reads(descriptor) && !found.has(descriptor.digest),
+        content: found.get(descriptor.digest)?.manifest.content,
+      }, configFor),
   );
-  const [states, platforms] = await Promise.all([
-    layerStates(source, entries.flatMap(({ content }) => content?.kind === "image" ? content.layers : [])),
-    mapPool(entries, PARALLEL_PLATFORMS, (entry) => describeEntry(source, entry)),
-  ]);
+  const layers = [...found.values()].flatMap(({ manifest: { content } }) =>
+    content.kind === "image" ? content.layers : []
+  );
+  const states = await layerStates(source, layers);
   return { platforms: platforms.map((each) => ({ ...each, layers: withStates(each.layers, states) })) };
 }
 
@@ -147,20 +165,13 @@ interface IndexEntry {
   readonly entry: Descriptor;
   readonly label: string;
   readonly isMissing: boolean;
-  readonly content?: Manifest["content"];
+  readonly content: Manifest["content"] | undefined;
 }
 
-async function readEntry(source: ImageSource, entry: Descriptor, label: string): Promise<IndexEntry> {
-  if (entry.mediaType !== "" && !manifestKind(entry.mediaType)) return { entry, label, isMissing: false };
-  try {
-    return { entry, label, isMissing: false, content: (await readChild(source, entry, label)).content };
-  } catch (error) {
-    if (!isImageError(error, "not-found")) throw error;
-    return { entry, label, isMissing: true };
-  }
-}
-
-async function describeEntry(source: ImageSource, { entry, label, ...found }: IndexEntry): Promise<PlatformReport> {
+async function describeEntry(
+  { entry, label, ...found }: IndexEntry,
+  configFor: (image: ImageManifest) => Promise<ConfigSummary | undefined>,
+): Promise<PlatformReport> {
   const subject = attestedDigest(entry);
   const common = {
     platform: isAttestation(entry) ? "(attestation)" : label,
@@ -173,7 +184,7 @@ async function describeEntry(source: ImageSource, { entry, label, ...found }: In
   if (!found.content) return { ...common, total_size: entry.size };
   if (found.content.kind !== "image") return { ...common, total_size: 0 };
   const layers = found.content.layers.map(layerReport);
-  const config = isAttestation(entry) ? undefined : await configOf(source, found.content);
+  const config = isAttestation(entry) ? undefined : await configFor(found.content);
   const platform = entry.platform ?? config?.platform;
   return {
     ...common,
@@ -231,6 +242,14 @@ interface ReadConfig {
   readonly document: JsonObject;
   readonly platform: Platform;
   readonly created: string;
+}
+
+/** What is told of each config of many. */
+type ConfigSummary = Pick<ReadConfig, "platform" | "created">;
+
+async function configSummary(source: ImageSource, image: ImageManifest): Promise<ConfigSummary | undefined> {
+  const config = await configOf(source, image);
+  return config && { platform: config.platform, created: config.created };
 }
 
 /** The config of an image; undefined where it is no image config (artifacts) or is not there. */

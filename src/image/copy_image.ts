@@ -6,6 +6,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts";
+import { ManifestTotals } from "./index_walk.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
 import { referrerGraphs } from "./referrers.ts";
 import { SpareBuffers } from "./resuming_reader.ts";
@@ -91,7 +92,8 @@ export async function copyImage(
   options: CopyOptions = {},
 ): Promise<CopyResult> {
   const root = options.root ?? await source.root();
-  const graph = await loadGraph(source, root, options);
+  const limited = { ...options, totals: new ManifestTotals(source.name) };
+  const graph = await loadGraph(source, root, limited);
   if (root.content.kind === "index" && !target.limits.acceptsIndex) {
     throw new ImageError(
       "unsupported",
@@ -101,7 +103,7 @@ export async function copyImage(
       },
     );
   }
-  const referrers = options.includeReferrers ? await referrerGraphs(source, graph, options) : [];
+  const referrers = options.includeReferrers ? await referrerGraphs(source, graph, limited) : [];
   const graphs = [graph, ...referrers];
   const manifests = graphs.flatMap((each) => each.manifests);
   const blobs = [...new Map(graphs.flatMap((each) => each.blobs).map((each) => [each.blob.digest, each])).values()];

@@ -3,7 +3,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { readImageConfig } from "../oci/image_config.ts";
 import { blobsOf, type ImageManifest, type Manifest } from "../oci/manifest.ts";
-import { readChild } from "./image_graph.ts";
+import { ManifestTotals, walkIndex } from "./index_walk.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
 import { readSmallBlob } from "./select_platforms.ts";
 
@@ -83,8 +83,9 @@ export class HeldContent {
 
   async #readImages(): Promise<readonly HeldImage[]> {
     const images: HeldImage[] = [];
+    const totals = new ManifestTotals(this.#target.name);
     for (const source of this.#sources.slice(0, MAX_LOOKED_AT)) {
-      for (const manifest of await imagesOf(source)) {
+      for (const manifest of await imagesOf(source, totals)) {
         if (manifest.content.kind === "image") images.push({ manifest, content: manifest.content, source });
         else this.#indexes.set(manifest.descriptor.digest, manifest);
       }
@@ -111,18 +112,20 @@ export class HeldContent {
 export function manifestFinder(sources: readonly ImageSource[]): (digest: Digest) => Promise<Manifest | undefined> {
   let reading: Promise<readonly Manifest[]> | undefined;
   return async (digest) => {
-    reading ??= Promise.all(sources.slice(0, MAX_LOOKED_AT).map(imagesOf)).then((found) => found.flat());
+    const totals = new ManifestTotals("the images that are held");
+    const reads = sources.slice(0, MAX_LOOKED_AT);
+    reading ??= Promise.all(reads.map((source) => imagesOf(source, totals))).then((found) => found.flat());
     return (await reading).find((manifest) => manifest.descriptor.digest === digest);
   };
 }
 
 /** The index and the images that a source holds; none when it cannot be read, since looking is only to save work. */
-async function imagesOf(source: ImageSource): Promise<readonly Manifest[]> {
+async function imagesOf(source: ImageSource, totals: ManifestTotals): Promise<readonly Manifest[]> {
   try {
     const root = await source.root();
-    if (root.content.kind !== "index") return [root];
-    const entries = root.content.manifests.slice(0, MAX_ENTRIES);
-    return [root, ...await Promise.all(entries.map((entry) => readChild(source, entry)))];
+    const wanted = new Set(root.content.kind === "index" ? root.content.manifests.slice(0, MAX_ENTRIES) : []);
+    const { entries } = await walkIndex(source, root, { reads: (entry) => wanted.has(entry), totals });
+    return [root, ...entries.flatMap(({ child }) => child ? [child.manifest] : [])];
   } catch (error) {
     if (isImageError(error) && error.code !== "aborted") return [];
     throw error;

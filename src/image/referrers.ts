@@ -1,8 +1,9 @@
-import { ImageError } from "../errors.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
+import { MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Total } from "../oci/limits.ts";
 import { mapPool } from "../bytes/pool.ts";
-import { type GraphOptions, type ImageGraph, loadGraph, MAX_MANIFESTS, readChild } from "./image_graph.ts";
+import { type GraphOptions, type ImageGraph, loadGraph } from "./image_graph.ts";
+import { readChild } from "./index_walk.ts";
 import type { ImageSource } from "./places.ts";
 
 /** How long a chain of referrers of referrers may be (an SBOM's signature is two). */
@@ -27,12 +28,6 @@ export async function referrerGraphs(
   for (let depth = 0; depth < MAX_REFERRER_DEPTH && subjects.length > 0; depth++) {
     const listed = await listReferrers(source, subjects, options.signal);
     const fresh = listed.filter((each) => !known.has(each.digest) && known.add(each.digest));
-    if (known.size > MAX_MANIFESTS) {
-      throw new ImageError(
-        "invalid-input",
-        `Cannot copy "${source.name}": it has more than ${MAX_MANIFESTS} referrers`,
-      );
-    }
     const graphs = await mapPool(
       fresh,
       PARALLEL_SUBJECTS,
@@ -51,18 +46,27 @@ export async function referrerGraphs(
   return found;
 }
 
-/** The referrers of several subjects, each once. */
+/** The referrers of several subjects, each once. Throws `invalid-input` when there are more than an image has. */
 export async function listReferrers(
   source: ImageSource,
   subjects: readonly Digest[],
   signal?: AbortSignal,
 ): Promise<readonly Descriptor[]> {
   if (!source.referrers) return [];
-  const lists = await mapPool(
-    subjects,
-    PARALLEL_SUBJECTS,
-    async (subject) => await source.referrers?.(subject) ?? [],
-    signal,
-  );
+  const action = `Cannot list what refers to "${source.name}"`;
+  const entries = new Total(action, MAX_MANIFESTS, "referrers");
+  const chars = new Total(action, MAX_MANIFESTS_BYTES, "characters of annotations");
+  const lists = await mapPool(subjects, PARALLEL_SUBJECTS, async (subject) => {
+    const found = await source.referrers?.(subject) ?? [];
+    entries.add(found.length);
+    for (const referrer of found) chars.add(annotationChars(referrer));
+    return found;
+  }, signal);
   return [...new Map(lists.flat().map((each) => [each.digest, each])).values()];
+}
+
+/** What a referrer's description holds beyond a bounded rest. */
+function annotationChars({ annotations, data }: Descriptor): number {
+  const texts = Object.entries(annotations ?? {}).flat();
+  return texts.reduce((sum, text) => sum + text.length, data?.length ?? 0);
 }

@@ -20,7 +20,7 @@ import {
   type SelectOptions,
   selectPlatform,
 } from "../oci/platform.ts";
-import { readChild } from "./image_graph.ts";
+import { readChild, type WalkedManifest, walkIndex } from "./index_walk.ts";
 import { entriesOf, type IndexEntry, indexManifest } from "./join_index.ts";
 import type { ImageSource } from "./places.ts";
 import { SourceBlob } from "./source_blob.ts";
@@ -116,14 +116,14 @@ async function selectSingle(
 
 /** An index with the entries of nested indexes in place of those, each with its JSON as it was written. */
 async function flattened(source: ImageSource, root: Manifest): Promise<readonly IndexEntry[]> {
-  const parts = await Promise.all(
-    entriesOf(root).map(async (entry) => {
-      const { descriptor } = entry;
-      const isNested = manifestKind(descriptor.mediaType) === "index" && !isAttestation(descriptor);
-      return isNested ? await flattened(source, await readChild(source, descriptor)) : [entry];
-    }),
-  );
-  return parts.flat();
+  const reads = (entry: Descriptor) => manifestKind(entry.mediaType) === "index" && !isAttestation(entry);
+  const expand = ({ manifest, entries }: WalkedManifest): readonly IndexEntry[] =>
+    entriesOf(manifest).flatMap((entry, position) => {
+      const { child, isRepeated } = entries[position]!;
+      if (child) return expand(child);
+      return isRepeated ? [] : [entry];
+    });
+  return expand(await walkIndex(source, root, { reads }));
 }
 
 /** The index with only the kept entries and what attests to them; unknown members stay. */
