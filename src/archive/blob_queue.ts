@@ -29,6 +29,7 @@ interface Slot {
   readonly done: PromiseWithResolvers<void>;
   isOffered: boolean;
   isTaken: boolean;
+  isSkipped: boolean;
 }
 
 /**
@@ -53,7 +54,7 @@ export class BlobQueue implements AsyncDisposable {
     this.#check();
     if (this.#isComplete) return;
     const slot = this.#slot(content.blob.digest);
-    if (!slot.isOffered) {
+    if (!slot.isOffered && !slot.isSkipped) {
       slot.isOffered = true;
       slot.offered.resolve(content);
       if (!this.#waits(content.blob)) {
@@ -109,6 +110,14 @@ export class BlobQueue implements AsyncDisposable {
     };
   }
 
+  /** Tells that the archive does not take this blob: it counts as given, whether it is offered yet or not. */
+  skip(blob: Descriptor): void {
+    const slot = this.#slot(blob.digest);
+    if (slot.isTaken) return;
+    slot.isSkipped = true;
+    slot.done.resolve();
+  }
+
   /** Tells that the archive has all that it needs: blobs that it did not take (the same tar, packed twice) count as given. */
   complete(): void {
     this.#isComplete = true;
@@ -145,6 +154,7 @@ export class BlobQueue implements AsyncDisposable {
         done: Promise.withResolvers(),
         isOffered: false,
         isTaken: false,
+        isSkipped: false,
       };
       // Either may fail while nobody waits for it.
       slot.offered.promise.catch(() => {});

@@ -30,6 +30,8 @@ export interface DockerArchiveOptions {
    * known; undefined for any other layer.
    */
   readonly openRaw?: ((layer: Descriptor, diffId: Digest) => Promise<OpenedTar | undefined>) | undefined;
+  /** Told of a layer that is not going to be opened: its tar is that of another one, packed differently. */
+  readonly onSkipped?: ((layer: Descriptor) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -113,9 +115,17 @@ class DockerArchiveWriter {
   async *members(config: Uint8Array<ArrayBuffer>, layers: readonly Layer[]): AsyncGenerator<TarMember> {
     const sizes = new Map<Digest, number>();
     yield bytesMember(blobPath(this.#content.config.digest), config);
-    for (const layer of new Map(layers.map((each) => [each.written, each])).values()) {
+    const opened = new Set<Digest>();
+    for (const layer of layers) {
       const { stored } = layer;
+      if (sizes.has(layer.written)) {
+        // Whoever gives the layers may hold this one ready, and give no further one before it is taken.
+        if (!opened.has(stored.digest)) this.#options.onSkipped?.(stored);
+        continue;
+      }
+      opened.add(stored.digest);
       if (!layer.isDecompressed) {
+        sizes.set(layer.written, stored.size);
         yield { name: blobPath(stored.digest), sizeBytes: stored.size, open: () => this.#open(stored) };
         continue;
       }
@@ -177,7 +187,7 @@ class DockerArchiveWriter {
     }
   }
 
-  /** Everything that is not a blob of the image; `sizes` are those of the layers that were decompressed. */
+  /** Everything that is not a blob of the image; `sizes` are those of the layers in the archive. */
   #metadata(layers: readonly Layer[], sizes: ReadonlyMap<Digest, number>): TarMember[] {
     const names = this.#image.names.map((name) => parseImageName(name));
     const dockerManifest = [{

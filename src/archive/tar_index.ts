@@ -1,5 +1,6 @@
 import { clipped, ImageError, isImageError, messageOf } from "../errors.ts";
 import { fill } from "../bytes/blob_reader.ts";
+import { MAX_LISTED_NAME_CHARS, Total } from "../oci/limits.ts";
 import type { RandomFile } from "./random_file.ts";
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader, tarPadding } from "./tar_header.ts";
 
@@ -12,7 +13,7 @@ export type TarEntry =
   | { readonly kind: "file"; readonly offset: number; readonly sizeBytes: number }
   | { readonly kind: "link"; readonly target: string };
 
-/** Most files that an archive may hold: bounds the memory of the index. */
+/** Most files that an archive may hold: with the limit of what their names have together, it bounds the memory of the index. */
 const MAX_ENTRIES = 1 << 20;
 
 /** Most bytes of a PAX header or a GNU long name. */
@@ -69,9 +70,11 @@ class TarScan {
   #windowStart = 0;
   /** What extension headers say of the entry that follows. */
   #next: { name?: string; linkName?: string; sizeBytes?: number; isSparse?: boolean } = {};
+  readonly #names: Total;
 
   constructor(file: RandomFile) {
     this.#file = file;
+    this.#names = new Total(`Cannot read archive "${file.name}"`, MAX_LISTED_NAME_CHARS, "characters of names");
   }
 
   /** Reads some headers; false at the end of the archive. */
@@ -183,6 +186,7 @@ class TarScan {
   #addNew(name: string, entry: TarEntry): boolean {
     if (this.entries.has(name)) return false;
     if (this.entries.size >= MAX_ENTRIES) throw new Error(`it holds more than ${MAX_ENTRIES} files`);
+    this.#names.add(name.length + (entry.kind === "link" ? entry.target.length : 0));
     this.entries.set(name, entry);
     return true;
   }

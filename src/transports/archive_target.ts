@@ -17,6 +17,8 @@ export interface ArchivePlan {
   openBlob(blob: Descriptor): Promise<BlobReader>;
   /** Opens the tar of a layer that `isUnpacked` tells of; undefined where the source has no better way than unpacking. */
   openRaw(layer: Descriptor, diffId: Digest): Promise<RawLayer | undefined>;
+  /** Tells that a blob is not going to be opened, so that whoever offers it can go on. */
+  skipBlob(blob: Descriptor): void;
   /** The manifests once all blobs are written: those of the plan, and what refers to them. */
   allManifests(): Promise<readonly Manifest[]>;
 }
@@ -120,6 +122,7 @@ export class ArchiveTarget implements ImageTarget {
       blobs: plan.blobs,
       openBlob: (blob) => this.#queue.open(blob),
       openRaw: (layer, diffId) => this.#queue.openRaw(layer, diffId),
+      skipBlob: (blob) => this.#queue.skip(blob),
       allManifests: async () => {
         await this.#complete.promise;
         return plan.all();

@@ -45,7 +45,7 @@ export async function openDockerArchiveTarget(
     output: await openOutput(path, options),
     check: (manifests) => checkDockerArchive(manifests, names),
     isUnpacked: (blob) => layerCompression(blob.mediaType) === "zstd",
-    make: ({ manifests, openBlob, openRaw }) =>
-      dockerArchive({ manifest: manifests[0]!, names }, openBlob, { openRaw, signal: options.signal }),
+    make: ({ manifests, openBlob, openRaw, skipBlob: onSkipped }) =>
+      dockerArchive({ manifest: manifests[0]!, names }, openBlob, { openRaw, onSkipped, signal: options.signal }),
   });
 }
