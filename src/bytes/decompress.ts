@@ -50,13 +50,17 @@ export function zstdReader(reader: BlobReader, options: DecompressOptions): Blob
   });
 }
 
-/** A reader of what one or more gzip members unpack to; see {@linkcode rawTarReader}. Spec: RFC 1952. */
+/**
+ * A reader of what one or more gzip members unpack to; see {@linkcode rawTarReader}. Zeros may follow, which tapes and
+ * writers of whole blocks leave there; anything else behind the last member is refused. Spec: RFC 1952.
+ */
 export function gunzipReader(reader: BlobReader, options: DecompressOptions): BlobReader {
   return new Unpacker(reader, createGunzip({ chunkSize: PIECE_BYTES }), options, {
     *steps(bytes) {
       for (let at = 0; at < bytes.byteLength; at += GZIP_STEP_BYTES) yield bytes.subarray(at, at + GZIP_STEP_BYTES);
     },
     end: () => {},
+    isPadded: true,
   });
 }
 
@@ -65,6 +69,8 @@ interface Steps {
   steps(bytes: Uint8Array<ArrayBuffer>): Iterable<Uint8Array<ArrayBuffer>>;
   /** Throws where the input may not end here. */
   end(): void;
+  /** Whether zeros may follow the compressed bytes: the decoder stops before them. */
+  readonly isPadded?: boolean;
 }
 
 /** Feeds a decoder of the runtime one step at a time and only when nothing unpacked is waiting. */
@@ -79,6 +85,12 @@ class Unpacker implements BlobReader {
   #ended = false;
   #unpackedBytes = 0;
   #failure: unknown;
+  /** Whether the decoder takes no more: at its end, or broken. */
+  #hasStopped = false;
+  #onStopped: (() => void) | undefined;
+  #givenBytes = 0;
+  /** Whether the compressed bytes are over, and only padding follows. */
+  #isOver = false;
 
   constructor(reader: BlobReader, decoder: Gunzip | ZstdDecompress, options: DecompressOptions, cutter: Steps) {
     this.#reader = reader;
@@ -90,6 +102,11 @@ class Unpacker implements BlobReader {
       this.#waiting.push(piece);
     });
     decoder.on("error", (error: unknown) => this.#failure ??= error);
+    const onStopped = () => {
+      this.#hasStopped = true;
+      this.#onStopped?.();
+    };
+    for (const event of ["end", "error", "close"]) decoder.once(event, onStopped);
   }
 
   async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
@@ -124,9 +141,7 @@ class Unpacker implements BlobReader {
   /** Unpacks one more step of the input; at its end, what the decoder still holds. */
   async #advance(): Promise<void> {
     const step = this.#steps?.next();
-    if (step && !step.done) {
-      return await this.#settled((done) => this.#decoder.write(step.value, done));
-    }
+    if (step && !step.done) return await this.#give(step.value);
     const input = await this.#reader.read(this.#input);
     if (input.byteLength > 0) {
       // The decoder has taken in all of the step before, so the buffer is free again once its steps are through.
@@ -137,22 +152,43 @@ class Unpacker implements BlobReader {
       return;
     }
     this.#cutter.end();
-    await this.#settled((done) => {
-      this.#decoder.once("end", done);
-      this.#decoder.end();
-    });
+    if (!this.#isOver) {
+      await this.#untilStopped(() => this.#decoder.end());
+    }
     this.#ended = true;
   }
 
-  async #settled(start: (done: () => void) => void): Promise<void> {
+  /** Gives the decoder a step, or where it has come to its end, looks at what follows. */
+  async #give(step: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#isOver) return this.#checkPadding(step);
+    this.#givenBytes += step.byteLength;
+    await this.#untilStopped((done) => this.#decoder.write(step, done));
+    if (!this.#cutter.isPadded) return;
+    // Not counted by older runtimes, which pass over padding themselves.
+    const leftBytes = this.#givenBytes - (this.#decoder.bytesWritten ?? this.#givenBytes);
+    if (leftBytes <= 0) return;
+    // It took less than it got: it has come to its end, or is about to tell what is wrong.
+    await this.#untilStopped();
+    if (this.#failure !== undefined) return;
+    this.#isOver = true;
+    this.#checkPadding(step.subarray(step.byteLength - leftBytes));
+  }
+
+  /** Waits until the decoder stops, or what is started with it is done. */
+  async #untilStopped(start: (done: () => void) => void = () => {}): Promise<void> {
+    if (this.#hasStopped) return;
     await new Promise<void>((resolve) => {
-      const done = () => {
-        this.#decoder.off("error", done);
-        resolve();
-      };
-      this.#decoder.once("error", done);
-      start(done);
+      this.#onStopped = resolve;
+      start(() => resolve());
     });
+  }
+
+  #checkPadding(bytes: Uint8Array): void {
+    if (bytes.every((byte) => byte === 0)) return;
+    this.#failure ??= new ImageError(
+      "invalid-input",
+      `Cannot decompress ${this.#options.what}: something else than zeros follows the end of its gzip data`,
+    );
   }
 
   #check(): void {
