@@ -7,6 +7,8 @@ import { isDiskFull } from "./temporary_file.ts";
 /** Something that bytes are written to, such as standard output. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<number>;
+  /** Whether it is a terminal, where nobody wants an archive. Default no. */
+  readonly isTerminal?: boolean;
 }
 
 /** Where an archive is written. Closing it without `commit` leaves everything as it was. */
@@ -23,9 +25,9 @@ const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Opens a file for an archive: written under another name beside it and renamed in the end. What is no regular file (a
- * pipe, a device) is written straight.
+ * pipe, a device), and what the process has open already (`/dev/fd/3`), is written straight.
  *
- * Throws `not-found` when the folder is missing, `denied`, `usage` when the path is a folder; writing throws `unsupported`
+ * Throws `not-found` when the folder is missing, `denied`, `usage` when the path is a folder or a terminal; writing throws `unsupported`
  * when the disk is full.
  */
 export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
@@ -35,9 +37,7 @@ export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
       hint: "Name a file, or use oci: for a folder",
     });
   }
-  if (existing && !existing.isFile) {
-    return new StreamOutput(await openForWriting(path, path, { write: true }), `"${path}"`);
-  }
+  if (existing && (!existing.isFile || isOpenAlready(path))) return await openStraight(path);
   // A link stays a link: the file that it names is replaced.
   const real = existing ? await Deno.realPath(path) : path;
   const slash = real.lastIndexOf("/") + 1;
@@ -45,6 +45,19 @@ export async function openArchiveOutput(path: string): Promise<ArchiveOutput> {
   await removeLeftovers(folder, name);
   const { file, temporary } = await openTemporary(folder, name, path);
   return new FileOutput(file, { path: real, temporary, name: path });
+}
+
+/** Whether a path names what the process was started with: to replace that file would be to miss whoever has it open. */
+function isOpenAlready(path: string): boolean {
+  return /^\/(?:dev|proc\/(?:self|\d+))\/fd\/\d+$/.test(path);
+}
+
+async function openStraight(path: string): Promise<ArchiveOutput> {
+  const file = await openForWriting(path, path, { write: true });
+  const sink = { write: (bytes: Uint8Array) => file.write(bytes), [Symbol.dispose]: () => file.close() };
+  if (!file.isTerminal()) return new StreamOutput(sink, `"${path}"`);
+  file.close();
+  throw new ImageError("usage", `Cannot write an archive to "${path}": it is a terminal`, { hint: "Name a file" });
 }
 
 /**

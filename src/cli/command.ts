@@ -1,3 +1,5 @@
+import type { ByteSink } from "../archive/archive_output.ts";
+
 /** One option of a command, in the words of its help. */
 export interface OptionSpec {
   /** Long name, without dashes. */
@@ -60,13 +62,15 @@ export interface CommandSpec {
 export interface CommandIo {
   /** Ends everything when the user stops the program. */
   readonly signal: AbortSignal;
-  /** Writes a result to stdout. */
-  readonly out: (text: string | Uint8Array) => Promise<void>;
-  /** Writes a note to stderr, unless `--quiet`. */
+  /** Writes a result to stdout. False when nobody reads it any more, which is no failure. */
+  readonly out: (text: string | Uint8Array) => Promise<boolean>;
+  /** Standard output for an archive; once that has begun, results go to stderr as notes do. */
+  readonly sink: ByteSink;
+  /** Writes a note to stderr, unless `--quiet`. Never throws. */
   readonly note: (text: string) => void;
   /** Whether stderr is a terminal that shows live progress. */
   readonly isLive: boolean;
-  /** Writes to stderr as it is; for live progress. */
+  /** Writes to stderr as it is; for live progress. Never throws. */
   readonly err: (text: string) => void;
   /** Width of the terminal, in columns. */
   readonly columns: () => number;

@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import type { SideOptions } from "../transports/sides.ts";
 import type { OptionValues } from "./command.ts";
+import { whenReady } from "./standard_streams.ts";
 
 /** Longest text with passwords or tokens that is read from stdin, in bytes. */
 const MAX_PASSWORD_BYTES = 64 * 1024;
@@ -81,7 +82,7 @@ async function readStdin(): Promise<string> {
   const buffer = new Uint8Array(MAX_PASSWORD_BYTES);
   let length = 0;
   while (length < buffer.byteLength) {
-    const count = await Deno.stdin.read(buffer.subarray(length));
+    const count = await whenReady(() => Deno.stdin.read(buffer.subarray(length)));
     if (count === null) return new TextDecoder().decode(buffer.subarray(0, length));
     length += count;
   }

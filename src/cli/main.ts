@@ -7,6 +7,7 @@ import { errorLines, exitCodeOf } from "./report_error.ts";
 import { VERSION } from "./version.ts";
 import { shellOf } from "./permissions.ts";
 import { giveUp, keptPermissions } from "./give_up.ts";
+import { NoteStream, ResultStream } from "./standard_streams.ts";
 
 /** Exit codes of a program that a signal ended. */
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -14,31 +15,35 @@ const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 /** Runs s3lo on a command line. Gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped by a signal. */
 export async function main(args: readonly string[]): Promise<number> {
   const isDebug = args.includes("--debug");
-  using stop = new StopSignals();
+  const results = new ResultStream(Deno.stdout);
+  const notes = new NoteStream(Deno.stderr);
+  using stop = new StopSignals(notes);
   try {
     const { command, operands, options } = parseInvocation(args, COMMANDS);
     if (options.flag("version")) {
-      await writeAll(Deno.stdout, `s3lo ${VERSION}\n`);
+      await results.write(`s3lo ${VERSION}\n`);
       return 0;
     }
     if (!command || options.flag("help")) {
-      const isAsked = options.flag("help");
-      await writeAll(
-        isAsked ? Deno.stdout : Deno.stderr,
-        command ? commandHelp(command) : programHelp(COMMANDS.filter(({ hidden }) => !hidden)),
-      );
-      return isAsked ? 0 : 2;
+      const help = command ? commandHelp(command) : programHelp(COMMANDS.filter(({ hidden }) => !hidden));
+      if (!options.flag("help")) {
+        notes.write(help);
+        return 2;
+      }
+      await results.write(help);
+      return 0;
     }
     await giveUp(await keptPermissions(command.access, operands, { helpers: namedHelpers, shell: namedShell }));
-    return await command.run(operands, options, io(options, stop.signal));
+    return await command.run(operands, options, io(options, { signal: stop.signal, results, notes }));
   } catch (error) {
     if (stop.code !== undefined) {
-      await writeAll(Deno.stderr, STOPPED);
+      notes.write(STOPPED);
       return stop.code;
     }
-    if (isBrokenPipe(error)) return 0;
-    await writeAll(Deno.stderr, errorLines(error, "", isDebug));
+    notes.write(errorLines(error, "", isDebug));
     return exitCodeOf(error);
+  } finally {
+    await notes.flush();
   }
 }
 
@@ -60,11 +65,13 @@ const STOPPED = "Stopped; nothing half-written is visible\n";
 class StopSignals implements Disposable {
   readonly #controller = new AbortController();
   readonly #names = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
+  readonly #notes: NoteStream;
   readonly #listeners = this.#names.map((name) => [name, () => this.#stop(SIGNAL_CODES[name])] as const);
   /** The exit code of the signal that came; undefined before one does. */
   code: number | undefined;
 
-  constructor() {
+  constructor(notes: NoteStream) {
+    this.#notes = notes;
     for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
   }
 
@@ -82,21 +89,42 @@ class StopSignals implements Disposable {
     this.#controller.abort(new ImageError("aborted", "Stopped"));
     // Cleaning up may have to wait for somebody who does not answer; whoever stops a program does not.
     const timer = setTimeout(() => {
-      writeSync(STOPPED);
+      this.#notes.write(STOPPED);
       Deno.exit(code);
     }, STOP_LIMIT_MS);
     Deno.unrefTimer(timer);
   }
 }
 
-function io(options: OptionValues, signal: AbortSignal): CommandIo {
+function io(
+  options: OptionValues,
+  { signal, results, notes }: {
+    readonly signal: AbortSignal;
+    readonly results: ResultStream;
+    readonly notes: NoteStream;
+  },
+): CommandIo {
   const isQuiet = options.flag("quiet");
-  const err = (text: string) => writeSync(text);
+  const note = (text: string) => isQuiet ? undefined : notes.write(`${text}\n`);
+  let isTaken = false;
   return {
     signal,
-    out: (text) => writeAll(Deno.stdout, text),
-    note: (text) => isQuiet ? undefined : err(`${text}\n`),
-    err,
+    out: async (content) => {
+      if (!isTaken) return await results.write(content);
+      note((typeof content === "string" ? content : new TextDecoder().decode(content)).trimEnd());
+      return true;
+    },
+    sink: {
+      get isTerminal() {
+        return Deno.stdout.isTerminal();
+      },
+      write: (bytes) => {
+        isTaken = true;
+        return results.writeSome(bytes);
+      },
+    },
+    note,
+    err: (text) => notes.write(text),
     isLive: Deno.stderr.isTerminal() && !isQuiet && !options.flag("debug"),
     columns: () => {
       try {
@@ -107,22 +135,4 @@ function io(options: OptionValues, signal: AbortSignal): CommandIo {
       }
     },
   };
-}
-
-function writeSync(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let written = 0; written < bytes.byteLength;) written += Deno.stderr.writeSync(bytes.subarray(written));
-}
-
-async function writeAll(
-  stream: { write(bytes: Uint8Array): Promise<number> },
-  text: string | Uint8Array,
-): Promise<void> {
-  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-  for (let written = 0; written < bytes.byteLength;) written += await stream.write(bytes.subarray(written));
-}
-
-/** Whether the reader of our output went away (`s3lo list … | head`), which is no failure. */
-function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Deno.errors.BrokenPipe;
 }

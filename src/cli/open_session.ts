@@ -5,6 +5,7 @@ import type { Session } from "../transports/session.ts";
 import type { SideOptions } from "../transports/sides.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
 import { givenCredentials } from "./given_credentials.ts";
+import { whenReady } from "./standard_streams.ts";
 import { formatSize, printable } from "./text.ts";
 import { build } from "./version.ts";
 import { waitNotes } from "./wait_notes.ts";
@@ -26,7 +27,7 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
     insecure: options.flag("insecure"),
     plainHttp: options.flag("plain-http"),
     dockerHost: options.value("docker-host"),
-    streams: { stdin: stdinReader(), stdout: { write: (bytes) => Deno.stdout.write(bytes) } },
+    streams: { stdin: stdinReader(), stdout: io.sink },
     compression: compression(options),
     credentials: given.both,
     source: { ...side(options, "src"), credentials: given.source },
@@ -67,10 +68,13 @@ function endpoint(options: OptionValues, name: string): string | undefined {
 }
 
 /** Standard input as a reader, for an archive that comes that way. */
-function stdinReader(): BlobReader {
+function stdinReader(): BlobReader & { readonly isTerminal: boolean } {
   return {
+    get isTerminal() {
+      return Deno.stdin.isTerminal();
+    },
     async read(into) {
-      return into.subarray(0, await Deno.stdin.read(into) ?? 0);
+      return into.subarray(0, await whenReady(() => Deno.stdin.read(into)) ?? 0);
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -5,6 +5,10 @@ import { printable } from "./text.ts";
 const RUN_HINT =
   "Run docker login without that helper, give --username and --password-stdin, or see docs/permissions.md";
 
+/** What helps those who name a device or a descriptor. */
+const SPECIAL_HINT =
+  "Name a file, a pipe or /dev/null, or - for standard input or output: other special files stay closed";
+
 /** The exit code of a failure: 2 for wrong usage, 1 for everything else. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof ImageError && (error.code === "usage" || error.code === "invalid-reference") ? 2 : 1;
@@ -30,6 +34,11 @@ function permissionDenied(error: unknown): { readonly message: string; readonly 
     if (!(current instanceof Deno.errors.NotCapable)) continue;
     const needed = /Requires (\w+) access to "?([^",]*)/.exec(current.message);
     const [, kind = "more", what = ""] = needed ?? [];
+    // What lies in /dev, /proc and /sys the runtime keeps from every program that may not do just anything.
+    if (kind === "all") {
+      const message = error instanceof ImageError ? oneLine(error.message) : `Cannot open "${what}": permission denied`;
+      return { message, hint: SPECIAL_HINT };
+    }
     return {
       message: `Not permitted: this needs ${kind} access${what ? ` to ${what}` : ""} (see docs/permissions.md)`,
       ...(kind === "run" ? { hint: RUN_HINT } : {}),

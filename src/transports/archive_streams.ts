@@ -7,20 +7,45 @@ import type { SpoolOptions } from "../archive/temporary_file.ts";
 
 /** What `-` stands for; whoever owns the terminal hands it in. */
 export interface StandardStreams {
-  readonly stdin?: BlobReader | undefined;
+  readonly stdin?: BlobReader & { readonly isTerminal?: boolean } | undefined;
   readonly stdout?: ByteSink | undefined;
 }
 
-/** Opens an archive for reading: a file, or standard input for `-`. See `openArchiveFile`. */
-export function openInput(path: string, options: StandardStreams & SpoolOptions = {}): Promise<ArchiveFiles> {
-  if (path !== "-") return openArchiveFile(path, options);
-  if (options.stdin) return openArchiveStream(options.stdin, "standard input", options);
-  throw new ImageError("usage", "Cannot read an archive from standard input here");
+/** Names of standard input and output. The runtime lets nobody open the longer ones as files. */
+const STANDARD_INPUT = new Set(["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]);
+const STANDARD_OUTPUT = new Set(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]);
+
+/** Whether a path means standard input. */
+export function isStandardInput(path: string): boolean {
+  return STANDARD_INPUT.has(path);
 }
 
-/** Opens an archive for writing: a file, or standard output for `-`. See `openArchiveOutput`. */
+/**
+ * Opens an archive for reading: a file, or standard input for `-` and its other names. See `openArchiveFile`. Throws `usage`
+ * where that is a terminal.
+ */
+export async function openInput(path: string, options: StandardStreams & SpoolOptions = {}): Promise<ArchiveFiles> {
+  if (!isStandardInput(path)) return await openArchiveFile(path, options);
+  if (!options.stdin) throw new ImageError("usage", "Cannot read an archive from standard input here");
+  if (options.stdin.isTerminal) {
+    throw new ImageError("usage", "Cannot read an archive from a terminal", {
+      hint: "Pipe it in, or name a file",
+    });
+  }
+  return await openArchiveStream(options.stdin, "standard input", options);
+}
+
+/**
+ * Opens an archive for writing: a file, or standard output for `-` and its other names. See `openArchiveOutput`. Throws
+ * `usage` where that is a terminal.
+ */
 export async function openOutput(path: string, options: StandardStreams = {}): Promise<ArchiveOutput> {
-  if (path !== "-") return await openArchiveOutput(path);
-  if (options.stdout) return streamOutput(options.stdout, "standard output");
-  throw new ImageError("usage", "Cannot write an archive to standard output here");
+  if (!STANDARD_OUTPUT.has(path)) return await openArchiveOutput(path);
+  if (!options.stdout) throw new ImageError("usage", "Cannot write an archive to standard output here");
+  if (options.stdout.isTerminal) {
+    throw new ImageError("usage", "Cannot write an archive to a terminal", {
+      hint: "Redirect the output, or name a file with --file",
+    });
+  }
+  return streamOutput(options.stdout, "standard output");
 }

@@ -16,7 +16,7 @@ import { Bundle } from "../archive/bundle_reader.ts";
 import { openFolder } from "../archive/folder_files.ts";
 import { openSplitOutput } from "../archive/split_output.ts";
 import { parseReference, tagOf } from "../oci/reference.ts";
-import { openInput, openOutput } from "./archive_streams.ts";
+import { isStandardInput, openInput, openOutput } from "./archive_streams.ts";
 import { isLocalPlace } from "./bundle_places.ts";
 import { resolveLocal } from "./local_reading.ts";
 import type { Session } from "./session.ts";
@@ -35,7 +35,7 @@ export async function openBundle(
   options: Pick<OpenPartsOptions, "checkParts" | "onPart"> = {},
 ): Promise<Bundle> {
   const { signal } = session;
-  if (paths.length === 1 && paths[0] === "-") {
+  if (paths.length === 1 && isStandardInput(paths[0]!)) {
     return await Bundle.open(await openInput("-", { ...session.options.streams, signal }));
   }
   if (paths.length === 1 && await isFolder(paths[0]!)) return await Bundle.open(await openFolder(paths[0]!));
@@ -66,10 +66,9 @@ export async function bundleNameOf({ reference: text, name }: BundleItem): Promi
 /** Reads a list of images to save (see `parseBundleList`) from a file, or from standard input for `-`. */
 export async function readBundleList(session: Session, path: string): Promise<readonly BundleItem[]> {
   const { stdin } = session.options.streams ?? {};
-  if (path === "-" && !stdin) throw new ImageError("usage", "Cannot read a list from standard input here");
-  const bytes = path === "-"
-    ? await readAll(stdin!, MAX_LIST_BYTES, "the list on standard input")
-    : await readFile(path);
+  const isStandard = isStandardInput(path);
+  if (isStandard && !stdin) throw new ImageError("usage", "Cannot read a list from standard input here");
+  const bytes = isStandard ? await readAll(stdin!, MAX_LIST_BYTES, "the list on standard input") : await readFile(path);
   return parseBundleList(new TextDecoder().decode(bytes));
 }
 

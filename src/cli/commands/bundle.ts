@@ -85,9 +85,9 @@ export const BUNDLE_SAVE: CommandSpec = {
     const { report, failures } = await save();
     saveNotes(report, io);
     const data = failures.length > 0 ? { ...report, failures: failureList(failures) } : report;
-    const text = await render(outputFormat(options), data, () => saveSummary(report, performance.now() - started));
-    if (file === "-") io.note(text.trimEnd());
-    else await io.out(text);
+    await io.out(
+      await render(outputFormat(options), data, () => saveSummary(report, performance.now() - started)),
+    );
     return reportFailures(failures, io);
   },
 };

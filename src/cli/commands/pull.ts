@@ -2,7 +2,7 @@ import { ImageError } from "../../errors.ts";
 import type { PullReport } from "../../commands/pull.ts";
 import { hostPlatform } from "../../oci/platform.ts";
 import { archivePlace } from "../archive_place.ts";
-import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
+import type { CommandSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
@@ -59,24 +59,11 @@ export const PULL: CommandSpec = {
         onEvent: progress.onEvent,
       });
     }
-    await show(report, path === "-", options, io, performance.now() - started);
+    if (report.platform_chosen_by === "daemon") io.note(`Note: took ${report.platform}, which is what the daemon runs`);
+    await io.out(await render(outputFormat(options), report, () => summary(report, performance.now() - started)));
     return 0;
   },
 };
-
-/** Tells what was pulled: on stdout, unless that is where the image went. */
-async function show(
-  report: PullReport,
-  isPiped: boolean,
-  options: OptionValues,
-  io: CommandIo,
-  elapsedMs: number,
-): Promise<void> {
-  if (report.platform_chosen_by === "daemon") io.note(`Note: took ${report.platform}, which is what the daemon runs`);
-  const text = await render(outputFormat(options), report, () => summary(report, elapsedMs));
-  if (isPiped) io.note(text.trimEnd());
-  else await io.out(text);
-}
 
 function summary(report: PullReport, elapsedMs: number): string {
   const where = report.file === undefined
