@@ -1,8 +1,9 @@
 /** Reads the repository's source for the checks. */
-import { relative } from "node:path";
+import { relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** The folder of the repository, without a slash at its end. */
-export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 
 /** The TypeScript files below a folder, as paths from `root`, sorted. */
 export async function sourceFiles(root: string, folder: string): Promise<string[]> {
@@ -24,7 +25,7 @@ export async function programFiles(root: string): Promise<string[]> {
 /** A file URL as a path from `root`; undefined when it is something else or lies outside. */
 export function pathFromRoot(root: string, specifier: string): string | undefined {
   if (!specifier.startsWith("file://")) return undefined;
-  const path = relative(root, decodeURIComponent(new URL(specifier).pathname));
+  const path = relative(root, fileURLToPath(specifier)).replaceAll(sep, "/");
   return path.startsWith("..") ? undefined : path;
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 
-const SCRIPT = new URL("../support/read_big_layer.ts", import.meta.url).pathname;
+const SCRIPT = fileURLToPath(new URL("../support/read_big_layer.ts", import.meta.url));
 
 for (const how of ["stored", "raw"]) {
   Deno.test(`a layer of 1 GiB in chunks is read ${how} within 300 MiB of memory`, {

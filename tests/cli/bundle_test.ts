@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { hexOf } from "../../src/oci/digest.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
 import { referrerOf, singleImage } from "../support/images.ts";
@@ -161,7 +162,7 @@ Deno.test("a bundle goes through pipes", async () => {
       `${command} save -q -f - ${folder.refs.join(" ")} | tee ${folder.path}/copy.tar | ` +
       `${command} load -q - local://${folder.path}/out`,
     ],
-    cwd: new URL("../../", import.meta.url).pathname,
+    cwd: fileURLToPath(new URL("../../", import.meta.url)),
     stdout: "null",
     stderr: "piped",
   }).output();

@@ -1,5 +1,6 @@
 /** Runs the program as people do: a process of its own, both streams captured. */
 
+import { fileURLToPath } from "node:url";
 import { permissionFlags } from "../../src/cli/permissions.ts";
 
 /** What a run of the program gave. */
@@ -18,7 +19,7 @@ export interface ProgramOptions {
   readonly signal?: Deno.Signal;
 }
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The command that runs the program: from source, with the permissions that it is compiled with, or a compiled one. */
 export function programCommand(): readonly [file: string, ...args: string[]] {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { digestOf } from "../../src/oci/digest.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
@@ -177,7 +178,7 @@ Deno.test("pull --file writes the same file for the same image, in every format,
 Deno.test("pull -f - writes the archive to stdout and push -f - reads it from stdin", async () => {
   await using folder = await tempFolder();
   await writeStore(`${folder.path}/a`, "app", "v1", image);
-  const program = ["run", "--no-prompt", "--no-check", "-A", new URL("../../main.ts", import.meta.url).pathname];
+  const program = ["run", "--no-prompt", "--no-check", "-A", fileURLToPath(new URL("../../main.ts", import.meta.url))];
   const pull = await new Deno.Command(Deno.execPath(), {
     args: [...program, "pull", "-f", "-", "--platform", "linux/arm64", `local://${folder.path}/a//app:v1`],
   }).output();

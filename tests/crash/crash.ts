@@ -1,11 +1,12 @@
 /** Kills s3lo at seeded moments of its work and looks at what is left. */
+import { fileURLToPath } from "node:url";
 import { copyCommand } from "../../src/commands/copy.ts";
 import { Session } from "../../src/transports/session.ts";
 import { listFiles, makeBuckets, type TestBuckets, writeStore } from "../cli/places.ts";
 import { imageViolations, storeViolations } from "../soak/world.ts";
 import { multiImage, Random, singleImage } from "../support/images.ts";
 
-const MAIN = new URL("crash_main.ts", import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL("crash_main.ts", import.meta.url));
 
 /** How many crashes, and where the servers are: `http://access:secret@host:port`, `http://host:port`. */
 export interface CrashOptions {

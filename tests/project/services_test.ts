@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { parseRequest } from "../../scripts/services.ts";
 import { SERVICES } from "../../scripts/services/all.ts";
@@ -63,7 +64,7 @@ for (const name of ["docker20", "docker29", "podman"] as const) {
 const BY_DEFAULT: readonly ServiceName[] = SERVICES.filter((service) => !service.onRequest).map(({ name }) => name);
 
 serviceTest("services.ts hands over services that run elsewhere and the command's exit code", BY_DEFAULT, async () => {
-  const script = new URL("../../scripts/services.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("../../scripts/services.ts", import.meta.url));
   const variable = SERVICE_VARIABLES.minio;
   const command = ["deno", "eval", `console.log(Deno.env.get("${variable}")); Deno.exit(7)`];
   const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-net", "--allow-run", "--allow-sys=uid"];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import { ENTRY, makeBundle } from "../../scripts/compile/bundle.ts";
 import { compileArguments } from "../../scripts/compile/executable.ts";
 import { TARGETS } from "../../scripts/compile/targets.ts";
@@ -39,7 +40,8 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
         ) => ({ wanted: [name], from, mended })),
       ];
       for (const { wanted, from, mended } of taken) {
-        const module = modules.get(from) ?? await import(toFileUrl(`${folder}/${from}`)) as { default?: object };
+        const module = modules.get(from) ??
+          await import(pathToFileURL(`${folder}/${from}`).href) as { default?: object };
         modules.set(from, module);
         const exported = mended ? (module as { default: object }).default : module;
         for (const name of wanted) assert.ok(name in exported, `${file} takes ${name} from ${from}`);
@@ -112,10 +114,6 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     assert.match(remote.stderr, /Module not found|Cannot find module|fault of s3lo/);
   });
 });
-
-function toFileUrl(path: string): string {
-  return new URL(`file://${path}`).href;
-}
 
 Deno.test("every target is compiled with its permissions, without questions, and without a cache in a shared folder", () => {
   for (const target of TARGETS) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import { ROOT } from "../../scripts/source_files.ts";
 import { keptPermissions } from "../../src/cli/give_up.ts";
 import { CREDENTIAL_HELPERS, permissionFlags, permissionGrants } from "../../src/cli/permissions.ts";
@@ -87,7 +88,7 @@ Deno.test("s3lo has given up what it does not need once a command runs", async (
   const script = `${folder.path}/run.ts`;
   await Deno.writeTextFile(
     script,
-    `import { main } from ${JSON.stringify(`file://${ROOT}/src/cli/main.ts`)};
+    `import { main } from ${JSON.stringify(pathToFileURL(`${ROOT}/src/cli/main.ts`).href)};
     await main(Deno.args);
     const states = [];
     for (const name of ["read", "write", "net", "env", "sys"]) states.push((await Deno.permissions.query({ name })).state);

@@ -3,6 +3,7 @@
  * below; each can name a service that runs elsewhere. A test whose service is missing says so and is skipped, or fails
  * when `CI` is `true`.
  */
+import { fileURLToPath } from "node:url";
 
 /** The services, and the variable that names where each is. */
 export const SERVICE_VARIABLES = {
@@ -98,7 +99,7 @@ const FIXTURES_VARIABLE = "S3LO_TEST_FIXTURES";
 
 /** The folder of all shared test data. */
 export function fixturesFolder(): string {
-  return Deno.env.get(FIXTURES_VARIABLE) || new URL("../../../shared/fixtures", import.meta.url).pathname;
+  return Deno.env.get(FIXTURES_VARIABLE) || fileURLToPath(new URL("../../../shared/fixtures", import.meta.url));
 }
 
 /** A folder of shared test data; undefined when it is absent. Tests use {@linkcode fixtureTest}, which says so. */
