@@ -39,21 +39,21 @@ export function serviceAddress(name: ServiceName): string | undefined {
 export function serviceTest(
   name: string,
   needs: readonly ServiceName[],
-  body: (addresses: Record<ServiceName, string>) => Promise<void>,
+  body: (addresses: Record<ServiceName, string>, t: Deno.TestContext) => Promise<void>,
 ): void {
   const missing = needs.filter((service) => serviceAddress(service) === undefined);
   const mustRun = Deno.env.get("CI") === "true";
   Deno.test({
     name: missing.length > 0 && !mustRun ? `${name} (skipped: no ${missing.join(", ")})` : name,
     ignore: missing.length > 0 && !mustRun,
-    fn: async () => {
+    fn: async (t) => {
       if (missing.length > 0) {
         throw new Error(`Missing services: ${missing.map((service) => SERVICE_VARIABLES[service]).join(", ")}`);
       }
       const addresses = Object.fromEntries(
         Object.keys(SERVICE_VARIABLES).map((key) => [key, serviceAddress(key as ServiceName) ?? ""]),
       );
-      await body(addresses as Record<ServiceName, string>);
+      await body(addresses as Record<ServiceName, string>, t);
     },
   });
 }
