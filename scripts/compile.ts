@@ -7,12 +7,13 @@
  * Deno, and on nothing else: SOURCE_DATE_EPOCH, by default the commit's time, stands for the clock. `--bundle` takes a
  * bundle that is there already, for example one that a newer Deno made; `--bundle-only` makes no more than that.
  */
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { checksums, tarGz, zip } from "./compile/archives.ts";
 import { readBuildInfo } from "./compile/build_info.ts";
 import { makeBundle } from "./compile/bundle.ts";
 import { makeExecutable } from "./compile/executable.ts";
-import { selectTargets, type Target } from "./compile/targets.ts";
+import { archiveName, selectTargets, type Target } from "./compile/targets.ts";
 import { ROOT } from "./source_files.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -51,7 +52,7 @@ async function pack(executable: string, target: Target, epoch: number): Promise<
     { name: isWindows ? "s3lo.exe" : "s3lo", bytes: await Deno.readFile(executable), mode: 0o755 },
     { name: "LICENSE", bytes: await Deno.readFile(`${ROOT}/LICENSE`), mode: 0o644 },
   ];
-  const path = `${executable.replace(/\.exe$/, "")}${isWindows ? ".zip" : ".tar.gz"}`;
+  const path = join(dirname(executable), archiveName(target));
   await Deno.writeFile(path, isWindows ? zip(files, epoch) : tarGz(files, epoch));
   return path;
 }

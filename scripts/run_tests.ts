@@ -15,7 +15,7 @@ import { forward, isFile } from "./services/run.ts";
 import { denoJson, ROOT } from "./source_files.ts";
 
 /** Programs of the system that tests may call besides those of `PROGRAMS`. */
-const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker"];
+const TOOLS = ["mount", "umount", "sh", "bash", "openssl", "tar", "docker", "git"];
 
 /** The engines, whose addresses are paths of sockets. */
 const ENGINES = ["docker20", "docker29", "podman"] as const;

@@ -5,6 +5,11 @@ import { fileURLToPath } from "node:url";
 /** The folder of the repository, without a slash at its end. */
 export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 
+/** The version that deno.json names. */
+export async function projectVersion(): Promise<string> {
+  return (JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`)) as { readonly version: string }).version;
+}
+
 /** The TypeScript files below a folder, as paths from `root`, sorted. */
 export async function sourceFiles(root: string, folder: string): Promise<string[]> {
   const files: string[] = [];

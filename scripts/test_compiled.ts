@@ -7,7 +7,7 @@
  * is of an older Deno, which then does the compiling, of the bundle that the current one makes. Where no base is to be
  * had, this says so; what can be checked without one (module graph, flags, files) is checked by tests/ship all the same.
  */
-import { isFile } from "./services/run.ts";
+import { localCompiler } from "./compile/local_compiler.ts";
 import { runDeno } from "./compile/run_deno.ts";
 import { ROOT } from "./source_files.ts";
 
@@ -21,24 +21,6 @@ const SCRIPT = [
   "--allow-run",
   "scripts/compile.ts",
 ];
-
-/** A Deno and a base binary that belong together. */
-interface Compiler {
-  readonly deno: string;
-  readonly base: string | undefined;
-}
-
-/** The compiler that this machine has; undefined where only a download would help. */
-async function localCompiler(): Promise<Compiler | undefined> {
-  const base = Deno.env.get("DENORT_BIN");
-  if (base) return { deno: Deno.execPath(), base };
-  const tool = `${ROOT}/../shared/tools/denort`;
-  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64" || !await isFile(tool)) return undefined;
-  const { success, stdout } = await new Deno.Command("bash", { args: [tool], stderr: "inherit" }).output();
-  if (!success) return undefined;
-  const [deno, denort] = new TextDecoder().decode(stdout).trim().split("\n");
-  return deno && denort ? { deno, base: denort } : undefined;
-}
 
 async function main(args: readonly string[]): Promise<number> {
   await runDeno([...SCRIPT, "--bundle-only"]);

@@ -10,8 +10,14 @@ export interface BuildInfo {
   readonly date: string;
 }
 
-/** The checkout's commit, and its time unless SOURCE_DATE_EPOCH names another. Nothing of it depends on the clock. */
-export async function readBuildInfo(): Promise<BuildInfo> {
+/**
+ * The checkout's commit, and its time unless SOURCE_DATE_EPOCH names another. Nothing of it depends on the clock.
+ *
+ * Where there is no checkout, or no git, the commit is "unknown". Throws an error when there is one that git cannot read: a
+ * release must never be of an unknown commit because of a machine's settings.
+ */
+export async function readBuildInfo(root = ROOT): Promise<BuildInfo> {
+  const git = (...args: readonly string[]) => runGit(root, args);
   const [commit = "unknown", seconds = "0"] = (await git("log", "-1", "--format=%H %ct"))?.split(" ") ?? [];
   const changes = await git("status", "--porcelain", "--untracked-files=no");
   const epoch = Number(Deno.env.get("SOURCE_DATE_EPOCH") || seconds);
@@ -23,12 +29,16 @@ export async function readBuildInfo(): Promise<BuildInfo> {
   };
 }
 
-async function git(...args: readonly string[]): Promise<string | undefined> {
-  try {
-    const { success, stdout } = await new Deno.Command("git", { args: [...args], cwd: ROOT, stderr: "null" }).output();
-    return success ? new TextDecoder().decode(stdout).trim() : undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined; // a source archive on a machine without git
+async function runGit(root: string, args: readonly string[]): Promise<string | undefined> {
+  if (!await Deno.stat(`${root}/.git`).then(() => true, () => false)) return undefined; // a source archive
+  // In a container the checkout often belongs to another user, which git refuses unless it is told that this one is fine.
+  const safe = ["-c", "safe.directory=*"];
+  const command = new Deno.Command("git", { args: [...safe, ...args], cwd: root });
+  const output = await command.output().catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined; // a machine without git
     throw error;
-  }
+  });
+  if (output === undefined) return undefined;
+  if (!output.success) throw new Error(`git ${args[0]} failed: ${new TextDecoder().decode(output.stderr).trim()}`);
+  return new TextDecoder().decode(output.stdout).trim();
 }

@@ -30,7 +30,12 @@ export function selectTargets(text: string | undefined, host: string = Deno.buil
   });
 }
 
-/** The executable's name in a release: `s3lo_windows_amd64.exe`. */
+/** The name of its archive in a release: `s3lo_linux_amd64.tar.gz`, for Windows `.zip`. */
+export function archiveName(target: Target): string {
+  return `s3lo_${target.name}${target.os === "windows" ? ".zip" : ".tar.gz"}`;
+}
+
+/** The executable's name before it is packed: `s3lo_windows_amd64.exe`. */
 export function executableName(target: Target): string {
   return `s3lo_${target.name}${target.os === "windows" ? ".exe" : ""}`;
 }

@@ -37,6 +37,7 @@ export const PROGRAMS = {
   crane: go("github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
   regctl: go("github.com/regclient/regclient/cmd/regctl", "v0.11.7"),
   oras: go("oras.land/oras/cmd/oras", "v1.3.6"),
+  actionlint: go("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),
   runc: go("github.com/opencontainers/runc", "v1.5.2", {
     env: { CGO_ENABLED: "1" },
     tags: "seccomp",
@@ -52,6 +53,7 @@ export const PROGRAMS = {
   fish: { from: "debian", package: "fish" },
   shellcheck: { from: "debian", package: "shellcheck" },
   strace: { from: "debian", package: "strace" },
+  ruby: { from: "debian", package: "ruby" },
 } as const satisfies Record<string, GoProgram | DebianProgram>;
 
 /** One of the programs. */
@@ -67,6 +69,8 @@ export const CLIENTS: readonly ProgramName[] = [
   "fish",
   "shellcheck",
   "strace",
+  "actionlint",
+  "ruby",
 ];
 
 function go(path: string, version: string, more: Partial<GoProgram> = {}): GoProgram {

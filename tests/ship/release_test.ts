@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { gunzipSync, inflateRawSync } from "node:zlib";
-import { parse } from "yaml";
 import { tarGz, zip } from "../../scripts/compile/archives.ts";
 import { baseBinary } from "../../scripts/compile/executable.ts";
 import { executableName, selectTargets, TARGETS } from "../../scripts/compile/targets.ts";
-import { renderFormula } from "../../scripts/render_formula.ts";
-import { ROOT } from "../../scripts/source_files.ts";
+import { renderFormula } from "../../scripts/release/formula.ts";
 import { tempFolder } from "../cli/places.ts";
 
 const FILES = [
@@ -93,16 +91,4 @@ Deno.test("the Homebrew formula names the archive and checksum of every system",
   }
   assert.throws(() => renderFormula("v0.2.0", "owner/repo", "nothing"), /no "s3lo_darwin_arm64.tar.gz"/);
   assert.throws(() => renderFormula("next", "owner/repo", sums), /Not a version/);
-});
-
-Deno.test("the release runs every compiled target, with no more rights than a job needs", async () => {
-  const text = await Deno.readTextFile(`${ROOT}/.github/workflows/release.yml`);
-  const workflow = parse(text);
-  const matrix = workflow.jobs.run.strategy.matrix.include.map((each: { file: string }) => each.file);
-  assert.deepEqual(matrix.toSorted(), TARGETS.map(executableName).sort());
-  assert.deepEqual(workflow.permissions, { contents: "read" });
-  assert.deepEqual(Object.keys(workflow.jobs).filter((job) => workflow.jobs[job].permissions), ["publish"]);
-  assert.doesNotMatch(text, /--allow-all|\s-A\s/);
-  const action = parse(await Deno.readTextFile(`${ROOT}/.github/actions/setup-s3lo/action.yml`));
-  assert.equal(action.runs.using, "composite");
 });

@@ -1,8 +1,4 @@
-/**
- * Renders the Homebrew formula of a release from its SHA256SUMS.
- *
- *   deno run --allow-read scripts/render_formula.ts v0.2.0 owner/repository dist/SHA256SUMS > s3lo.rb
- */
+/** The Homebrew formula of a release. Homebrew takes it from a tap only: `push_formula.sh` puts it into one. */
 
 /** The systems that Homebrew installs for, as the formula's blocks and as releases name them. */
 const SYSTEMS = [
@@ -12,16 +8,25 @@ const SYSTEMS = [
   ["linux", "intel", "linux_amd64"],
 ] as const;
 
-/** The formula's text. Throws when a checksum is missing. `repository` is `owner/name` on GitHub. */
-export function renderFormula(version: string, repository: string, checksums: string): string {
+/**
+ * The formula's text. `repository` is `owner/name` on GitHub, `checksums` the lines of SHA256SUMS. Throws when a checksum is
+ * missing, unless `isPartial` leaves that system out.
+ */
+export function renderFormula(
+  version: string,
+  repository: string,
+  checksums: string,
+  options: { readonly isPartial?: boolean } = {},
+): string {
   const number = version.replace(/^v/, "");
   if (!/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(number)) throw new Error(`Not a version: "${version}"`);
   const sums = new Map(
     checksums.trim().split("\n").map((line) => line.split(/\s+/)).map(([sum = "", file = ""]) => [file, sum]),
   );
-  const blocks = SYSTEMS.map(([os, cpu, target]) => {
+  const blocks = SYSTEMS.flatMap(([os, cpu, target]) => {
     const file = `s3lo_${target}.tar.gz`;
     const sum = sums.get(file);
+    if (sum === undefined && options.isPartial) return [];
     if (!sum || !/^[0-9a-f]{64}$/.test(sum)) throw new Error(`SHA256SUMS has no "${file}"`);
     return `  on_${os} do
     on_${cpu} do
@@ -48,10 +53,4 @@ ${blocks.join("\n")}
   end
 end
 `;
-}
-
-if (import.meta.main) {
-  const [version = "", repository = "", path = "dist/SHA256SUMS"] = Deno.args;
-  const formula = renderFormula(version, repository, await Deno.readTextFile(path));
-  Deno.stdout.writeSync(new TextEncoder().encode(formula));
 }
