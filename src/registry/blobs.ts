@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { bytesReader } from "../bytes/blob_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -29,7 +29,7 @@ export async function openBlob(repository: Repository, blob: Descriptor, range?:
       `Cannot read ${what(repository, blob)}: connections break, and the registry gives no ranges to go on from there`,
     );
   }
-  const whole = answer ?? await repository.send({ method: "GET", url: `blobs/${blob.digest}` });
+  const whole = answer ?? await repository.send({ method: "GET", url: `blobs/${blob.digest}`, isChecked: true });
   if (whole.status !== 200) throw await refusal(repository, blob, whole);
   await checkLength(repository, blob, whole);
   return exactReader(whole.reader(), { skip: start, length, what: what(repository, blob) });
@@ -60,7 +60,14 @@ export async function openRange(
  * says what is wrong. Throws `unauthorized`, `unavailable`.
  */
 export async function hasBlob(repository: Repository, blob: Descriptor, access = repository.pull): Promise<boolean> {
-  const response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}`, access });
+  let response: HttpResponse;
+  try {
+    response = await repository.send({ method: "HEAD", url: `blobs/${blob.digest}`, access });
+  } catch (error) {
+    // Sent on over plain http, where anybody could answer.
+    if (isImageError(error, "denied")) return false;
+    throw error;
+  }
   await response.discard();
   if (response.status === 200) {
     const length = response.headers.get("content-length");
@@ -96,7 +103,7 @@ async function askForRange(
 ): Promise<RangeReader | HttpResponse | undefined> {
   const { ranges } = repository.connection;
   const headers = { range: `bytes=${start}-${start + length - 1}` };
-  const response = await repository.send({ method: "GET", url: `blobs/${blob.digest}`, headers });
+  const response = await repository.send({ method: "GET", url: `blobs/${blob.digest}`, headers, isChecked: true });
   if (response.status === 200 || response.status === 416) {
     ranges.learn(false);
     if (response.status === 200) return response;

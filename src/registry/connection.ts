@@ -30,6 +30,8 @@ export interface RegistryRequest {
   readonly body?: Uint8Array<ArrayBuffer> | (() => Promise<StreamedBody>) | undefined;
   /** Whether it may be sent again after a failure. Default true; a stream never is, except after a refused token. */
   readonly isRepeatable?: boolean;
+  /** Whether what comes is checked against a digest: only that may come over plain http where nobody allowed it. */
+  readonly isChecked?: boolean;
 }
 
 /** Most redirects followed in a row. */
@@ -129,7 +131,22 @@ export class RegistryConnection {
     }
   }
 
+  /**
+   * Refuses to go where the registry sends by plain http, whose every byte anybody on the way may read and change: uploads,
+   * tags and listings stay on TLS, on this machine, or with `--plain-http`. Reads that are checked against a digest may go
+   * on: no authorization goes along, and whether their bytes may be seen is up to the registry.
+   */
+  #checkPlain({ method, isChecked }: RegistryRequest, url: string): void {
+    const { protocol, host } = new URL(url);
+    if (protocol === "https:" || this.#plainHttp || isLoopback(host)) return;
+    if (isChecked && method === "GET") return;
+    throw new ImageError("denied", `Cannot go on at "${host}": "${this.registry}" refers there over plain http`, {
+      hint: "Have the registry name https addresses, or give --plain-http if this network may be trusted",
+    });
+  }
+
   async #sendOne(request: RegistryRequest, url: string, authorization: string | undefined): Promise<HttpResponse> {
+    this.#checkPlain(request, url);
     const body = typeof request.body === "function" ? await request.body() : request.body;
     const message: HttpRequest = {
       method: request.method,

@@ -63,6 +63,7 @@ async function askForManifest(
       method: "GET",
       url: `manifests/${reference}`,
       headers: { accept: ACCEPT },
+      isChecked: isDigest(reference),
     });
     if (response.status === 404) return { problem: (await readProblems(response))[0] };
     if (response.status !== 200) throw await repository.failure(response, `Cannot read ${what}`);
