@@ -4,6 +4,7 @@ import { defaultSockets } from "../engine/default_sockets.ts";
 import { systemHost } from "../engine/engine_host.ts";
 import { messageOf } from "../errors.ts";
 import { describeUrl } from "../http/describe.ts";
+import { configuredEndpoint, readAwsConfig } from "../objects/aws_config.ts";
 import { type AwsSource, describeAwsSource } from "../objects/aws_source.ts";
 import { configuredHelpers } from "../registry/configured_helpers.ts";
 import { processEnvironment } from "../registry/credentials.ts";
@@ -45,7 +46,7 @@ export async function doctorSelf(
   } = {},
 ): Promise<SelfReport> {
   const env = processEnvironment;
-  const endpoint = options.endpoint ?? env("AWS_ENDPOINT_URL_S3") ?? env("AWS_ENDPOINT_URL");
+  const endpoint = options.endpoint ?? configuredEndpoint(await readAwsConfig(env), options.profile, env);
   return {
     aws: {
       ...await describeAwsSource(options.profile, env),

@@ -1,3 +1,5 @@
+import { readAwsConfig } from "./aws_config.ts";
+
 /** Where the AWS SDK would take credentials from. */
 export interface AwsSource {
   /** `environment`, `profile`, `web identity`, `container`, or `instance role`, which is asked for last. */
@@ -32,8 +34,8 @@ export async function describeAwsSource(
     return { source: "environment", ...without };
   }
   const name = profile ?? env("AWS_PROFILE") ?? "default";
-  const members = await profileMembers(name, env);
-  const kind = KINDS.find(([member]) => members.has(member))?.[1];
+  const members = (await readAwsConfig(env)).get(name);
+  const kind = KINDS.find(([member]) => members?.has(member))?.[1];
   if (kind !== undefined) return { source: "profile", profile: name, kind };
   if (env("AWS_WEB_IDENTITY_TOKEN_FILE") && env("AWS_ROLE_ARN")) return { source: "web identity", ...without };
   if (env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || env("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {
@@ -41,29 +43,4 @@ export async function describeAwsSource(
   }
   const isOff = env("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true";
   return { source: isOff ? "none" : "instance role", ...without };
-}
-
-/** Names of what the configuration files say of a profile; values, which may be secret, are not kept. */
-async function profileMembers(
-  name: string,
-  env: (name: string) => string | undefined,
-): Promise<ReadonlySet<string>> {
-  const home = env("HOME") ?? env("USERPROFILE");
-  const members = new Set<string>();
-  for (
-    const path of [
-      env("AWS_CONFIG_FILE") ?? (home && `${home}/.aws/config`),
-      env("AWS_SHARED_CREDENTIALS_FILE") ?? (home && `${home}/.aws/credentials`),
-    ]
-  ) {
-    const text = path ? await Deno.readTextFile(path).catch(() => "") : "";
-    let section = "";
-    for (const line of text.split("\n")) {
-      const header = /^\s*\[\s*(?:profile\s+)?"?([^\]"]+?)"?\s*\]/.exec(line)?.[1];
-      section = header ?? section;
-      const member = /^(\w+)\s*=/.exec(line)?.[1];
-      if (section === name && member !== undefined) members.add(member.toLowerCase());
-    }
-  }
-  return members;
 }

@@ -1,8 +1,11 @@
-import type { HttpClient } from "../http/client.ts";
+import type { S3Client } from "@aws-sdk/client-s3";
 import type { Wait } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
+import { checkAwsVariables } from "../http/aws_variables.ts";
+import type { HttpClient } from "../http/client.ts";
+import { checkProfile, configuredEndpoint, namedProfile, readAwsConfig } from "./aws_config.ts";
 import { S3Connection, type S3Modules } from "./s3_connection.ts";
-import { type SdkHandler, sdkHandler } from "./s3_handler.ts";
+import { sdkHandler } from "./s3_handler.ts";
 import { S3Store } from "./s3_store.ts";
 
 /** How a bucket is opened. */
@@ -45,30 +48,39 @@ export interface S3StoreOptions {
 /** Where AWS says in which region a bucket is, whatever its region. */
 const ANY_REGION = "us-east-1";
 
+/** Hosts of AWS itself: regional, FIPS, dual-stack and accelerated ones, and those of private links. */
+const AWS_HOST = /\.amazonaws\.(?:com(?:\.cn)?|eu)$/;
+
+/** A region in a host of AWS, as one of its labels. */
+const REGION_LABEL = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/;
+
 /**
  * Opens a bucket as an object store. Nothing is sent, unless the region has to be found; credentials come from the SDK's
- * whole chain. Throws `not-found` when the region is asked for and there is no such bucket, `invalid-reference` when the
- * endpoint is no address.
+ * whole chain. Several stores may have different endpoints, regions and profiles.
+ *
+ * Throws `not-found` when the region is asked for and there is no such bucket, `invalid-reference` when the endpoint is no
+ * address, `unauthorized` when there is no such profile.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
-  if (options.endpoint !== undefined && !/^https?:\/\/[^/]/.test(options.endpoint)) {
-    throw new ImageError("invalid-reference", `Invalid endpoint "${options.endpoint}": expected http:// or https://`, {
-      hint: "Write --endpoint https://host[:port]",
-    });
-  }
+  checkAwsVariables(environment);
+  const config = await readAwsConfig(environment);
+  checkProfile(config, options.profile, environment);
+  const endpoint = normalEndpoint(options.endpoint ?? configuredEndpoint(config, options.profile, environment));
+  const isAws = endpoint === undefined || AWS_HOST.test(new URL(endpoint).hostname);
   const [sdk, signing] = await Promise.all([import("@aws-sdk/client-s3"), import("@smithy/signature-v4")]);
   // On some versions of the runtime the SDK uses what is deprecated there: nothing that users can act on.
   (globalThis.process as { noDeprecation?: boolean }).noDeprecation = true;
   const modules: S3Modules = { sdk, signing };
-  const endpoint = options.endpoint ?? await configuredEndpoint(modules);
-  const region = options.region ?? await configuredRegion(modules, options.profile) ??
-    (endpoint === undefined ? await bucketRegion(options) : ANY_REGION);
+  const profile = options.profile === undefined ? {} : { profile: options.profile };
+  const region = options.region ?? environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION") ??
+    await foundRegion(modules, options, endpoint);
   const connection = new S3Connection(
     {
       bucket: options.bucket,
       endpoint,
+      isAws,
       region,
-      profile: options.profile ?? environment("AWS_PROFILE"),
+      profile: namedProfile(options.profile, environment),
       http: options.http,
       log: options.log,
       signal: options.signal,
@@ -77,19 +89,23 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
     },
     modules,
     (currentRegion) =>
-      new sdk.S3Client({
-        region: currentRegion,
-        requestHandler: sdkHandler(options.http),
-        requestChecksumCalculation: "WHEN_REQUIRED",
-        responseChecksumValidation: "WHEN_REQUIRED",
-        maxAttempts: 1,
-        forcePathStyle: endpoint !== undefined,
-        ...(endpoint === undefined ? {} : { endpoint }),
-        ...(options.profile === undefined ? {} : { profile: options.profile }),
-      }),
+      withoutOtherEndpoints(
+        new sdk.S3Client({
+          region: currentRegion,
+          requestHandler: sdkHandler(options.http),
+          requestChecksumCalculation: "WHEN_REQUIRED",
+          responseChecksumValidation: "WHEN_REQUIRED",
+          maxAttempts: 1,
+          // AWS's own hosts take the bucket in front, some of them only there.
+          forcePathStyle: !isAws,
+          logger: new SdkLog(options.log),
+          ...(endpoint === undefined ? {} : { endpoint }),
+          ...profile,
+        }),
+      ),
   );
   return new S3Store(connection, {
-    storageClass: options.storageClass ?? (endpoint === undefined ? "INTELLIGENT_TIERING" : undefined),
+    storageClass: options.storageClass ?? (isAws ? "INTELLIGENT_TIERING" : undefined),
     isClassFixed: options.storageClass !== undefined,
     sseKmsKeyId: options.sseKmsKeyId,
     partBytes: options.partBytes ?? 8 * 1024 * 1024,
@@ -100,50 +116,79 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   });
 }
 
-/**
- * The endpoint that the environment or the profile names, found by looking where the SDK would send a request: it knows
- * all the ways to set one and tells only so.
- */
-async function configuredEndpoint({ sdk }: S3Modules): Promise<string | undefined> {
-  let seen: { protocol: string; hostname: string; port?: number; path: string } | undefined;
-  const probe = {
-    metadata: { handlerProtocol: "http/1.1" },
-    handle(request: typeof seen) {
-      seen = request;
-      return Promise.resolve({ response: { statusCode: 200, headers: {}, body: undefined } });
-    },
-    destroy() {},
-  };
-  const client = new sdk.S3Client({
-    region: ANY_REGION,
-    credentials: { accessKeyId: "none", secretAccessKey: "none" },
-    forcePathStyle: true,
-    requestHandler: probe as unknown as SdkHandler,
-  });
-  await client.send(new sdk.HeadBucketCommand({ Bucket: "bucket" }));
-  client.destroy();
-  if (!seen || /\.amazonaws\.com(\.cn)?$/.test(seen.hostname)) return undefined;
-  return `${seen.protocol}//${seen.hostname}${seen.port === undefined ? "" : `:${seen.port}`}${
-    seen.path.replace(/\/bucket\/?$/, "")
-  }`;
+/** What the SDK has to say goes to the debug log: it would else write to the terminal. */
+class SdkLog {
+  readonly #log: ((line: string) => void) | undefined;
+
+  constructor(log: ((line: string) => void) | undefined) {
+    this.#log = log;
+  }
+
+  warn(...words: unknown[]): void {
+    this.#log?.(words.map(String).join(" ").replaceAll(/\s+/g, " "));
+  }
+
+  error(...words: unknown[]): void {
+    this.warn(...words);
+  }
+
+  info(): void {}
+  debug(): void {}
+  trace(): void {}
 }
 
-async function configuredRegion({ sdk }: S3Modules, profile: string | undefined): Promise<string | undefined> {
-  const named = environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION");
-  if (named !== undefined) return named;
-  const client = new sdk.S3Client(profile === undefined ? {} : { profile });
-  try {
-    return await client.config.region();
-  } catch {
-    return undefined; // the SDK found none
-  } finally {
-    client.destroy();
+/** Keeps the SDK from looking for an endpoint by itself: it would take that of AWS_PROFILE for every profile. */
+function withoutOtherEndpoints(client: S3Client): S3Client {
+  (client.config as { serviceConfiguredEndpoint?: () => Promise<undefined> }).serviceConfiguredEndpoint = () =>
+    Promise.resolve(undefined);
+  return client;
+}
+
+/** An endpoint in one spelling, so that two can be compared. */
+function normalEndpoint(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = /^https?:\/\/[^/]/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (!url) {
+    throw new ImageError("invalid-reference", `Invalid endpoint "${text}": expected http:// or https://`, {
+      hint: "Write --endpoint https://host[:port]",
+    });
   }
+  if (url.username !== "" || url.password !== "") {
+    throw new ImageError("invalid-reference", `Invalid endpoint "${url.origin}": it holds a user name or password`, {
+      hint: "Give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, and the endpoint without them",
+    });
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** The region of the profile, of the endpoint's name, or of the bucket, asked for. */
+async function foundRegion(
+  { sdk }: S3Modules,
+  options: S3StoreOptions,
+  endpoint: string | undefined,
+): Promise<string> {
+  const profile = options.profile === undefined ? {} : { profile: options.profile };
+  const client = new sdk.S3Client(profile);
+  const region = await client.config.region().catch(() => undefined); // the SDK found none
+  client.destroy();
+  if (region) return region;
+  if (endpoint !== undefined) {
+    const { hostname } = new URL(endpoint);
+    const label = AWS_HOST.test(hostname) && hostname.split(".").find((each) => REGION_LABEL.test(each));
+    return label || ANY_REGION;
+  }
+  const { config } = new sdk.S3Client({ ...profile, region: ANY_REGION });
+  const { url } = config.endpointProvider({
+    Region: ANY_REGION,
+    UseFIPS: await config.useFipsEndpoint(),
+    UseDualStack: await config.useDualstackEndpoint(),
+  });
+  return await bucketRegion(options, url.origin);
 }
 
 /** Asks AWS where a bucket is; every answer tells, also one that denies. */
-async function bucketRegion(options: S3StoreOptions): Promise<string> {
-  const url = `https://s3.${ANY_REGION}.amazonaws.com/${encodeURIComponent(options.bucket)}`;
+async function bucketRegion(options: S3StoreOptions, origin: string): Promise<string> {
+  const url = `${origin}/${encodeURIComponent(options.bucket)}`;
   const answer = await options.http.send({ method: "HEAD", url, signal: options.signal });
   await answer.discard();
   const region = answer.headers.get("x-amz-bucket-region");

@@ -21,8 +21,10 @@ export interface S3Modules {
 /** How to reach one bucket. */
 export interface S3ConnectionOptions {
   readonly bucket: string;
-  /** A custom endpoint; undefined for AWS itself. */
+  /** The endpoint that was named; undefined for the one that AWS has for the region. */
   readonly endpoint: string | undefined;
+  /** Whether AWS itself answers, at whatever endpoint. */
+  readonly isAws: boolean;
   readonly region: string;
   readonly profile: string | undefined;
   readonly http: HttpClient;
@@ -70,8 +72,10 @@ export interface StepOptions {
 export class S3Connection {
   readonly bucket: string;
   readonly modules: S3Modules;
-  /** The custom endpoint; undefined for AWS itself. */
+  /** The endpoint that was named; undefined for the one that AWS has for the region. */
   readonly endpoint: string | undefined;
+  /** Whether AWS itself answers, at whatever endpoint. */
+  readonly isAws: boolean;
   readonly #options: S3ConnectionOptions;
   readonly #client: S3Client;
   #region: string;
@@ -86,6 +90,7 @@ export class S3Connection {
   ) {
     this.bucket = options.bucket;
     this.endpoint = options.endpoint;
+    this.isAws = options.isAws;
     this.modules = modules;
     this.#options = options;
     this.#region = options.region;
@@ -102,9 +107,18 @@ export class S3Connection {
     return this.#options.signal;
   }
 
-  /** The id of the access key in use; for comparing two connections. */
-  async accessKeyId(): Promise<string> {
-    return (await this.#client.config.credentials()).accessKeyId;
+  /** Whether the same identity asks the same server as over another connection. */
+  async isAlike(other: S3Connection): Promise<boolean> {
+    if (this.endpoint !== other.endpoint) return false;
+    try {
+      const [own, others] = await Promise.all([this, other].map((each) => each.#client.config.credentials()));
+      // Of one profile two connections may hold two sets of passing keys.
+      const isPassing = own?.sessionToken !== undefined && others?.sessionToken !== undefined;
+      return own?.accessKeyId === others?.accessKeyId ||
+        (isPassing && this.#options.profile === other.#options.profile);
+    } catch {
+      return false; // carrying the bytes will say what is wrong with the credentials
+    }
   }
 
   /** Writes a line to the debug log. */
@@ -301,7 +315,7 @@ export class S3Connection {
     const { url, properties } = config.endpointProvider({
       Bucket: this.bucket,
       Region: this.#region,
-      ForcePathStyle: this.endpoint !== undefined,
+      ForcePathStyle: !this.isAws,
       UseFIPS: await config.useFipsEndpoint(),
       UseDualStack: await config.useDualstackEndpoint(),
       ...(this.endpoint === undefined ? {} : { Endpoint: this.endpoint }),

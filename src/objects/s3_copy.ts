@@ -38,7 +38,7 @@ export async function copyObject(
 ): Promise<boolean> {
   const inOne = source.sizeBytes <= limits.limitBytes;
   // Only AWS is known to heed conditions on a copy; all that heed any do so when an upload in parts is completed.
-  const byParts = !inOne || (options.condition !== undefined && writer.connection.endpoint !== undefined);
+  const byParts = !inOne || (options.condition !== undefined && !writer.connection.isAws);
   if (byParts && source.sizeBytes === 0) return false;
   try {
     if (!byParts) return await copyWhole(writer, source, key, options);

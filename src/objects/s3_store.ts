@@ -45,7 +45,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
 
   /** AWS itself heeds conditions; of other servers it is not known. */
   get isConditional(): boolean {
-    return this.#connection.endpoint === undefined;
+    return this.#connection.isAws;
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
@@ -139,7 +139,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
   ): Promise<boolean> {
     checkKey(key);
     checkKey(sourceKey);
-    if (!(source instanceof S3Store) || !await this.#sharesServer(source)) return false;
+    if (!(source instanceof S3Store) || !await this.#connection.isAlike(source.#connection)) return false;
     const from = { connection: source.#connection, key: sourceKey, sizeBytes };
     const limits = { limitBytes: this.#settings.copyLimitBytes, partBytes: this.#settings.copyPartBytes };
     return await copyObject(this.#writer, from, key, options, limits);
@@ -149,15 +149,6 @@ export class S3Store implements ObjectStore, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.#connection.close();
     return Promise.resolve();
-  }
-
-  async #sharesServer(other: S3Store): Promise<boolean> {
-    if (this.#connection.endpoint !== other.#connection.endpoint) return false;
-    try {
-      return await this.#connection.accessKeyId() === await other.#connection.accessKeyId();
-    } catch {
-      return false; // carrying the bytes will say what is wrong with the credentials
-    }
   }
 
   /** Finds out by GET what an answer to HEAD left open; an object that may not be read counts as absent. */

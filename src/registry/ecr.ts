@@ -1,5 +1,6 @@
 import { decodeBase64 } from "../bytes/base64.ts";
 import { ImageError, messageOf } from "../errors.ts";
+import { checkAwsVariables } from "../http/aws_variables.ts";
 import type { Credentials } from "./credentials.ts";
 
 /** A private registry of Amazon ECR, as its host tells. */
@@ -28,6 +29,7 @@ export function parseEcrHost(registry: string): EcrHost | undefined {
  * Throws `unauthorized` when there are none, `denied` when they do not suffice, `unavailable` when AWS does not answer.
  */
 export async function readEcrCredentials(host: EcrHost, registry: string, profile?: string): Promise<Credentials> {
+  checkAwsVariables((name) => Deno.env.get(name) || undefined);
   const { ECRClient, GetAuthorizationTokenCommand } = await import("@aws-sdk/client-ecr");
   const client = new ECRClient({
     region: host.region,
