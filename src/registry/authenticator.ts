@@ -47,10 +47,13 @@ export class Authenticator {
   /**
    * The `Authorization` to send; undefined where none is needed or none can be given.
    *
-   * `refused` is the value that was refused just now: it is not given out again. Throws as `fetchToken` and the
-   * credential look-up do.
+   * `refused` is the value that was refused just now: it is not given out again. `signal` replaces the one of the options.
+   * Throws as `fetchToken` and the credential look-up do.
    */
-  async authorization(access: Access, refused?: string): Promise<string | undefined> {
+  async authorization(
+    access: Access,
+    { refused, signal }: { readonly refused?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<string | undefined> {
     const challenge = this.#challenge;
     if (!challenge) return undefined;
     const credentials = await this.#options.finder.find(access.repository);
@@ -64,7 +67,7 @@ export class Authenticator {
       if (token && token.useUntil > Date.now() && `Bearer ${token.value}` !== refused) return `Bearer ${token.value}`;
       // Somebody else may have started to fetch one while this waited: then that one is waited for.
       if (this.#tokens.get(key) !== pending) continue;
-      const fresh = this.#fetch(challenge, scopes, credentials);
+      const fresh = this.#fetch(challenge, scopes, { credentials, signal });
       this.#tokens.set(key, fresh);
       return `Bearer ${(await fresh).value}`;
     }
@@ -86,8 +89,16 @@ export class Authenticator {
     );
   }
 
-  #fetch(challenge: Challenge, scopes: readonly string[], credentials: Credentials | undefined): Promise<Token> {
-    const { registry, sender, allowPlainHttp, retry } = this.#options;
+  #fetch(
+    challenge: Challenge,
+    scopes: readonly string[],
+    { credentials, signal }: {
+      readonly credentials: Credentials | undefined;
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Promise<Token> {
+    const { registry, sender, allowPlainHttp } = this.#options;
+    const retry = signal ? { ...this.#options.retry, signal } : this.#options.retry;
     const { realm = "", service } = challenge.parameters;
     return fetchToken(sender, { registry, realm, service, scopes, credentials, allowPlainHttp }, retry);
   }

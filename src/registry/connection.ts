@@ -32,6 +32,8 @@ export interface RegistryRequest {
   readonly isRepeatable?: boolean;
   /** Whether what comes is checked against a digest: only that may come over plain http where nobody allowed it. */
   readonly isChecked?: boolean;
+  /** Replaces the connection's signal, for what must be done even after that has fired. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Most redirects followed in a row. */
@@ -86,9 +88,9 @@ export class RegistryConnection {
     const url = new URL(request.url, await this.origin()).href;
     const isOnce = request.isRepeatable === false || typeof request.body === "function";
     const attempt: HttpSender = { send: () => this.#sendAuthorized({ ...request, url }) };
-    const { signal } = this.retry;
+    const { signal = this.retry.signal } = request;
     if (isOnce) return await attempt.send({ method: request.method, url });
-    return await sendRetrying(attempt, { method: request.method, url, signal }, this.retry);
+    return await sendRetrying(attempt, { method: request.method, url, signal }, { ...this.retry, signal });
   }
 
   /** The error for an answer that is not what was hoped for. `action` starts its message. */
@@ -101,12 +103,17 @@ export class RegistryConnection {
   async #sendAuthorized(request: RegistryRequest): Promise<HttpResponse> {
     const origin = await this.origin();
     const isOwn = new URL(request.url).origin === origin;
-    const authorization = isOwn ? await this.#authenticator.authorization(request.access) : undefined;
+    const authorization = isOwn
+      ? await this.#authenticator.authorization(request.access, { signal: request.signal })
+      : undefined;
     const { response, url } = await this.#follow(request, origin, authorization);
     // What a storage or another host asks for is not to be answered with the registry's credentials.
     const isRefusal = response.status === 401 && isOwn && new URL(url).origin === origin;
     if (!isRefusal || !this.#authenticator.learn(response.headers)) return response;
-    const renewed = await this.#authenticator.authorization(request.access, authorization);
+    const renewed = await this.#authenticator.authorization(request.access, {
+      refused: authorization,
+      signal: request.signal,
+    });
     if (renewed === undefined || renewed === authorization) return response;
     await response.discard();
     return (await this.#follow(request, origin, renewed)).response;
@@ -153,7 +160,7 @@ export class RegistryConnection {
       url,
       headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
       body,
-      signal: this.retry.signal,
+      signal: request.signal ?? this.retry.signal,
     };
     try {
       return await this.#sender.send(message);

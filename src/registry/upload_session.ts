@@ -7,6 +7,10 @@ import type { Repository } from "./repository.ts";
 /** Largest part that a registry may insist on: parts are held in memory. */
 const MAX_PART_BYTES = 64 * 1024 * 1024;
 
+/** How long a registry may take to forget an upload, and how long when somebody waits for this program to stop. */
+const CANCEL_MS = 30_000;
+const STOPPED_CANCEL_MS = 700;
+
 /** An upload that a registry has begun to take. */
 export interface UploadSession {
   /** Where the next request goes. Registries change it with every answer; {@linkcode advance} keeps it up to date. */
@@ -114,11 +118,21 @@ export async function expectWritten(repository: Repository, response: HttpRespon
   }
 }
 
-/** Tells the registry to forget an upload. Never throws: one that stays is removed by the registry in time. */
+/**
+ * Tells the registry to forget an upload, also when the user has stopped everything. Never throws: one that stays is removed
+ * by the registry in time.
+ */
 export async function cancelUpload(repository: Repository, session: UploadSession): Promise<void> {
+  const stopped = repository.connection.retry.signal;
+  const limitMs = stopped?.aborted ? STOPPED_CANCEL_MS : CANCEL_MS;
   try {
-    const { url } = session;
-    const response = await repository.send({ method: "DELETE", url, access: repository.push, isRepeatable: false });
+    const response = await repository.send({
+      method: "DELETE",
+      url: session.url,
+      access: repository.push,
+      isRepeatable: false,
+      signal: AbortSignal.timeout(limitMs),
+    });
     await response.discard();
   } catch {
     // Nothing depends on it.
