@@ -48,10 +48,10 @@ export class ImageError extends Error {
 
   /** Makes an error of the given kind; see {@linkcode ErrorCode}. */
   constructor(code: ErrorCode, message: string, options: ImageErrorOptions = {}) {
-    super(printable(message), options.cause === undefined ? undefined : { cause: options.cause });
+    super(printable(oneLine(message)), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ImageError";
     this.code = code;
-    this.hint = options.hint === undefined ? undefined : printable(options.hint);
+    this.hint = options.hint === undefined ? undefined : printable(oneLine(options.hint));
   }
 }
 
@@ -69,15 +69,44 @@ export function messageOf(error: unknown): string {
 // deno-lint-ignore no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Surrogate}/gu;
 
+/** Escapes that everybody knows. */
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+
 /**
- * Text of the outside world made safe for a line of output: white-space controls become spaces, every other character that
- * could steer a terminal (escape sequences, direction marks) becomes `?`.
+ * Text of the outside world made safe for a line of output: whatever could steer a terminal, turn the line around or begin
+ * another one becomes a visible escape (`\n`, `\u001b`), as in JSON and in YAML between double quotes.
+ *
+ * All text that leaves s3lo for a person goes through here or through {@linkcode printableLines}.
  */
 export function printable(text: string): string {
-  return text.replaceAll(UNPRINTABLE, (character) => /\s/.test(character) ? " " : "?");
+  return text.replaceAll(UNPRINTABLE, escaped);
 }
 
-/** The beginning of a text, marked where it was cut, so that a message which quotes it stays readable. */
+/** The same for a text of several lines that s3lo has put together: its line breaks and tabs stay. */
+export function printableLines(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => /[\t\n]/.test(character) ? character : escaped(character));
+}
+
+/** All texts of a report made {@linkcode printable}, names of members too, before lines are made of them. */
+export function printableData<T>(data: T): T {
+  if (typeof data === "string") return printable(data) as T;
+  if (Array.isArray(data)) return data.map(printableData) as T;
+  if (typeof data !== "object" || data === null) return data;
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [printable(name), printableData(value)])) as T;
+}
+
+function escaped(character: string): string {
+  return SHORT_ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** One line of several: what breaks lines becomes a space. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\t\n\v\f\r\u0085\u2028\u2029]+/g, " ");
+}
+
+/** The beginning of a text made printable, marked where it was cut, so that a message which quotes it stays readable. */
 export function clipped(text: string, maxLength = 80): string {
-  return text.length > maxLength ? `${text.slice(0, maxLength - 3)}...` : text;
+  // No more than this can be shown, however long the text is.
+  const shown = printable(text.slice(0, maxLength + 1));
+  return shown.length > maxLength ? `${shown.slice(0, maxLength - 3)}...` : shown;
 }

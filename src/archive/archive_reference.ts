@@ -31,8 +31,7 @@ export function parseArchiveReference(text: string): ArchiveReference | undefine
 }
 
 function invalid(text: string, why: string): ImageError {
-  const shown = text.replaceAll(/\p{Cc}/gu, "?");
-  return new ImageError("invalid-reference", `Invalid reference "${shown}": ${why}`, {
+  return new ImageError("invalid-reference", `Invalid reference "${text}": ${why}`, {
     hint: "Write it as docker-archive:FILE[:name:tag], oci-archive:FILE[:name] or oci:FOLDER[:name]",
   });
 }

@@ -46,7 +46,7 @@ export interface LayoutName {
  */
 function layoutName(text: string): LayoutName {
   if (text === "" || /[\s\p{Cc}]/u.test(text)) {
-    throw new ImageError("invalid-reference", `Invalid name "${text.replaceAll(/\p{Cc}/gu, "?")}" in an image layout`);
+    throw new ImageError("invalid-reference", `Invalid name "${text}" in an image layout`);
   }
   try {
     return /[/:]/.test(text) ? { ref: text, full: parseImageName(text).full } : { ref: text };

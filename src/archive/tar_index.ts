@@ -239,5 +239,5 @@ class TarScan {
 }
 
 function shown(name: string): string {
-  return `"${clipped(name, 100).replaceAll(/\p{Cc}/gu, "?")}"`;
+  return `"${clipped(name, 100)}"`;
 }

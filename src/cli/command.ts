@@ -66,7 +66,7 @@ export interface CommandIo {
   readonly out: (text: string | Uint8Array) => Promise<boolean>;
   /** Standard output for an archive; once that has begun, results go to stderr as notes do. */
   readonly sink: ByteSink;
-  /** Writes a note to stderr, unless `--quiet`. Never throws. */
+  /** Writes a note of one line to stderr, made printable, unless `--quiet`. Never throws. */
   readonly note: (text: string) => void;
   /** Whether stderr is a terminal that shows live progress. */
   readonly isLive: boolean;

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, printable } from "../errors.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { parseInvocation } from "./parse.ts";
@@ -105,13 +105,14 @@ function io(
   },
 ): CommandIo {
   const isQuiet = options.flag("quiet");
-  const note = (text: string) => isQuiet ? undefined : notes.write(`${text}\n`);
+  const note = (text: string) => isQuiet ? undefined : notes.write(`${printable(text)}\n`);
   let isTaken = false;
   return {
     signal,
     out: async (content) => {
       if (!isTaken) return await results.write(content);
-      note((typeof content === "string" ? content : new TextDecoder().decode(content)).trimEnd());
+      const text = typeof content === "string" ? content : new TextDecoder().decode(content);
+      for (const line of text.trimEnd().split("\n")) note(line);
       return true;
     },
     sink: {

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, printable } from "../errors.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Session } from "../transports/session.ts";
@@ -6,7 +6,7 @@ import type { SideOptions } from "../transports/sides.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
 import { givenCredentials } from "./given_credentials.ts";
 import { whenReady } from "./standard_streams.ts";
-import { formatSize, printable } from "./text.ts";
+import { formatSize } from "./text.ts";
 import { build } from "./version.ts";
 import { waitNotes } from "./wait_notes.ts";
 
@@ -38,7 +38,7 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
       io.note(
         `Kept ${formatSize(storedBytes)} of an unfinished upload to ${place}; the same command goes on from there`,
       ),
-    onWait: waitNotes((text) => io.note(printable(text))),
+    onWait: waitNotes(io.note),
     log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
   });
 }

@@ -1,5 +1,5 @@
+import { printableData, printableLines } from "../errors.ts";
 import type { OptionValues } from "./command.ts";
-import { printable } from "./text.ts";
 
 /** The formats of a result. */
 export type OutputFormat = "text" | "json" | "yaml";
@@ -9,19 +9,34 @@ export function outputFormat(options: OptionValues): OutputFormat {
   return (options.value("output") ?? "text") as OutputFormat;
 }
 
-/** A result in the asked format: `text` renders it for people, the others give `data` with stable names. */
-export async function render(format: OutputFormat, data: unknown, text: () => string): Promise<string> {
+/**
+ * A result in the asked format: `text` renders it for people, the others give `data` with stable names.
+ *
+ * `text` gets the data with all that could steer a terminal or forge a line made visible; it makes lines of that and of
+ * nothing else that comes from outside.
+ */
+export async function render<T>(format: OutputFormat, data: T, text: (data: T) => string): Promise<string> {
   // What could steer a terminal becomes an escape of the format: readers of the document see the same text.
-  if (format === "json") return `${printable(JSON.stringify(data, null, 2))}\n`;
+  if (format === "json") return `${printableLines(JSON.stringify(data, null, 2))}\n`;
   if (format === "yaml") return await yaml(data);
-  return printable(text());
+  return printableLines(text(printableData(data)));
 }
 
 async function yaml(data: unknown): Promise<string> {
   const { stringify } = await import("yaml");
   const options = { aliasDuplicateObjects: false, lineWidth: 0 } as const;
-  const plain = stringify(data, options);
-  if (printable(plain) === plain) return plain;
+  const plain = stringify(wellFormed(data), options);
+  if (printableLines(plain) === plain) return plain;
   // Only quoted texts have escapes.
-  return printable(stringify(data, { ...options, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE" }));
+  return printableLines(
+    stringify(wellFormed(data), { ...options, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE" }),
+  );
+}
+
+/** Texts without halves of surrogate pairs, for which YAML has no form, not even an escape. */
+function wellFormed(data: unknown): unknown {
+  if (typeof data === "string") return data.toWellFormed();
+  if (Array.isArray(data)) return data.map(wellFormed);
+  if (typeof data !== "object" || data === null) return data;
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name.toWellFormed(), wellFormed(value)]));
 }

@@ -1,5 +1,4 @@
-import { ImageError, messageOf } from "../errors.ts";
-import { printable } from "./text.ts";
+import { ImageError, messageOf, printable, printableLines } from "../errors.ts";
 
 /** What helps those whose credential helper is none of those that s3lo may start. */
 const RUN_HINT =
@@ -19,13 +18,13 @@ export function errorLines(error: unknown, prefix = "", debug = false): string {
   const denied = permissionDenied(error);
   const message = denied?.message ?? oneLine(messageOf(error) || "Unknown failure");
   const hint = denied !== undefined ? denied.hint : error instanceof ImageError ? error.hint : undefined;
-  const lines = [`Error: ${prefix}${message}`];
-  if (hint) lines.push(`  ${oneLine(hint)}`);
+  const lines = [printable(`Error: ${prefix}${message}`)];
+  if (hint) lines.push(printable(`  ${oneLine(hint)}`));
   if (debug) lines.push(...causes(error));
   else if (!(error instanceof ImageError) && !denied) {
     lines.push("  This is a fault of s3lo; --debug shows where it comes from");
   }
-  return `${printable(lines.join("\n"))}\n`;
+  return `${printableLines(lines.join("\n"))}\n`;
 }
 
 /** What the runtime refused, in words: somebody runs s3lo with fewer permissions than the command needs. */

@@ -1,11 +1,3 @@
-/** Text as it may go to a terminal: control and formatting characters of the outside world made visible. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) => {
-    if (character === "\n" || character === "\t") return character;
-    return `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`;
-  });
-}
-
 /** A size for people, 1024-based with one decimal: `7.8 MB`. */
 export function formatSize(sizeBytes: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];

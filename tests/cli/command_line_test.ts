@@ -4,8 +4,8 @@ import { parseInvocation } from "../../src/cli/parse.ts";
 import { COMMANDS } from "../../src/cli/program.ts";
 import { renderProgress } from "../../src/cli/progress.ts";
 import { errorLines, exitCodeOf } from "../../src/cli/report_error.ts";
-import { formatDuration, formatMegabytes, formatSize, printable } from "../../src/cli/text.ts";
-import { ImageError, isImageError } from "../../src/errors.ts";
+import { formatDuration, formatMegabytes, formatSize } from "../../src/cli/text.ts";
+import { ImageError, isImageError, printable } from "../../src/errors.ts";
 import { s3lo } from "./program.ts";
 
 const pure = (name: string, fn: () => void) => Deno.test({ name, permissions: "none", fn });

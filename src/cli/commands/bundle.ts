@@ -86,7 +86,7 @@ export const BUNDLE_SAVE: CommandSpec = {
     saveNotes(report, io);
     const data = failures.length > 0 ? { ...report, failures: failureList(failures) } : report;
     await io.out(
-      await render(outputFormat(options), data, () => saveSummary(report, performance.now() - started)),
+      await render(outputFormat(options), data, (shown) => saveSummary(shown, performance.now() - started)),
     );
     return reportFailures(failures, io);
   },
@@ -136,7 +136,9 @@ export const BUNDLE_LOAD: CommandSpec = {
     };
     const { images, failures } = await load();
     const data = { images, ...(failures.length > 0 ? { failures: failureList(failures) } : {}) };
-    await io.out(await render(outputFormat(options), data, () => loadSummary(images, performance.now() - started)));
+    await io.out(
+      await render(outputFormat(options), data, (shown) => loadSummary(shown.images, performance.now() - started)),
+    );
     return reportFailures(failures, io);
   },
 };
@@ -163,7 +165,7 @@ export const BUNDLE_LIST: CommandSpec = {
       verify: options.flag("verify"),
       onPart: (path) => io.note(`Checking ${path}`),
     });
-    await io.out(await render(outputFormat(options), report, () => listText(report)));
+    await io.out(await render(outputFormat(options), report, listText));
     for (const error of failures) io.err(errorLines(error));
     if (options.flag("verify") && failures.length === 0) io.note(`All ${count(report.blobs.length, "blob")} are whole`);
     return failures.length > 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-import { ImageError } from "../../errors.ts";
+import { ImageError, printableData } from "../../errors.ts";
 import type { CopyOutcome, CopyReport } from "../../commands/copy.ts";
 import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
 import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
@@ -79,7 +79,7 @@ async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo
         failures: outcome.failures.map(({ reference, error }) => ({ reference, error: error.message })),
       }
       : outcome.images[0];
-    await io.out(await render(format, data, () => outcome.images.map((image) => summary(image, elapsedMs)).join("")));
+    await io.out(await render(format, data, () => text(outcome.images, elapsedMs)));
   }
   for (const { reference, error } of outcome.failures) io.err(errorLines(error, `${reference}: `));
   if (outcome.failures.length > 0) {
@@ -91,6 +91,10 @@ async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo
     );
   }
   return 0;
+}
+
+function text(images: readonly CopyReport[], elapsedMs: number): string {
+  return printableData(images).map((image) => summary(image, elapsedMs)).join("");
 }
 
 function summary(image: CopyReport, elapsedMs: number): string {

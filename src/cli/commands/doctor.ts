@@ -33,7 +33,7 @@ export const DOCTOR: CommandSpec = {
       dockerHost: options.value("docker-host"),
     });
     const report = { ...programFacts(), permissions, ...self };
-    await io.out(await render(outputFormat(options), report, () => doctorText(report)));
+    await io.out(await render(outputFormat(options), report, doctorText));
     return 0;
   },
 };

@@ -95,7 +95,7 @@ async function run(
       onEvent: progress.onEvent,
     });
   }
-  await io.out(await render(outputFormat(options), report, () => text(report)));
+  await io.out(await render(outputFormat(options), report, text));
   return 0;
 }
 

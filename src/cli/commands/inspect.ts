@@ -1,4 +1,5 @@
 import type { ConfigReport, InspectReport, LayerReport } from "../../commands/inspect.ts";
+import { printableData } from "../../errors.ts";
 import type { CommandSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { outputFormat, render } from "../render.ts";
@@ -30,10 +31,20 @@ export const INSPECT: CommandSpec = {
       return 0;
     }
     const report = await inspectCommand(session, reference, chosen);
-    await io.out(await render(outputFormat(options), report, () => inspectText(report, options.flag("digests"))));
+    await io.out(
+      await render(outputFormat(options), report, () => inspectText(shown(report), options.flag("digests"))),
+    );
     return 0;
   },
 };
+
+/** The report with all texts made printable; commands of several lines are put into one before. */
+function shown(report: InspectReport): InspectReport {
+  const { config } = report;
+  if (!config) return printableData(report);
+  const history = config.history.map((step) => ({ ...step, created_by: step.created_by.replaceAll(/\s+/g, " ") }));
+  return printableData({ ...report, config: { ...config, history } });
+}
 
 /** The report for people. */
 function inspectText(report: InspectReport, digests: boolean): string {
@@ -112,7 +123,7 @@ function configLines(config: ConfigReport): string[] {
     ...block("Labels", Object.entries(config.labels).map(([key, value]) => `${key}=${value}`)),
     ...block(
       `History (${count(config.history.length, "step")})`,
-      config.history.map((step) => step.created_by.replaceAll(/\s+/g, " ")),
+      config.history.map((step) => step.created_by),
     ),
   ];
 }

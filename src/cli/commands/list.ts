@@ -22,12 +22,16 @@ export const LIST: CommandSpec = {
     const { listCommand } = await import("../../commands/list.ts");
     await using session = await openSession(options, io);
     const { images, hiddenTags } = await listCommand(session, location, { all: options.flag("all") });
-    const lines = images.flatMap((image) => image.tags.map((tag) => `${image.name}:${tag}`));
-    await io.out(await render(outputFormat(options), images, () => lines.map((line) => `${line}\n`).join("")));
-    if (lines.length === 0) io.note("No images found.");
+    await io.out(await render(outputFormat(options), images, listText));
+    if (images.every(({ tags }) => tags.length === 0)) io.note("No images found.");
     if (hiddenTags > 0) {
       io.note(`${count(hiddenTags, "tag")} of signatures and other referrers not shown (--all shows them)`);
     }
     return 0;
   },
 };
+
+/** One line an image and tag. */
+function listText(images: readonly { readonly name: string; readonly tags: readonly string[] }[]): string {
+  return images.flatMap(({ name, tags }) => tags.map((tag) => `${name}:${tag}\n`)).join("");
+}

@@ -60,7 +60,7 @@ export const PULL: CommandSpec = {
       });
     }
     if (report.platform_chosen_by === "daemon") io.note(`Note: took ${report.platform}, which is what the daemon runs`);
-    await io.out(await render(outputFormat(options), report, () => summary(report, performance.now() - started)));
+    await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
 };

@@ -66,7 +66,7 @@ export const PUSH: CommandSpec = {
       });
     }
     notes(report, io);
-    await io.out(await render(outputFormat(options), report, () => summary(report, performance.now() - started)));
+    await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
 };
