@@ -3,24 +3,15 @@ import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
-import { jsonBytes } from "../oci/json.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
-import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
+import { layerCompression } from "../oci/media_types.ts";
+import { isDigestTag, referrersTag } from "../oci/referrers.ts";
 import type { RawLayer } from "../image/places.ts";
 import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
 import { type ChunkDecoder, openRawLayer } from "./chunked_layer.ts";
 import { openLayer, readRecipeOnce, type RecipeCache } from "./find_layer.ts";
 import { openWrappedLayer, wrappedCompression } from "./wrapped_layer.ts";
-import {
-  checkBucketDigest,
-  compareTags,
-  type ImageTag,
-  isDigestTag,
-  parseTagKey,
-  referrersTag,
-  tagKey,
-  TAGS_PREFIX,
-} from "./keys.ts";
+import { checkBucketDigest, compareTags, type ImageTag, parseTagKey, tagKey, TAGS_PREFIX } from "./keys.ts";
 
 /** How many tags are read at once when a digest is looked for. */
 const PARALLEL_TAGS = 16;
@@ -157,52 +148,6 @@ export class ImageStore {
   async referrers(image: string, subject: Digest): Promise<readonly Descriptor[]> {
     const stored = await this.readTag(image, referrersTag(subject));
     return stored?.manifest.content.kind === "index" ? stored.manifest.content.manifests : [];
-  }
-
-  /** Lists a manifest as a referrer of its subject, beside those that are listed already. */
-  async addReferrer(image: string, referrer: Manifest): Promise<void> {
-    const { subject, artifactType, annotations } = referrer.content;
-    if (!subject) return;
-    const { mediaType, digest, size } = referrer.descriptor;
-    const type = artifactType ?? (referrer.content.kind === "image" ? referrer.content.config.mediaType : undefined);
-    const entry = {
-      mediaType,
-      digest,
-      size,
-      ...(type ? { artifactType: type } : {}),
-      ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
-    };
-    await this.#updateReferrers(
-      image,
-      subject.digest,
-      (entries) => entries.some((each) => each.digest === digest) ? undefined : [...entries, entry],
-    );
-  }
-
-  /** Rewrites a referrers index; somebody else's change in between is seen and built upon. */
-  async #updateReferrers(
-    image: string,
-    subject: Digest,
-    change: (entries: readonly Descriptor[]) => readonly unknown[] | undefined,
-  ): Promise<void> {
-    const tag = referrersTag(subject);
-    for (let tries = 1;; tries++) {
-      const stored = await this.readTag(image, tag);
-      const changed = change(stored?.manifest.content.kind === "index" ? stored.manifest.content.manifests : []);
-      if (!changed) return;
-      const bytes = jsonBytes({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: changed });
-      try {
-        await this.writeTag(
-          image,
-          tag,
-          readManifest(bytes, "referrers index"),
-          stored ? { etag: stored.etag } : { absent: true },
-        );
-        return;
-      } catch (error) {
-        if (!isImageError(error, "conflict") || tries >= 10) throw error;
-      }
-    }
   }
 
   async #readBlobManifest(child: Descriptor): Promise<Manifest | undefined> {

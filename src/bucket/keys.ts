@@ -47,21 +47,6 @@ export function parseTagKey(key: string): ImageTag | undefined {
     : { image: path.slice(0, split), tag: path.slice(split + 1) };
 }
 
-/**
- * The tag under which the referrers of a manifest are listed: an index of all of them.
- *
- * A bucket holds them as a registry without the referrers API does, so that whatever follows tags (garbage collection,
- * older readers) keeps them alive. Spec: OCI distribution-spec v1.1.1, "Referrers Tag Schema".
- */
-export function referrersTag(subject: Digest): string {
-  return subject.replace(":", "-").slice(0, 128);
-}
-
-/** Whether a tag is no release but holds what refers to a digest: a referrers index, or cosign's `sha256-….sig`. */
-export function isDigestTag(tag: string): boolean {
-  return /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{64,128})(?:\.[a-z]+)?$/.test(tag);
-}
-
 /** Checks that a digest can name a blob of a bucket. Throws `unsupported`: the layout knows sha256 alone. */
 export function checkBucketDigest(digest: Digest): Digest {
   if (!digest.startsWith("sha256:")) {

@@ -3,7 +3,7 @@ import type { HeldBlob, HeldBlobs } from "../archive/bundle_needs.ts";
 import { type ImageGraph, loadGraph } from "../image/image_graph.ts";
 import { ManifestTotals } from "../image/index_walk.ts";
 import type { ImageSource } from "../image/places.ts";
-import { referrerGraphs } from "../image/referrers.ts";
+import { findReferrers } from "../image/referrers.ts";
 import { platformsOf } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -97,7 +97,7 @@ export async function loadBundleGraph(
   const source = new BundleSource(bundle, entry);
   const options = { signal, totals: new ManifestTotals(source.name) };
   const graph = await loadGraph(source, await source.root(), options);
-  return { source, graphs: [graph, ...await referrerGraphs(source, graph, options)] };
+  return { source, graphs: [graph, ...(await findReferrers(source, graph, options)).graphs] };
 }
 
 /** Describes a bundle that was opened. */

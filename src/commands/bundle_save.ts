@@ -53,6 +53,8 @@ export interface SavedImageReport extends BundleImageReport {
   /** The root that the source has, where platforms were chosen. */
   readonly source_digest?: string;
   readonly foreign_layers_skipped: number;
+  /** Cosign's tags of the image (`--include-referrers`), which a bundle cannot hold. */
+  readonly referrer_tags_dropped: number;
 }
 
 /** What `bundle save` did; the JSON of docs/json.md. */
@@ -144,6 +146,7 @@ interface SavedImage {
   readonly source: string;
   readonly sourceDigest: string;
   readonly foreign: number;
+  readonly leftOutTags: number;
 }
 
 async function allItems(
@@ -226,6 +229,7 @@ async function saveImage(
     source: source.name,
     sourceDigest,
     foreign: result.foreignBlobs.length,
+    leftOutTags: result.leftOutTags.length,
   };
 }
 
@@ -237,12 +241,13 @@ function reportOf(
   document: BundleDocument,
 ): BundleSaveReport {
   const images = document.images.map((image, index) => {
-    const { source, sourceDigest, foreign } = saved[index]!;
+    const { source, sourceDigest, foreign, leftOutTags } = saved[index]!;
     return {
       ...image,
       source,
       ...(sourceDigest === image.digest ? {} : { source_digest: sourceDigest }),
       foreign_layers_skipped: foreign,
+      referrer_tags_dropped: leftOutTags,
     };
   });
   return { file, ...(parts ? { parts } : {}), bytes_written: writer.sizeBytes, ...document, images };

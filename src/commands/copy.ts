@@ -51,6 +51,8 @@ export interface CopyReport {
   readonly referrers_copied: number;
   readonly foreign_layers_skipped: number;
   readonly signatures_dropped: number;
+  /** Cosign's tags of the image (`--include-referrers`) that the target cannot hold, having no tags. */
+  readonly referrer_tags_dropped: number;
   readonly dry_run: boolean;
   /** With `dryRun`: the blobs that would move. */
   readonly would_copy?: readonly { readonly digest: string; readonly size: number; readonly media_type: string }[];
@@ -145,6 +147,7 @@ function countBlobs(
     bytes_linked: sizeOfBlobs(result.linkedBlobs),
     bytes_skipped: sizeOfBlobs(result.presentBlobs),
     referrers_copied: result.referrers.length,
+    referrer_tags_dropped: result.leftOutTags.length,
     foreign_layers_skipped: result.foreignBlobs.length,
   };
 }

@@ -1,4 +1,4 @@
-import { isDigestTag } from "../bucket/keys.ts";
+import { isDigestTag } from "../oci/referrers.ts";
 import { type ListedImage, listImages } from "../transports/list_images.ts";
 import type { Session } from "../transports/session.ts";
 

@@ -5,10 +5,10 @@ import { SharedBuffers } from "../bytes/shared_buffers.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { type GraphBlob, type GraphManifest, loadGraph } from "./image_graph.ts";
+import { type GraphBlob, type GraphManifest, type ImageGraph, loadGraph } from "./image_graph.ts";
 import { ManifestTotals } from "./index_walk.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
-import { referrerGraphs } from "./referrers.ts";
+import { findReferrers, type TaggedGraph } from "./referrers.ts";
 import { SpareBuffers } from "./resuming_reader.ts";
 import { SourceBlob } from "./source_blob.ts";
 
@@ -65,6 +65,8 @@ export interface CopyResult {
   readonly foreignBlobs: readonly Descriptor[];
   /** Manifests that refer to the image and came along. */
   readonly referrers: readonly Descriptor[];
+  /** Tags of what belongs to the image that the target cannot hold, having no tags of its own. */
+  readonly leftOutTags: readonly string[];
 }
 
 /** Ranges in flight at once, over all blobs that are read in ranges. */
@@ -103,12 +105,16 @@ export async function copyImage(
       },
     );
   }
-  const referrers = options.includeReferrers ? await referrerGraphs(source, graph, limited) : [];
-  const graphs = [graph, ...referrers];
-  const manifests = graphs.flatMap((each) => each.manifests);
+  const referrers = options.includeReferrers ? await findReferrers(source, graph, limited) : { graphs: [], tagged: [] };
+  const tagged = target.writeTagged ? referrers.tagged : [];
+  const graphs = [graph, ...referrers.graphs, ...tagged.map((each) => each.graph)];
   const blobs = [...new Map(graphs.flatMap((each) => each.blobs).map((each) => [each.blob.digest, each])).values()];
   await target.plan?.(graph.manifests.map((each) => each.manifest), blobs.map((each) => each.blob));
-  const children = manifests.slice(1);
+  const children = [
+    ...graph.manifests.slice(1),
+    ...referrers.graphs.flatMap((each) => each.manifests),
+    ...tagged.flatMap((each) => each.graph.manifests.slice(1)),
+  ];
   const present = await target.findBlobs([
     ...blobs.map((each) => each.blob),
     ...children.map((each) => each.manifest.descriptor),
@@ -124,6 +130,7 @@ export async function copyImage(
     const unwritten = ({ manifest }: GraphManifest) =>
       !present.has(manifest.descriptor.digest) || manifest.content.subject;
     await writeManifests(target, children.filter(unwritten), options);
+    await writeTagged(target, tagged, options);
     options.signal?.throwIfAborted();
     await target.publish(root);
     options.onEvent?.({ kind: "published", digest: root.descriptor.digest });
@@ -136,7 +143,8 @@ export async function copyImage(
     linkedBlobs: byHow("linked"),
     presentBlobs: [...presentBlobs, ...byHow("present")],
     foreignBlobs: graph.foreign,
-    referrers: referrers.map((each) => each.manifests[0]!.manifest.descriptor),
+    referrers: [...referrers.graphs, ...tagged.map((each) => each.graph)].map(rootOf),
+    leftOutTags: target.writeTagged ? [] : referrers.tagged.map((each) => each.tag),
   };
 }
 
@@ -215,6 +223,24 @@ async function writeManifests(
       options.signal,
     );
   }
+}
+
+/** Writes what belongs to the image by the names of its tags. */
+async function writeTagged(
+  target: ImageTarget,
+  tagged: readonly TaggedGraph[],
+  options: CopyOptions,
+): Promise<void> {
+  await mapPool(
+    tagged,
+    target.limits.concurrentBlobs,
+    async ({ tag, graph }) => await target.writeTagged?.(tag, graph.manifests[0]!.manifest),
+    options.signal,
+  );
+}
+
+function rootOf(graph: ImageGraph): Descriptor {
+  return graph.manifests[0]!.manifest.descriptor;
 }
 
 function blobLabel({ blob, role, labels }: GraphBlob, source: ImageSource): string {

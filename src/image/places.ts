@@ -33,6 +33,8 @@ export interface ImageSource extends AsyncDisposable {
   storedLayers?(layers: readonly Descriptor[]): Promise<ReadonlyMap<Digest, LayerState>>;
   /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>;
+  /** What another tag of the same repository means; undefined when there is none. Absent where there are no tags beside. */
+  tagged?(tag: string): Promise<Manifest | undefined>;
   /** The signature records that a bucket keeps beside the tag; absent elsewhere. They are bound to their place. */
   signatures?(): Promise<readonly SignatureRecord[]>;
 }
@@ -121,7 +123,8 @@ export type LinkResult = "linked" | "moved" | "present" | false;
 /**
  * A place that one image is written to, opened for one reference. Leaving its scope removes what was half-written.
  *
- * Order of calls: `plan`, `findBlobs`, blobs in any order, then child manifests before their parents, then `publish` last.
+ * Order of calls: `plan`, `findBlobs`, blobs in any order, then child manifests before their parents, then `writeTagged`,
+ * then `publish` last.
  */
 export interface ImageTarget extends AsyncDisposable {
   /** The reference as the user wrote it, without secrets. */
@@ -145,6 +148,11 @@ export interface ImageTarget extends AsyncDisposable {
   writeBlob(content: BlobContent): Promise<void>;
   /** Writes a manifest under its digest. */
   writeManifest(manifest: Manifest): Promise<void>;
+  /**
+   * Makes another tag of the same repository mean this manifest, which belongs to the image by that tag's name. Throws
+   * `conflict` when the tag is protected. Absent where the target has no tags beside the one it was opened for.
+   */
+  writeTagged?(tag: string, manifest: Manifest): Promise<void>;
   /** Makes the image visible under its reference: the one write that does. Throws `conflict` when the tag is protected. */
   publish(root: Manifest): Promise<void>;
 }

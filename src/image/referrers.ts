@@ -1,6 +1,7 @@
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Total } from "../oci/limits.ts";
+import { cosignTags } from "../oci/referrers.ts";
 import { mapPool } from "../bytes/pool.ts";
 import { type GraphOptions, type ImageGraph, loadGraph } from "./image_graph.ts";
 import { readChild } from "./index_walk.ts";
@@ -12,38 +13,67 @@ const MAX_REFERRER_DEPTH = 4;
 /** How many subjects are asked about at once. */
 const PARALLEL_SUBJECTS = 8;
 
+/** A manifest that belongs to an image by the name of its tag alone (cosign's signatures), with all below it. */
+export interface TaggedGraph {
+  readonly tag: string;
+  readonly graph: ImageGraph;
+}
+
+/** What belongs to an image beside what is below its root. */
+export interface Referrers {
+  /** Of what names the image, or one of its manifests, as its subject. */
+  readonly graphs: readonly ImageGraph[];
+  /** Of what lies at cosign's tags. */
+  readonly tagged: readonly TaggedGraph[];
+}
+
 /**
- * The graph of everything that refers to an image: to its root, to its manifests, and to those referrers in turn.
+ * Everything that refers to an image: to its root, to its manifests, and to those referrers in turn.
  *
- * A source that cannot hold referrers gives none.
+ * A source that cannot hold referrers, or has no tags, gives none.
  */
-export async function referrerGraphs(
-  source: ImageSource,
-  graph: ImageGraph,
-  options: GraphOptions,
-): Promise<readonly ImageGraph[]> {
+export async function findReferrers(source: ImageSource, graph: ImageGraph, options: GraphOptions): Promise<Referrers> {
   const known = new Set<Digest>(graph.manifests.map((each) => each.manifest.descriptor.digest));
-  const found: ImageGraph[] = [];
+  const graphs: ImageGraph[] = [];
+  const tagged: TaggedGraph[] = [];
   let subjects: readonly Digest[] = [...known];
   for (let depth = 0; depth < MAX_REFERRER_DEPTH && subjects.length > 0; depth++) {
     const listed = await listReferrers(source, subjects, options.signal);
+    const atTags = await readTagged(source, subjects, options);
     const fresh = listed.filter((each) => !known.has(each.digest) && known.add(each.digest));
-    const graphs = await mapPool(
+    const loaded = await mapPool(
       fresh,
       PARALLEL_SUBJECTS,
       async (each) => await loadGraph(source, await readChild(source, each, "referrer"), options),
       options.signal,
     );
     // A referrer is written before the image it refers to, and after what it is made of: one level below the root's children.
-    found.push(
-      ...graphs.map((each) => ({
-        ...each,
-        manifests: each.manifests.map((node) => ({ ...node, label: node.label || "referrer" })),
-      })),
-    );
-    subjects = fresh.map((each) => each.digest);
+    graphs.push(...loaded.map(labelled));
+    tagged.push(...atTags);
+    const roots = atTags.map((each) => each.graph.manifests[0]!.manifest.descriptor);
+    subjects = [...fresh, ...roots.filter((each) => !known.has(each.digest) && known.add(each.digest))]
+      .map((each) => each.digest);
   }
-  return found;
+  return { graphs, tagged };
+}
+
+function labelled(graph: ImageGraph): ImageGraph {
+  return { ...graph, manifests: graph.manifests.map((node) => ({ ...node, label: node.label || "referrer" })) };
+}
+
+/** What lies at cosign's tags for some subjects. */
+async function readTagged(
+  source: ImageSource,
+  subjects: readonly Digest[],
+  options: GraphOptions,
+): Promise<readonly TaggedGraph[]> {
+  if (!source.tagged) return [];
+  const wanted = subjects.flatMap((subject) => cosignTags(subject));
+  const found = await mapPool(wanted, PARALLEL_SUBJECTS, async (tag): Promise<readonly TaggedGraph[]> => {
+    const manifest = await source.tagged?.(tag);
+    return manifest ? [{ tag, graph: labelled(await loadGraph(source, manifest, options)) }] : [];
+  }, options.signal);
+  return found.flat();
 }
 
 /** The referrers of several subjects, each once. Throws `invalid-input` when there are more than an image has. */

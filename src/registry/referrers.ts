@@ -1,9 +1,10 @@
-import { isImageError } from "../errors.ts";
-import { algorithmOf, type Digest, digestOf, hexOf } from "../oci/digest.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { jsonBytes, type JsonObject, parseJsonObject } from "../oci/json.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { bareMediaType, MEDIA_TYPES } from "../oci/media_types.ts";
+import { referrerEntry, referrersTag } from "../oci/referrers.ts";
 import { nextPage } from "./listing.ts";
 import { nextLink } from "./link.ts";
 import { findManifest, putManifest } from "./manifests.ts";
@@ -33,19 +34,23 @@ export async function listReferrers(repository: Repository, subject: Digest): Pr
 export async function addToFallback(repository: Repository, referrer: Manifest): Promise<void> {
   const subject = referrer.content.subject;
   if (!subject) return;
-  const current = await readFallback(repository, subject.digest);
+  const tag = referrersTag(subject.digest);
+  const held = await findFallback(repository, subject.digest);
+  if (held && held.content.kind !== "index") {
+    throw new ImageError(
+      "conflict",
+      `Cannot list "${referrer.descriptor.digest}" as a referrer in "${repository.label}": ` +
+        `tag "${tag}" is an image, and no list of referrers`,
+      { hint: "Give that image another tag, or delete this one" },
+    );
+  }
+  const current = held && fallbackList(repository, subject.digest, held);
   if (current?.entries.some(({ digest }) => digest === referrer.descriptor.digest)) return;
   // What others wrote is kept as it is, members that nobody here knows included.
   const document = current?.document ?? { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex };
   const listed = Array.isArray(document["manifests"]) ? document["manifests"] : [];
   const bytes = jsonBytes({ ...document, manifests: [...listed, referrerEntry(referrer)] });
-  const tag = fallbackTag(subject.digest);
   await putManifest(repository, tag, readManifest(bytes, `manifest "${tag}" of "${repository.label}"`));
-}
-
-/** The tag that lists the referrers of a subject: `sha256-<hex>`, cut as the specification wants it. */
-export function fallbackTag(subject: Digest): string {
-  return `${algorithmOf(subject)}-${hexOf(subject).slice(0, 64)}`;
 }
 
 async function askApi(repository: Repository, subject: Digest): Promise<readonly Descriptor[] | undefined> {
@@ -72,33 +77,33 @@ async function askApi(repository: Repository, subject: Digest): Promise<readonly
   return entries;
 }
 
-/** The index under the fallback tag; undefined when there is none. */
-async function readFallback(
-  repository: Repository,
-  subject: Digest,
-): Promise<{ readonly entries: readonly Descriptor[]; readonly document: JsonObject } | undefined> {
-  let manifest: Manifest | undefined;
+/** A list of referrers as a registry holds it under a tag. */
+interface FallbackList {
+  readonly entries: readonly Descriptor[];
+  readonly document: JsonObject;
+}
+
+/** The index under the fallback tag; undefined when there is none, or something else. */
+async function readFallback(repository: Repository, subject: Digest): Promise<FallbackList | undefined> {
   try {
-    manifest = await findManifest(repository, fallbackTag(subject));
+    const held = await findFallback(repository, subject);
+    return held && fallbackList(repository, subject, held);
   } catch (error) {
     // A tag of that name that holds anything else is none of ours.
     if (isImageError(error, "unsupported") || isImageError(error, "not-found")) return undefined;
     throw error;
   }
-  // GitLab takes the tag for the digest that it is made of and gives the subject itself.
-  if (!manifest || manifest.content.kind !== "index") return undefined;
-  if (digestOf(manifest.bytes, algorithmOf(subject)) === subject) return undefined;
-  const document = parseJsonObject(manifest.bytes, `manifest "${fallbackTag(subject)}" of "${repository.label}"`);
-  return { entries: manifest.content.manifests, document };
 }
 
-function referrerEntry({ descriptor, content }: Manifest): Descriptor {
-  const artifactType = content.artifactType ?? (content.kind === "image" ? content.config.mediaType : undefined);
-  return {
-    mediaType: content.mediaType,
-    digest: descriptor.digest,
-    size: descriptor.size,
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(Object.keys(content.annotations).length > 0 ? { annotations: content.annotations } : {}),
-  };
+/** What lies under the fallback tag, if anything does. */
+async function findFallback(repository: Repository, subject: Digest): Promise<Manifest | undefined> {
+  const manifest = await findManifest(repository, referrersTag(subject));
+  // GitLab takes the tag for the digest that it is made of and gives the subject itself.
+  return manifest && digestOf(manifest.bytes, algorithmOf(subject)) === subject ? undefined : manifest;
+}
+
+function fallbackList(repository: Repository, subject: Digest, { bytes, content }: Manifest): FallbackList | undefined {
+  if (content.kind !== "index") return undefined;
+  const document = parseJsonObject(bytes, `manifest "${referrersTag(subject)}" of "${repository.label}"`);
+  return { entries: content.manifests, document };
 }

@@ -124,6 +124,11 @@ export class BucketSource implements ImageSource {
     return await this.image.store.referrers(this.image.image, subject);
   }
 
+  /** See {@linkcode ImageSource.tagged}. */
+  async tagged(tag: string): Promise<Manifest | undefined> {
+    return (await this.image.store.readTag(this.image.image, tag))?.manifest;
+  }
+
   /** See {@linkcode ImageSource.signatures}. */
   async signatures(): Promise<readonly SignatureRecord[]> {
     const { store, image, tag } = this.image;

@@ -5,6 +5,7 @@ import { CHUNK_FORMAT, recipeKey } from "../bucket/chunk_keys.ts";
 import { ChunkPresence } from "../bucket/chunk_presence.ts";
 import { findHeldBlobs } from "../bucket/find_blobs.ts";
 import { checkBucketDigest } from "../bucket/keys.ts";
+import { ReferrerLists, type ReferrerListsOptions } from "../bucket/referrer_lists.ts";
 import { ReliedObjects } from "../bucket/relied_objects.ts";
 import { readSettings, stampChunkFormat } from "../bucket/settings.ts";
 import { TagWriter } from "../bucket/tag_writer.ts";
@@ -40,6 +41,8 @@ export class BucketTarget implements ImageTarget {
   readonly limits: { readonly concurrentBlobs: number; readonly acceptsIndex: boolean };
   readonly #image: BucketImage & { readonly tag: string };
   readonly #tag: TagWriter;
+  readonly #writing: ReferrerListsOptions;
+  readonly #referrers: ReferrerLists;
   readonly #options: BucketTargetOptions;
   #chunkFormat: Promise<ChunkFormats> | undefined;
   readonly #presence: ChunkPresence;
@@ -56,11 +59,10 @@ export class BucketTarget implements ImageTarget {
     this.limits = { concurrentBlobs: options.concurrentBlobs, acceptsIndex: true };
     this.#presence = new ChunkPresence(image.store.objects);
     this.#relied = new ReliedObjects(image.store.objects);
-    this.#tag = new TagWriter(image.store, image, {
-      name: image.name,
-      force: options.force ?? false,
-      log: options.log,
-    });
+    const { force = false, log, signal } = options;
+    this.#writing = { name: image.name, force, log, signal };
+    this.#tag = new TagWriter(image.store, image, this.#writing);
+    this.#referrers = new ReferrerLists(image.store, image.image, this.#writing);
   }
 
   /** See {@linkcode ImageTarget.plan}. A protected tag that means this root already is fine. Throws `conflict`. */
@@ -159,7 +161,18 @@ export class BucketTarget implements ImageTarget {
     await this.#image.store.writeManifest(manifest);
     const { digest, size } = manifest.descriptor;
     this.#relied.note([{ key: blobPath(digest), sizeBytes: size, modifiedAt: new Date() }]);
-    await this.#image.store.addReferrer(this.#image.image, manifest);
+    await this.#referrers.add(manifest);
+  }
+
+  /** See {@linkcode ImageTarget.writeTagged}. */
+  async writeTagged(tag: string, manifest: Manifest): Promise<void> {
+    const { store, image } = this.#image;
+    const name = `${this.name} (${tag})`;
+    const writer = new TagWriter(store, { image, tag }, { ...this.#writing, name });
+    await writer.read();
+    await writer.check(checkBucketDigest(manifest.descriptor.digest));
+    if (manifest.content.subject) await this.writeManifest(manifest);
+    await writer.write(manifest);
   }
 
   /** See {@linkcode ImageTarget.publish}. */

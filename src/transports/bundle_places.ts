@@ -110,6 +110,7 @@ export function linkingTarget(target: ImageTarget, holders: BlobHolders): ImageT
     },
     writeBlob: (content) => target.writeBlob(content),
     writeManifest: (manifest) => target.writeManifest(manifest),
+    ...(target.writeTagged ? { writeTagged: (tag, manifest) => target.writeTagged!(tag, manifest) } : {}),
     publish: (root) => target.publish(root),
     [Symbol.asyncDispose]: () => target[Symbol.asyncDispose](),
   };

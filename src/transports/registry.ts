@@ -9,7 +9,7 @@ import { manifestKind } from "../oci/media_types.ts";
 import { formatReference, type RegistryReference, tagOf } from "../oci/reference.ts";
 import { hasBlob, openBlob, openRange } from "../registry/blobs.ts";
 import { listRepositories, listTags } from "../registry/listing.ts";
-import { getManifest, putManifest } from "../registry/manifests.ts";
+import { findManifest, getManifest, putManifest } from "../registry/manifests.ts";
 import { addToFallback, listReferrers } from "../registry/referrers.ts";
 import type { Repository } from "../registry/repository.ts";
 import type { RegistryAccess, RegistrySession } from "../registry/session.ts";
@@ -99,6 +99,11 @@ export class RegistrySource implements ImageSource {
     return await listReferrers(this.repository, subject);
   }
 
+  /** As {@linkcode ImageSource.tagged}. */
+  async tagged(tag: string): Promise<Manifest | undefined> {
+    return await findManifest(this.repository, tag);
+  }
+
   /** Nothing to close: connections belong to the session. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
@@ -154,6 +159,11 @@ export class RegistryTarget implements ImageTarget {
   /** As {@linkcode ImageTarget.writeManifest}. */
   async writeManifest(manifest: Manifest): Promise<void> {
     await this.#put(manifest.descriptor.digest, manifest);
+  }
+
+  /** As {@linkcode ImageTarget.writeTagged}. */
+  async writeTagged(tag: string, manifest: Manifest): Promise<void> {
+    await this.#put(tag, manifest);
   }
 
   /** As {@linkcode ImageTarget.publish}. Throws `conflict` when the reference names another digest than the root's. */

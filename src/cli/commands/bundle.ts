@@ -179,6 +179,12 @@ function saveNotes(report: BundleSaveReport, io: CommandIo): void {
         `Note: the digest of ${image.name} changes, since platforms were chosen: ${image.source_digest} -> ${image.digest}`,
       );
     }
+    if (image.referrer_tags_dropped > 0) {
+      io.note(
+        `Note: ${count(image.referrer_tags_dropped, "tag")} of cosign (signatures, attestations) of ${image.source} ` +
+          "left out: a bundle has no tags beside its images",
+      );
+    }
     if (image.foreign_layers_skipped > 0) {
       io.note(
         `Note: ${

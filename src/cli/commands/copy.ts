@@ -124,6 +124,12 @@ function notes(image: CopyReport, io: CommandIo): void {
       } that must not be distributed left out (--allow-nondistributable-artifacts copies them)`,
     );
   }
+  if (image.referrer_tags_dropped > 0) {
+    io.note(
+      `Note: ${count(image.referrer_tags_dropped, "tag")} of cosign (signatures, attestations) not copied: ` +
+        `${image.reference} has no tags beside its own`,
+    );
+  }
   if (image.signatures_dropped > 0) {
     io.note(
       `Note: ${
