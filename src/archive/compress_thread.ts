@@ -28,6 +28,8 @@ export async function threadedCompressReader(
 class CompressThread {
   readonly #worker: Worker;
   readonly #owed: PromiseWithResolvers<CompressAnswer>[] = [];
+  /** Why it answers nothing any more. */
+  #failure: string | undefined;
 
   constructor(worker: Worker) {
     this.#worker = worker;
@@ -66,6 +68,7 @@ class CompressThread {
   }
 
   #answer(): Promise<CompressAnswer> {
+    if (this.#failure !== undefined) return Promise.resolve({ kind: "error", message: this.#failure });
     const answer = Promise.withResolvers<CompressAnswer>();
     this.#owed.push(answer);
     return answer.promise;
@@ -76,6 +79,7 @@ class CompressThread {
   }
 
   #fail(message: string): void {
+    this.#failure ??= message;
     for (const owed of this.#owed.splice(0)) owed.resolve({ kind: "error", message });
   }
 }

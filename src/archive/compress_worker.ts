@@ -11,16 +11,23 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 let compressor: StepCompressor | undefined;
+/** Why there is none; told with the first piece, as the start is not answered. */
+let failure: unknown;
 let last: Promise<unknown> = Promise.resolve();
 
 scope.onmessage = ({ data }) => {
   if (data.kind === "start") {
-    compressor = new StepCompressor(data.sizeBytes, data.options);
+    try {
+      compressor = new StepCompressor(data.sizeBytes, data.options);
+    } catch (error) {
+      failure = error;
+    }
     return;
   }
   // Pieces come faster than they are worked on.
   last = last.then(async () => {
-    const pieces = await compressor!.step(data.kind === "bytes" ? data.bytes : undefined);
+    if (!compressor) throw failure;
+    const pieces = await compressor.step(data.kind === "bytes" ? data.bytes : undefined);
     const spent = data.kind === "bytes" ? data.bytes.buffer : undefined;
     scope.postMessage({ kind: "bytes", pieces, spent }, spent ? [spent] : []);
   }).catch((error) => scope.postMessage({ kind: "error", message: messageOf(error) }, []));

@@ -1,7 +1,7 @@
 import type { Transform } from "node:stream";
 import { constants, createGzip, type ZstdOptions } from "node:zlib";
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
-import { zstdRuntime } from "../bytes/zstd_runtime.ts";
+import { type ZstdRuntime, zstdRuntime } from "../bytes/zstd_runtime.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type LayerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
 
@@ -47,6 +47,11 @@ const CHUNK_BYTES = 256 * 1024;
 const GZIP_OS_OFFSET = 9;
 const GZIP_OS_UNKNOWN = 255;
 
+/** The runtime's zstd. Throws `unsupported`, with the ways around, where it has none. */
+export function zstdForLayers(runtime?: Partial<ZstdRuntime>): ZstdRuntime {
+  return zstdRuntime("zstd compression", { runtime, otherWay: "compress with --compression gzip" });
+}
+
 /**
  * Compresses a stream of known length step by step. Equal pieces give equal bytes: each is through before the next one or
  * the end is told, for the runtime's compressors take a last piece that comes together with the end otherwise.
@@ -60,7 +65,7 @@ export class StepCompressor {
   constructor(sizeBytes: number, { compression, level }: StreamCompression) {
     this.#stream = compression === "gzip"
       ? createGzip({ level: level ?? 6, chunkSize: CHUNK_BYTES })
-      : zstdRuntime("zstd compression").createZstdCompress(zstdOptions(sizeBytes, level ?? 3));
+      : zstdForLayers().createZstdCompress(zstdOptions(sizeBytes, level ?? 3));
     let isFirst = compression === "gzip";
     this.#stream.on("data", (piece: Uint8Array) => {
       if (isFirst && piece.byteLength > GZIP_OS_OFFSET) piece[GZIP_OS_OFFSET] = GZIP_OS_UNKNOWN;

@@ -8,7 +8,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
 import { threadedCompressReader } from "./compress_thread.ts";
-import { type CompressionOptions, LAYER_MEDIA_TYPES, TAR_SIZE } from "./layer_compression.ts";
+import { type CompressionOptions, LAYER_MEDIA_TYPES, TAR_SIZE, zstdForLayers } from "./layer_compression.ts";
 import type { RandomFile } from "./random_file.ts";
 import { spool, type SpoolOptions } from "./temporary_file.ts";
 
@@ -99,6 +99,7 @@ async function keepRaw(intake: Intake): Promise<StoredLayer> {
 
 async function compressLayer(intake: Intake, compression: "gzip" | "zstd"): Promise<StoredLayer> {
   const { files, file, sizeBytes, diffId, what, options } = intake;
+  if (compression === "zstd") zstdForLayers(); // before anything is opened, or a thread started
   const [tarHasher, hasher] = [new Hasher(algorithmOf(diffId)), new Hasher("sha256")];
   const tar = hashed(await files.open(file), tarHasher);
   await using compressed = hashed(

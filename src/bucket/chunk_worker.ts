@@ -19,7 +19,7 @@ scope.onmessage = ({ data }) => {
     scope.postMessage({ kind: "raw", raw }, [raw.buffer]);
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
-    scope.postMessage({ kind: "error", code: error.code, message: error.message }, []);
+    scope.postMessage({ kind: "error", code: error.code, message: error.message, hint: error.hint }, []);
   }
 };
 scope.postMessage({ kind: "ready" }, []);

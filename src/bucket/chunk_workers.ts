@@ -14,7 +14,7 @@ export interface ChunkJob {
 export type ChunkAnswer =
   | { readonly kind: "ready" }
   | { readonly kind: "raw"; readonly raw: Uint8Array<ArrayBuffer> }
-  | { readonly kind: "error"; readonly code: ErrorCode; readonly message: string };
+  | { readonly kind: "error"; readonly code: ErrorCode; readonly message: string; readonly hint?: string | undefined };
 
 /**
  * Unpacks and checks chunks on other cores. The runtime's own decoder works on the thread that calls it, also where it is
@@ -89,7 +89,9 @@ class HelperThread {
     this.#worker.postMessage(job, [job.stored.buffer]);
     const answer = await answered;
     if (answer?.kind === "raw") return answer.raw;
-    if (answer?.kind === "error") throw new ImageError(answer.code, answer.message);
+    if (answer?.kind === "error") {
+      throw new ImageError(answer.code, answer.message, { hint: answer.hint });
+    }
     if (this.#isEnded) throw stopped(job);
     throw new ImageError("unavailable", `Cannot unpack chunk "${job.chunk.digest}" of ${job.what}: its thread failed`);
   }

@@ -10,7 +10,7 @@ Deno.test("zstdRuntime() gives the runtime's functions", { permissions: "none" }
 
 Deno.test("zstdRuntime() says what a runtime without zstd cannot do", { permissions: "none" }, () => {
   assert.equal(hasZstd({}), false);
-  assert.throws(() => zstdRuntime('layer "sha256:ab"', {}), (error) => {
+  assert.throws(() => zstdRuntime('layer "sha256:ab"', { runtime: {} }), (error) => {
     assert.ok(error instanceof ImageError);
     assert.equal(error.code, "unsupported");
     assert.match(error.message, /^Cannot use layer "sha256:ab": this s3lo runs on a runtime without zstd$/);
