@@ -1,9 +1,10 @@
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
+import { isContainerImage } from "../oci/container_image.ts";
 import { jsonBytes } from "../oci/json.ts";
 import { childrenOf, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
-import { layerCompression, MEDIA_TYPES } from "../oci/media_types.ts";
+import { MEDIA_TYPES } from "../oci/media_types.ts";
 import { CONTAINERD_NAME, type LayoutName, REF_NAME } from "./image_names.ts";
 import { bytesMember, type TarMember } from "./tar_writer.ts";
 
@@ -113,10 +114,5 @@ export function onlyImage(manifests: readonly Manifest[]): ImageManifest | undef
   if (content.kind !== "index") return undefined;
   const entries = content.manifests.filter((entry) => !isAttestation(entry));
   const found = manifests.find(({ descriptor }) => descriptor.digest === entries[0]?.digest)?.content;
-  return entries.length === 1 && found?.kind === "image" && isContainerImage(found) ? found : undefined;
-}
-
-function isContainerImage(image: ImageManifest): boolean {
-  const isConfig = [MEDIA_TYPES.ociConfig, MEDIA_TYPES.dockerConfig].includes(image.config.mediaType as never);
-  return isConfig && image.layers.every((layer) => layerCompression(layer.mediaType) !== undefined);
+  return entries.length === 1 && found && isContainerImage(found) ? found : undefined;
 }

@@ -89,14 +89,17 @@ export class EngineClient implements Disposable {
    * Loads a tar (docker-archive or OCI layout) that is made while it is sent; one that fails to be made cuts the request
    * off, and the daemon drops what it got.
    *
-   * Returns the names or IDs loaded. Throws `invalid-input` with the daemon's words when it refuses, also after status
-   * 200; `unavailable` when the connection breaks; and whatever `tar` throws.
+   * Returns the names or IDs loaded. Throws `invalid-input` with the daemon's words when it refuses or cannot unpack what it
+   * got, also after status 200; `unavailable` when the connection breaks; and whatever `tar` throws.
    */
-  async loadImage(tar: BlobReader, signal?: AbortSignal): Promise<string[]> {
+  async loadImage(tar: BlobReader, options: LoadImageOptions = {}): Promise<string[]> {
+    const { platform, signal } = options;
+    const query = new URLSearchParams({ quiet: "1" });
+    if (platform && this.knowsPlatforms) query.set("platform", JSON.stringify(platformJson(platform)));
     const action = `load into the daemon at "${this.address}"`;
     const response = await this.#api.send({
       method: "POST",
-      path: "/images/load?quiet=1",
+      path: `/images/load?${query}`,
       action,
       headers: { "content-type": "application/x-tar" },
       body: { content: tar },
@@ -157,6 +160,16 @@ export class EngineClient implements Disposable {
 export interface ListImagesOptions {
   /** Only those of this repository, named as `docker images` shows it: `alpine`, `ghcr.io/team/app`. */
   readonly repository?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Settings of a load. */
+export interface LoadImageOptions {
+  /**
+   * The platform of what is loaded, for a daemon that tells platforms apart: it then demands that all of it is there, and
+   * unpacks it whatever its own platform is. Default: it unpacks what it can run.
+   */
+  readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

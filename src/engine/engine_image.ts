@@ -10,6 +10,8 @@ export interface EngineManifest {
   readonly descriptor: Descriptor;
   /** Whether every blob of it is there. */
   readonly isComplete: boolean;
+  /** Whether its layers are unpacked, so that it can run; undefined where the daemon does not say. */
+  readonly isUnpacked?: boolean | undefined;
   /** For an attestation: the manifest that it is about. */
   readonly subject: Digest | undefined;
 }
@@ -93,9 +95,17 @@ function parseEngineManifests(entries: readonly unknown[]): EngineManifest[] {
       kind: kind === "image" || kind === "attestation" ? kind : "unknown",
       descriptor: platform ? { ...descriptor, platform } : descriptor,
       isComplete: members.raw("Available") === true,
+      isUnpacked: isUnpacked(image),
       subject: typeof subject === "string" && isDigest(subject) ? subject : undefined,
     };
   });
+}
+
+/** Layers that are unpacked take space; how much is told beside what is told of the image itself. */
+function isUnpacked(imageData: unknown): boolean | undefined {
+  const sizes = isObject(imageData) ? imageData["Size"] : undefined;
+  const unpacked = isObject(sizes) ? sizes["Unpacked"] : undefined;
+  return typeof unpacked === "number" ? unpacked > 0 : undefined;
 }
 
 function optionalDescriptor(value: unknown): Descriptor | undefined {

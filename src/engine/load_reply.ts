@@ -7,10 +7,16 @@ import { oneLine } from "./engine_api.ts";
 const MAX_LINE_BYTES = 1024 * 1024;
 
 /**
+ * How Docker's containerd store tells that it keeps an image that no container can be made of: among its news, after
+ * "Loaded image", and without the member that other failures have. There is nothing but the words to know it by.
+ */
+const UNPACKING_FAILED = /^Error unpacking image \S+: (.+)$/ms;
+
+/**
  * Reads the reply of `POST /images/load`: JSON objects, one a line, in which a failure can come after status 200.
  *
  * Returns the names or IDs that the daemon says it loaded. Throws `invalid-input` with the daemon's words when it reports
- * an error.
+ * an error, or that it could not unpack what it loaded.
  */
 export async function readLoadReply(reply: BlobReader, action: string): Promise<string[]> {
   const loaded: string[] = [];
@@ -19,6 +25,10 @@ export async function readLoadReply(reply: BlobReader, action: string): Promise<
     const failure = failureOf(message);
     if (failure !== undefined) throw new ImageError("invalid-input", `Cannot ${action}: ${oneLine(failure)}`);
     const text = typeof message["stream"] === "string" ? message["stream"] : "";
+    const [, unpacking] = UNPACKING_FAILED.exec(text) ?? [];
+    if (unpacking !== undefined) {
+      throw new ImageError("invalid-input", `Cannot ${action}: it cannot unpack the image: ${oneLine(unpacking)}`);
+    }
     for (const match of text.matchAll(/^Loaded image(?:\(s\))?(?: ID)?: (.+)$/gm)) {
       loaded.push(...(match[1] ?? "").split(",").map((name) => name.trim()));
     }

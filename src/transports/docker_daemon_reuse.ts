@@ -3,7 +3,7 @@ import { readImageConfig } from "../oci/image_config.ts";
 import { type ImageName, isSameName } from "../archive/image_names.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
-import type { EngineImageSummary } from "../engine/engine_image.ts";
+import type { EngineImage, EngineImageSummary } from "../engine/engine_image.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { blobsOf, type ImageManifest, type Manifest } from "../oci/manifest.ts";
@@ -18,8 +18,10 @@ export interface DaemonPlan {
 
 /** What a daemon holds of a plan. */
 export interface HeldContent {
-  /** The image as a whole, by the ID that it can be tagged by; undefined when anything is missing. */
-  readonly imageId: Digest | undefined;
+  /** The planned image as the daemon describes it, whole or not; undefined when it does not know it. */
+  readonly image: EngineImage | undefined;
+  /** Whether it is there with everything that it needs. */
+  readonly isWhole: boolean;
   /** Blobs that need not be sent. */
   readonly blobs: ReadonlySet<Digest>;
 }
@@ -54,34 +56,41 @@ export interface FindHeldOptions {
  * source where it knows them (older versions of the same repository).
  */
 export async function findHeldContent(client: EngineClient, options: FindHeldOptions): Promise<HeldContent> {
-  const whole = await findWholeImage(client, options);
-  if (whole !== undefined) {
-    const { plan } = options;
-    return { imageId: whole, blobs: new Set(plan.images.flatMap(blobDigests)) };
+  const image = await findPlannedImage(client, options);
+  if (image && isWholeImage(client, image, options.plan)) {
+    return { image, isWhole: true, blobs: new Set(options.plan.images.flatMap(blobDigests)) };
   }
-  if (client.info.store === "classic") return { imageId: undefined, blobs: await heldLayersByChain(client, options) };
+  const part = { image, isWhole: false };
+  if (client.info.store === "classic") return { ...part, blobs: await heldLayersByChain(client, options) };
   const blobs = await heldBlobsByManifest(client, options);
   // Podman takes layers that it has from its store, and the config from the archive only.
   if (client.info.store === "podman") configsOf(options.plan).forEach((digest) => blobs.delete(digest));
-  return { imageId: undefined, blobs };
+  return { ...part, blobs };
 }
 
-/** The ID of the planned image when the daemon has all of it. */
-async function findWholeImage(client: EngineClient, { plan, signal }: FindHeldOptions): Promise<Digest | undefined> {
+/** The planned image, where the daemon has any of it under its ID. */
+async function findPlannedImage(
+  client: EngineClient,
+  { plan, signal }: FindHeldOptions,
+): Promise<EngineImage | undefined> {
   const id = imageIdOf(client, plan.root);
   if (id === undefined) return undefined;
   try {
     const image = await client.inspectImage(id, signal);
-    if (image.id !== id) return undefined;
-    if (client.info.store !== "containerd") return id;
-    const complete = new Set(
-      image.manifests.filter((entry) => entry.isComplete).map((entry) => entry.descriptor.digest),
-    );
-    return plan.images.every(({ descriptor }) => complete.has(descriptor.digest)) ? id : undefined;
+    return image.id === id ? image : undefined;
   } catch (error) {
     if (isImageError(error, "not-found")) return undefined;
     throw error;
   }
+}
+
+/** Whether the daemon has all of the planned image. */
+function isWholeImage(client: EngineClient, image: EngineImage, plan: DaemonPlan): boolean {
+  if (client.info.store !== "containerd") return true;
+  const complete = new Set(
+    image.manifests.filter((entry) => entry.isComplete).map((entry) => entry.descriptor.digest),
+  );
+  return plan.images.every(({ descriptor }) => complete.has(descriptor.digest));
 }
 
 /** The ID that an image gets in this daemon; undefined for an index where only images have one. */

@@ -1,5 +1,7 @@
+import { isImageError } from "../errors.ts";
+import { TAR_BLOCK_BYTES, tarPadding } from "../archive/tar_header.ts";
 import { tarReader } from "../archive/tar_writer.ts";
-import type { BlobReader } from "../bytes/blob_reader.ts";
+import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 
 /** A file to put into the tar. */
 export interface TarFile {
@@ -13,9 +15,23 @@ export interface TarFile {
 /** A reader in the tar's order, and who waits for it to be consumed. */
 interface Segment {
   readonly reader: BlobReader;
+  /** How much of the tar the file has still to fill: its own bytes and those up to the next header. */
+  readonly leftBytes: () => number;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
+
+/** How a {@linkcode TarStream} ends when a file turns out to be the wrong one. */
+export interface TarStreamOptions {
+  /**
+   * Whether the tar is then filled up and ended instead of broken off, without the files that would make an image of it.
+   * Containerd keeps the beginning of a file that breaks off, and puts it in front of the same file when that comes again.
+   */
+  readonly endsAfterMismatch?: boolean;
+}
+
+/** How much a tar is filled up by, at most: what a checked reader has held back of a file. */
+const MAX_FILLING_BYTES = 16 * 1024 * 1024;
 
 /**
  * A tar that is made while it is sent: producers add files, one request reads the whole as its body, and nothing is kept
@@ -23,9 +39,17 @@ interface Segment {
  */
 export class TarStream {
   readonly #queue: Segment[] = [];
+  readonly #endsAfterMismatch: boolean;
   #failure: { readonly error: unknown } | undefined;
+  /** What is still sent after a failure. */
+  #filling: BlobReader | undefined;
   #ended = false;
   #wake: (() => void) | undefined;
+
+  /** Holds nothing yet. */
+  constructor({ endsAfterMismatch = false }: TarStreamOptions = {}) {
+    this.#endsAfterMismatch = endsAfterMismatch;
+  }
 
   /** The tar's bytes; to be read once. Fails with the error of the first file that fails, or of {@linkcode fail}. */
   readonly body: BlobReader = {
@@ -36,15 +60,22 @@ export class TarStream {
   /** Adds a file and waits until it was consumed; throws when it, or the whole, failed. */
   async add(file: TarFile): Promise<void> {
     const { path, sizeBytes, content } = file;
-    // Whoever opened it closes it.
-    const reader: BlobReader = { read: (into) => content.read(into), [Symbol.asyncDispose]: () => Promise.resolve() };
+    let leftBytes = sizeBytes;
+    const reader: BlobReader = {
+      read: async (into) => {
+        const piece = await content.read(into);
+        leftBytes -= piece.byteLength;
+        return piece;
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(), // whoever opened it closes it
+    };
     const member = { name: path, sizeBytes, open: () => Promise.resolve(reader) };
-    await this.#append(tarReader([member], { isOpen: true }));
+    await this.#append(tarReader([member], { isOpen: true }), () => leftBytes + tarPadding(sizeBytes));
   }
 
   /** Ends the tar: its last blocks are handed out, then its end. Nothing can be added afterwards. */
   end(): void {
-    this.#append(tarReader([])).catch(() => {});
+    this.#append(tarReader([]), () => 0).catch(() => {});
     this.#ended = true;
   }
 
@@ -55,16 +86,17 @@ export class TarStream {
     this.#notify();
   }
 
-  #append(reader: BlobReader): Promise<void> {
+  #append(reader: BlobReader, leftBytes: () => number): Promise<void> {
     return new Promise((done, failed) => {
       if (this.#failure) return failed(this.#failure.error);
-      this.#queue.push({ reader, done, failed });
+      this.#queue.push({ reader, leftBytes, done, failed });
       this.#notify();
     });
   }
 
   async #read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     while (true) {
+      if (this.#filling) return await this.#filling.read(into);
       if (this.#failure) throw this.#failure.error;
       const segment = this.#queue[0];
       if (segment) {
@@ -85,8 +117,13 @@ export class TarStream {
       if (this.#failure) throw this.#failure.error;
       if (piece.byteLength > 0) return piece;
     } catch (error) {
+      const isFirst = this.#failure === undefined;
       this.fail(error);
-      throw error;
+      const leftBytes = segment.leftBytes();
+      const fills = isFirst && this.#endsAfterMismatch && isImageError(error, "digest-mismatch");
+      if (!fills || leftBytes > MAX_FILLING_BYTES) throw error;
+      this.#filling = bytesReader(new Uint8Array(leftBytes + 2 * TAR_BLOCK_BYTES));
+      return undefined;
     }
     this.#queue.shift();
     segment.done();

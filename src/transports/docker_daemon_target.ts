@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { LAYOUT_BYTES, layoutEntries, layoutIndex } from "../archive/layout_writer.ts";
-import { type ImageName, parseImageName } from "../archive/image_names.ts";
+import { type ImageName, type LayoutName, layoutNames, parseImageName } from "../archive/image_names.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
@@ -11,6 +11,8 @@ import { blobPath, type Digest, hexOf } from "../oci/digest.ts";
 import { jsonBytes } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { layerCompression } from "../oci/media_types.ts";
+import type { Platform } from "../oci/platform.ts";
+import { finishKeptLoad, isUnpacked, loadingName, platformToUnpack } from "./docker_daemon_load.ts";
 import { openRawLayer } from "./docker_daemon_raw_layer.ts";
 import {
   type DaemonPlan,
@@ -61,12 +63,13 @@ export class DaemonTarget implements ImageTarget {
   readonly #client: EngineClient;
   readonly #name: ImageName;
   readonly #options: DaemonTargetOptions;
-  readonly #tar = new TarStream();
+  readonly #tar: TarStream;
   readonly #written = new Set<Digest>();
   readonly #manifests = new Map<Digest, Manifest>();
   readonly #diffIds: LayerDiffIds | undefined;
   #plan: DaemonPlan | undefined;
-  #held: HeldContent = { imageId: undefined, blobs: new Set() };
+  #platform: Platform | undefined;
+  #held: HeldContent = { image: undefined, isWhole: false, blobs: new Set() };
   #leftOut = false;
   #loading: Promise<readonly string[]> | undefined;
   #imageId: Digest | undefined;
@@ -76,6 +79,7 @@ export class DaemonTarget implements ImageTarget {
     this.#client = client;
     this.#name = name;
     this.#options = options;
+    this.#tar = new TarStream({ endsAfterMismatch: client.info.store === "containerd" });
     this.#diffIds = options.readConfig && new LayerDiffIds(options.readConfig);
     this.name = name.full;
     this.limits = {
@@ -90,12 +94,12 @@ export class DaemonTarget implements ImageTarget {
     return this.#imageId;
   }
 
-  // deno-lint-ignore require-await
   async plan(manifests: readonly Manifest[]): Promise<void> {
     const [root] = manifests;
     const images = manifests.filter((manifest) => manifest.content.kind !== "index");
     this.#plan = root && { root, images };
     for (const image of images) this.#diffIds?.note(image);
+    this.#platform = root && await platformToUnpack(this.#client, root, this.#options.readConfig);
   }
 
   /** Finds what the daemon holds of the image that was planned. */
@@ -134,16 +138,27 @@ export class DaemonTarget implements ImageTarget {
 
   async publish(root: Manifest): Promise<void> {
     const { signal } = this.#options;
-    if (!this.#loading && this.#held.imageId !== undefined && this.#held.imageId === imageIdOf(this.#client, root)) {
+    const { image, isWhole } = this.#held;
+    const id = imageIdOf(this.#client, root);
+    if (!this.#loading && image && isWhole && isUnpacked(image) && image.id === id) {
       const { full, tag } = this.#name;
-      await this.#client.tagImage(this.#held.imageId, full.slice(0, -tag.length - 1), tag, signal);
-      this.#imageId = this.#held.imageId;
+      await this.#client.tagImage(id, full.slice(0, -tag.length - 1), tag, signal);
+      this.#imageId = id;
       return;
     }
     await this.#finishTar(root);
-    await this.#loading;
+    const loading = this.#loading!;
+    this.#imageId = this.#client.info.store === "containerd" && id !== undefined
+      ? await finishKeptLoad(this.#client, loading, {
+        name: this.#name,
+        id,
+        before: image,
+        leftOut: this.#leftOut,
+        sent: new Set(this.#manifests.keys()),
+        signal,
+      })
+      : await this.#checkLoaded(loading, id);
     this.#loading = undefined;
-    this.#imageId = await this.#checkLoaded(root);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -160,7 +175,8 @@ export class DaemonTarget implements ImageTarget {
   /** Starts the request; its failure reaches whoever adds to the tar. */
   #start(): void {
     if (this.#loading) return;
-    this.#loading = this.#client.loadImage(this.#tar.body, this.#options.signal).catch((error) => {
+    const { signal } = this.#options;
+    this.#loading = this.#client.loadImage(this.#tar.body, { platform: this.#platform, signal }).catch((error) => {
       this.#tar.fail(error);
       throw error;
     });
@@ -175,14 +191,17 @@ export class DaemonTarget implements ImageTarget {
         await this.#addBytes(blobPath(descriptor.digest), bytes);
       }
       await this.#addBytes("oci-layout", LAYOUT_BYTES);
-      await this.#addBytes(
-        "index.json",
-        layoutIndex(layoutEntries(root.descriptor, [{ ref: this.#name.tag, full: this.#name.full }])),
-      );
+      await this.#addBytes("index.json", layoutIndex(layoutEntries(root.descriptor, this.#loadingNames())));
     }
     // Podman falls back to it where it cannot read a manifest, for example one that mixes Docker's and OCI's media types.
     if (this.#client.info.store !== "containerd") await this.#addBytes("manifest.json", this.#archiveManifest(root));
     this.#tar.end();
+  }
+
+  #loadingNames(): LayoutName[] {
+    if (this.#client.info.store !== "containerd") return [{ ref: this.#name.tag, full: this.#name.full }];
+    const name = loadingName(this.#held.image);
+    return name === undefined ? [] : layoutNames(undefined, [name]);
   }
 
   /** The docker-archive's list of one image. Throws `unsupported` for an index. */
@@ -215,28 +234,14 @@ export class DaemonTarget implements ImageTarget {
     await this.#tar.add({ path, sizeBytes: bytes.byteLength, content });
   }
 
-  /**
-   * Makes sure that the name stands for the image that was sent, whole. A daemon with the containerd store loads an image
-   * whose blobs are missing without a word: where blobs were left out, it could have dropped them since.
-   */
-  async #checkLoaded(root: Manifest): Promise<Digest> {
-    const { signal } = this.#options;
-    const image = await this.#client.inspectImage(this.#name.full, signal);
-    const expected = imageIdOf(this.#client, root);
-    if (expected !== undefined && image.id !== expected) {
-      throw new ImageError(
-        "conflict",
-        `Cannot load "${this.name}": the daemon has image "${image.id}" by that name, ` +
-          `not "${expected}"`,
-      );
-    }
-    const missing = image.manifests.find((entry) => !entry.isComplete && this.#manifests.has(entry.descriptor.digest));
-    if (this.#leftOut && missing) {
-      await this.#client.removeImage(this.#name.full, signal);
-      throw new ImageError("conflict", `Cannot load "${this.name}": the daemon dropped layers that it had before`, {
-        hint: "Pull again; all layers are sent then",
-      });
-    }
-    return image.id;
+  /** Makes sure that the name stands for the image that was sent. */
+  async #checkLoaded(loading: Promise<unknown>, expected: Digest | undefined): Promise<Digest> {
+    await loading;
+    const image = await this.#client.inspectImage(this.#name.full, this.#options.signal);
+    if (expected === undefined || image.id === expected) return image.id;
+    throw new ImageError(
+      "conflict",
+      `Cannot load "${this.name}": the daemon has image "${image.id}" by that name, not "${expected}"`,
+    );
   }
 }
