@@ -11,6 +11,9 @@ const MAX_PART_BYTES = 64 * 1024 * 1024;
 const CANCEL_MS = 30_000;
 const STOPPED_CANCEL_MS = 700;
 
+/** How often an upload is cancelled into which bytes still come from a connection that has broken. */
+const CANCEL_TRIES = 3;
+
 /** An upload that a registry has begun to take. */
 export interface UploadSession {
   /** Where the next request goes. Registries change it with every answer; {@linkcode advance} keeps it up to date. */
@@ -75,9 +78,13 @@ async function beginSession(repository: Repository, response: HttpResponse): Pro
   return { url, minPartBytes: Number.isSafeInteger(minimum) ? Math.min(Math.max(minimum, 0), MAX_PART_BYTES) : 0 };
 }
 
-/** How many bytes of an upload the registry holds; undefined when it knows nothing of it. */
-export async function readUploadOffset(repository: Repository, session: UploadSession): Promise<number | undefined> {
-  const response = await repository.send({ method: "GET", url: session.url, access: repository.push });
+/** How many bytes of an upload the registry holds; undefined when it knows nothing of it. `signal`: as of a request. */
+export async function readUploadOffset(
+  repository: Repository,
+  session: UploadSession,
+  signal?: AbortSignal,
+): Promise<number | undefined> {
+  const response = await repository.send({ method: "GET", url: session.url, access: repository.push, signal });
   await response.discard();
   if (response.status !== 204 && response.status !== 200 && response.status !== 202) return undefined;
   const end = /^(?:bytes=)?0-(\d+)$/.exec(response.headers.get("range")?.trim() ?? "")?.[1];
@@ -123,17 +130,21 @@ export async function expectWritten(repository: Repository, response: HttpRespon
  * by the registry in time.
  */
 export async function cancelUpload(repository: Repository, session: UploadSession): Promise<void> {
-  const stopped = repository.connection.retry.signal;
-  const limitMs = stopped?.aborted ? STOPPED_CANCEL_MS : CANCEL_MS;
+  const isStopped = repository.connection.retry.signal?.aborted ?? false;
+  const signal = AbortSignal.timeout(isStopped ? STOPPED_CANCEL_MS : CANCEL_MS);
   try {
-    const response = await repository.send({
-      method: "DELETE",
-      url: session.url,
-      access: repository.push,
-      isRepeatable: false,
-      signal: AbortSignal.timeout(limitMs),
-    });
-    await response.discard();
+    for (let tries = 1; tries <= CANCEL_TRIES; tries++) {
+      const response = await repository.send({
+        method: "DELETE",
+        url: session.url,
+        access: repository.push,
+        isRepeatable: false,
+        signal,
+      });
+      await response.discard();
+      // Where bytes came that were not waited for, the registry wants to hear of as many as it holds.
+      if (response.status !== 416 || await readUploadOffset(repository, session, signal) === undefined) return;
+    }
   } catch {
     // Nothing depends on it.
   }
