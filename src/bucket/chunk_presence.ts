@@ -1,6 +1,7 @@
 import { mapPool } from "../bytes/pool.ts";
 import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
 import type { Digest } from "../oci/digest.ts";
+import { MAX_LISTED_ENTRIES } from "../oci/limits.ts";
 import { CHUNK_PREFIX, chunkKey } from "./chunk_keys.ts";
 import type { ReliedObject } from "./relied_objects.ts";
 
@@ -62,12 +63,13 @@ export class ChunkPresence {
     if (info) this.#objects.set(chunk, info);
   }
 
-  /** All chunks of the bucket; undefined where that takes more than so many pages. */
+  /** All chunks of the bucket; undefined where that takes more than so many pages, or there are too many to hold. */
   async #list(maxPages: number): Promise<ReadonlyMap<string, ObjectInfo> | undefined> {
     const listed = new Map<string, ObjectInfo>();
     for await (const page of this.#store.list(CHUNK_PREFIX)) {
       if (listed.size === 0 && pagesLeft(page) > Math.max(1, maxPages)) return undefined;
       for (const info of page) listed.set(info.key, info);
+      if (listed.size > MAX_LISTED_ENTRIES) return undefined;
     }
     return listed;
   }

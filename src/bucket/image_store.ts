@@ -11,7 +11,15 @@ import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
 import { type ChunkDecoder, openRawLayer } from "./chunked_layer.ts";
 import { openLayer, readRecipeOnce, type RecipeCache } from "./find_layer.ts";
 import { openWrappedLayer, wrappedCompression } from "./wrapped_layer.ts";
-import { checkBucketDigest, compareTags, type ImageTag, parseTagKey, tagKey, TAGS_PREFIX } from "./keys.ts";
+import {
+  checkBucketDigest,
+  compareTags,
+  type ImageTag,
+  listedNames,
+  parseTagKey,
+  tagKey,
+  TAGS_PREFIX,
+} from "./keys.ts";
 
 /** How many tags are read at once when a digest is looked for. */
 const PARALLEL_TAGS = 16;
@@ -122,23 +130,33 @@ export class ImageStore {
   /** The tags of an image that were written last, the newest first. */
   async newestTags(image: string, count: number): Promise<readonly string[]> {
     const tags: { readonly tag: string; readonly modifiedAt: Date }[] = [];
+    const names = listedNames(this.objects.name);
     for await (const page of this.objects.list(`${TAGS_PREFIX}${image}/`)) {
       for (const { key, modifiedAt } of page) {
         const parsed = parseTagKey(key);
-        if (parsed?.image === image && !isDigestTag(parsed.tag)) tags.push({ tag: parsed.tag, modifiedAt });
+        if (parsed?.image !== image || isDigestTag(parsed.tag)) continue;
+        names.add(parsed.tag);
+        tags.push({ tag: parsed.tag, modifiedAt });
       }
     }
     tags.sort((left, right) => right.modifiedAt.getTime() - left.modifiedAt.getTime());
     return tags.slice(0, count).map((each) => each.tag);
   }
 
-  /** All tags of all images whose names start with `prefix` (empty, or ending in `/`); sorted by image, then tag. */
+  /**
+   * All tags of all images whose names start with `prefix` (empty, or ending in `/`); sorted by image, then tag.
+   *
+   * Throws `invalid-input` when there are more than can be held.
+   */
   async list(prefix: string): Promise<readonly ImageTag[]> {
     const tags: ImageTag[] = [];
+    const names = listedNames(this.objects.name);
     for await (const page of this.objects.list(TAGS_PREFIX + prefix)) {
       for (const { key } of page) {
         const tag = parseTagKey(key);
-        if (tag) tags.push(tag);
+        if (!tag) continue;
+        names.add(tag.image, tag.tag);
+        tags.push(tag);
       }
     }
     return tags.sort(compareTags);

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
+import { ListedNames } from "../oci/limits.ts";
 
 /** The bucket's own configuration. */
 export const SETTINGS_KEY = "s3lo.yaml";
@@ -56,4 +57,9 @@ export function checkBucketDigest(digest: Digest): Digest {
     );
   }
   return digest;
+}
+
+/** Counts the names that are listed of a store. `name`: the store's. */
+export function listedNames(name: string): ListedNames {
+  return new ListedNames(`Cannot list "${name}"`, "Name a part of it, or one of its images");
 }

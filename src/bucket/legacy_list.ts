@@ -1,6 +1,6 @@
 import { mapPool } from "../bytes/pool.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
-import type { ImageTag } from "./keys.ts";
+import { type ImageTag, listedNames } from "./keys.ts";
 import { isLegacyName, LATER_FOLDERS } from "./legacy_v1.ts";
 
 /** A stretch of a bucket's keys: those after one, up to another. */
@@ -30,12 +30,16 @@ export async function listLegacyTags(store: ObjectStore, prefix: string): Promis
 async function listStretch(store: ObjectStore, prefix: string, stretch: Stretch): Promise<readonly ImageTag[]> {
   const tags: ImageTag[] = [];
   const withBlobs = new Set<string>();
+  const names = listedNames(store.name);
   // The servers' order puts a tag's blobs before its manifest.
   for await (const page of store.list(prefix, stretch.startAfter === "" ? {} : { startAfter: stretch.startAfter })) {
     for (const { key } of page) {
       if (stretch.end !== undefined && key >= stretch.end) return tags;
       const blobs = key.lastIndexOf("/blobs/sha256/");
-      if (blobs > 0) withBlobs.add(key.slice(0, blobs));
+      if (blobs > 0 && !withBlobs.has(key.slice(0, blobs))) {
+        names.add(key);
+        withBlobs.add(key.slice(0, blobs));
+      }
       const tag = legacyTag(key);
       if (tag && withBlobs.has(`${tag.image}/${tag.tag}`)) tags.push(tag);
     }

@@ -1,6 +1,6 @@
 import { isImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
-import { walkIndex } from "../image/index_walk.ts";
+import { type WalkedEntry, walkIndex } from "../image/index_walk.ts";
 import type { ImageSource, LayerState, SignatureRecord } from "../image/places.ts";
 import { listReferrers } from "../image/referrers.ts";
 import { readConfig, selectPlatforms } from "../image/select_platforms.ts";
@@ -142,21 +142,20 @@ async function describeIndex(source: ImageSource, root: Manifest): Promise<Parti
     configs.set(image.config.digest, known);
     return known;
   };
-  const platforms = await mapPool(
-    entries,
-    PARALLEL_PLATFORMS,
-    ({ descriptor, label }) =>
-      describeEntry({
-        entry: descriptor,
-        label,
-        isMissing: reads(descriptor) && !found.has(descriptor.digest),
-        content: found.get(descriptor.digest)?.manifest.content,
-      }, configFor),
-  );
+  const describe = ({ descriptor, label }: WalkedEntry) =>
+    describeEntry({
+      entry: descriptor,
+      label,
+      isMissing: reads(descriptor) && !found.has(descriptor.digest),
+      content: found.get(descriptor.digest)?.manifest.content,
+    }, configFor);
   const layers = [...found.values()].flatMap(({ manifest: { content } }) =>
     content.kind === "image" ? content.layers : []
   );
-  const states = await layerStates(source, layers);
+  const [states, platforms] = await Promise.all([
+    layerStates(source, layers),
+    mapPool(entries, PARALLEL_PLATFORMS, describe),
+  ]);
   return { platforms: platforms.map((each) => ({ ...each, layers: withStates(each.layers, states) })) };
 }
 

@@ -1,5 +1,5 @@
 import { isDigestTag } from "../oci/referrers.ts";
-import { type ListedImage, listImages } from "../transports/list_images.ts";
+import { imagePages, type ListedImage, listImages } from "../transports/list_images.ts";
 import type { Session } from "../transports/session.ts";
 
 /** What a listing gives. */
@@ -9,16 +9,34 @@ export interface ListReport {
   readonly hiddenTags: number;
 }
 
+/** Which tags are listed. */
+export interface ListOptions {
+  /** Also those that only hold what refers to another image. */
+  readonly all?: boolean;
+}
+
 /** Lists the images and tags of a store, of one registry repository, or of a registry that has a catalog. */
 export async function listCommand(
   session: Session,
   location: string,
-  options: { readonly all?: boolean } = {},
+  options: ListOptions = {},
 ): Promise<ListReport> {
-  const listed = await listImages(session, location);
-  const shown = options.all
+  return report(await listImages(session, location), options);
+}
+
+/** As {@linkcode listCommand}, page by page while they come; nothing is held. */
+export async function* listPages(
+  session: Session,
+  location: string,
+  options: ListOptions = {},
+): AsyncGenerator<ListReport, void> {
+  for await (const page of imagePages(session, location)) yield report(page, options);
+}
+
+function report(listed: readonly ListedImage[], { all = false }: ListOptions): ListReport {
+  const images = all
     ? listed
     : listed.map((image) => ({ ...image, tags: image.tags.filter((tag) => !isDigestTag(tag)) }));
-  const count = (images: readonly ListedImage[]) => images.reduce((sum, image) => sum + image.tags.length, 0);
-  return { images: shown.filter((image) => image.tags.length > 0), hiddenTags: count(listed) - count(shown) };
+  const count = (each: readonly ListedImage[]) => each.reduce((sum, image) => sum + image.tags.length, 0);
+  return { images: images.filter((image) => image.tags.length > 0), hiddenTags: count(listed) - count(images) };
 }

@@ -48,3 +48,21 @@ export class Total {
     });
   }
 }
+
+/** Counts the names of a listing that is held whole: how many there are, and what they have together. */
+export class ListedNames {
+  readonly #entries: Total;
+  readonly #chars: Total;
+
+  /** `action` begins the error; `hint` says how to list less. */
+  constructor(action: string, hint?: string) {
+    this.#entries = new Total(action, MAX_LISTED_ENTRIES, "entries to list", hint);
+    this.#chars = new Total(action, MAX_LISTED_NAME_CHARS, "characters of names to list", hint);
+  }
+
+  /** Counts one entry and what it is called. Throws `invalid-input` when that is one too many. */
+  add(...names: readonly string[]): void {
+    this.#entries.add();
+    for (const name of names) this.#chars.add(name.length);
+  }
+}

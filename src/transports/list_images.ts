@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { isStoreText, parseReference, parseStoreLocation, type RegistryReference } from "../oci/reference.ts";
+import { ListedNames } from "../oci/limits.ts";
 import { listLegacyTags } from "../bucket/legacy_list.ts";
 import { compareTags, type ImageTag } from "../bucket/keys.ts";
 import type { ImageStore } from "../bucket/image_store.ts";
@@ -32,25 +33,58 @@ export async function pairTags(
   return tags.map((tag) => ({ source: `${source}:${tag}`, target: `${target}:${tag}` }));
 }
 
-/** The images of a store, of a registry repository, or of a registry, in order of name and tag. */
+/**
+ * The images of a store, of a registry repository, or of a registry, in order of name and tag.
+ *
+ * Throws `invalid-input` when there are more than can be held; see {@linkcode imagePages}.
+ */
 export async function listImages(session: Session, location: string): Promise<readonly ListedImage[]> {
-  if (isStoreText(location)) return await listStore(session, location);
+  const images = new Map<string, string[]>();
+  const names = new ListedNames(`Cannot list "${location}"`, "Name a part of it, or list it as text");
+  for await (const page of imagePages(session, location)) {
+    for (const { name, tags } of page) {
+      const known = images.get(name) ?? [];
+      if (!images.has(name)) names.add(name);
+      images.set(name, known);
+      for (const tag of tags) {
+        names.add(tag);
+        known.push(tag);
+      }
+    }
+  }
+  return [...images].map(([name, tags]) => ({ name, tags }));
+}
+
+/** As {@linkcode listImages}, page by page: an image of a registry comes in several pieces where it has many tags. */
+export async function* imagePages(
+  session: Session,
+  location: string,
+): AsyncGenerator<readonly ListedImage[], void> {
+  if (isStoreText(location)) return yield await listStore(session, location);
   const host = /^(?:docker:\/\/)?([^/]+:\d+|[^/]+(?=\/$))\/?$/.exec(location)?.[1];
   if (host === undefined) {
     const reference = parseReference(location);
     if (reference.kind !== "registry") throw new ImageError("usage", `Cannot list "${location}"`);
-    return [{ name: `${reference.registry}/${reference.repository}`, tags: await registryTags(session, reference) }];
+    return yield* repositoryPages(session, reference);
   }
   const { listRegistryRepositories } = await import("./registry.ts");
-  const images: ListedImage[] = [];
   const access = session.registryAccess(host, "source");
   for await (const page of listRegistryRepositories(host, await session.registry(), access)) {
     for (const repository of page) {
-      const tags = await registryTags(session, { kind: "registry", registry: host, repository });
-      images.push({ name: `${host}/${repository}`, tags });
+      yield* repositoryPages(session, { kind: "registry", registry: host, repository });
     }
   }
-  return images;
+}
+
+/** The tags of a repository, page by page. */
+async function* repositoryPages(
+  session: Session,
+  reference: RegistryReference,
+): AsyncGenerator<readonly ListedImage[], void> {
+  const name = `${reference.registry}/${reference.repository}`;
+  const { listRegistryTags } = await import("./registry.ts");
+  const access = session.registryAccess(reference.registry, "source");
+  for await (const tags of listRegistryTags(reference, await session.registry(), access)) yield [{ name, tags }];
 }
 
 async function listStore(session: Session, text: string): Promise<readonly ListedImage[]> {
@@ -81,11 +115,13 @@ function tagName({ image, tag }: ImageTag): string {
 }
 
 async function registryTags(session: Session, reference: RegistryReference): Promise<readonly string[]> {
-  const { listRegistryTags } = await import("./registry.ts");
   const tags: string[] = [];
-  const access = session.registryAccess(reference.registry, "source");
-  for await (const page of listRegistryTags(reference, await session.registry(), access)) {
-    tags.push(...page);
+  const names = new ListedNames(`Cannot list the tags of "${reference.registry}/${reference.repository}"`);
+  for await (const page of repositoryPages(session, reference)) {
+    for (const tag of page.flatMap((each) => each.tags)) {
+      names.add(tag);
+      tags.push(tag);
+    }
   }
   return tags;
 }

@@ -19,11 +19,22 @@ export const LIST: CommandSpec = {
     ["s3lo list ghcr.io/o/app", "The tags of a registry repository"],
   ],
   async run([location = ""], options, io) {
-    const { listCommand } = await import("../../commands/list.ts");
+    const { listCommand, listPages } = await import("../../commands/list.ts");
     await using session = await openSession(options, io);
-    const { images, hiddenTags } = await listCommand(session, location, { all: options.flag("all") });
-    await io.out(await render(outputFormat(options), images, listText));
-    if (images.every(({ tags }) => tags.length === 0)) io.note("No images found.");
+    const chosen = { all: options.flag("all") };
+    const format = outputFormat(options);
+    // Lines are printed as they come: a registry may have more tags than anybody wants to hold, or to wait for.
+    const pages = format === "text"
+      ? listPages(session, location, chosen)
+      : [await listCommand(session, location, chosen)];
+    let isEmpty = true;
+    let hiddenTags = 0;
+    for await (const page of pages) {
+      if (page.images.length > 0) isEmpty = false;
+      hiddenTags += page.hiddenTags;
+      if (format !== "text" || page.images.length > 0) await io.out(await render(format, page.images, listText));
+    }
+    if (isEmpty) io.note("No images found.");
     if (hiddenTags > 0) {
       io.note(`${count(hiddenTags, "tag")} of signatures and other referrers not shown (--all shows them)`);
     }
