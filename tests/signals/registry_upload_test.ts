@@ -94,10 +94,9 @@ for (const [name, layerBytes, stopsAt] of HOW) {
   });
 }
 
-serviceTest(
-  "SIGINT in the middle of a layer leaves no upload in a real registry",
-  ["registry"],
-  async ({ registry }) => {
+for (const kind of ["registry", "oldRegistry"] as const) {
+  serviceTest(`SIGINT in the middle of a layer leaves no upload in a real registry (${kind})`, [kind], async (at) => {
+    const registry = at[kind];
     const image = singleImage({ os: "linux", architecture: "amd64" }, {
       seed: 315,
       layersPerPlatform: 1,
@@ -125,5 +124,5 @@ serviceTest(
     const answer = await fetch(new URL(upload, registry), { redirect: "manual" });
     await answer.body?.cancel();
     assert.equal(answer.status, 404, "the registry knows nothing of the upload");
-  },
-);
+  });
+}
