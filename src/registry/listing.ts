@@ -1,15 +1,16 @@
 import { ImageError, isImageError } from "../errors.ts";
+import { retrying } from "../bytes/retry.ts";
 import { Members, parseJsonObject } from "../oci/json.ts";
+import { answerBody } from "./answer_body.ts";
 import type { Access } from "./authenticator.ts";
 import type { RegistryConnection } from "./connection.ts";
-import { resolveUrl } from "./endpoint.ts";
-import { nextLink } from "./link.ts";
+import { PageWalk } from "./page_walk.ts";
 import type { Repository } from "./repository.ts";
 
 /** Largest page of a listing that is read. */
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 
-/** Entries asked for at once; registries may give fewer. */
+/** Entries asked for at once; registries may give fewer, and some refuse to hear of so many. */
 const PAGE_ENTRIES = 1000;
 
 /**
@@ -18,9 +19,9 @@ const PAGE_ENTRIES = 1000;
  * Throws `not-found`, `unauthorized`, `denied`, `unavailable`. Spec: OCI distribution-spec v1.1.1, "Listing Tags".
  */
 export async function* listTags(repository: Repository): AsyncGenerator<readonly string[], void> {
-  const first = `/v2/${repository.name}/tags/list?n=${PAGE_ENTRIES}`;
   const action = `Cannot list the tags of "${repository.label}"`;
-  yield* pages(repository.connection, first, repository.pull, action, "tags");
+  const path = `/v2/${repository.name}/tags/list`;
+  yield* pages(repository.connection, path, { access: repository.pull, action, member: "tags" });
 }
 
 /**
@@ -33,7 +34,7 @@ export async function* listRepositories(connection: RegistryConnection): AsyncGe
   const access = { repository: "", scopes: ["registry:catalog:*"] };
   const action = `Cannot list the repositories of "${connection.registry}"`;
   try {
-    yield* pages(connection, `/v2/_catalog?n=${PAGE_ENTRIES}`, access, action, "repositories");
+    yield* pages(connection, "/v2/_catalog", { access, action, member: "repositories" });
   } catch (error) {
     if (!isImageError(error, "not-found")) throw error;
     throw new ImageError("unsupported", error.message, {
@@ -45,28 +46,41 @@ export async function* listRepositories(connection: RegistryConnection): AsyncGe
 
 async function* pages(
   connection: RegistryConnection,
-  first: string,
-  access: Access,
-  action: string,
-  member: string,
+  path: string,
+  { access, action, member }: { readonly access: Access; readonly action: string; readonly member: string },
 ): AsyncGenerator<readonly string[], void> {
-  const seen = new Set<string>();
-  let url = new URL(first, await connection.origin()).href;
-  while (!seen.has(url)) {
-    seen.add(url);
-    const response = await connection.send({ method: "GET", url, access });
-    if (response.status !== 200) throw await connection.failure(response, access, action);
-    const link = nextLink(response.headers.get("link"));
-    const document = parseJsonObject(await response.bytes(MAX_PAGE_BYTES), `the answer of "${connection.registry}"`);
-    yield new Members(document, `the answer of "${connection.registry}"`).strings(member) ?? [];
-    if (link === undefined) return;
-    url = nextPage(link, url, connection.registry);
+  const { registry } = connection;
+  const first = `${await connection.origin()}${path}`;
+  let walk = new PageWalk(registry, `${first}?n=${PAGE_ENTRIES}`, action);
+  let isFirst = true;
+  for (let url = walk.next(); url !== undefined; url = walk.next()) {
+    const page = await readPage(connection, url, { access, action, refusable: isFirst });
+    if (page) {
+      yield page.members.strings(member) ?? [];
+      walk.follow(page.link);
+    } else walk = new PageWalk(registry, first, action);
+    isFirst = false;
   }
 }
 
-/** The next page's URL; it must stay on the registry, since it is asked with the registry's authorization. */
-export function nextPage(link: string, asked: string, registry: string): string {
-  const url = resolveUrl(link, asked);
-  if (url !== undefined && new URL(url).origin === new URL(asked).origin) return url;
-  throw new ImageError("invalid-input", `Cannot go on with the listing of "${registry}": its next page is elsewhere`);
+/**
+ * One page; its body is part of what is tried again, since bodies break off too. Undefined where the registry has something
+ * against the number of entries that is asked for, of a page that is `refusable`.
+ */
+async function readPage(
+  connection: RegistryConnection,
+  url: string,
+  { access, action, refusable }: { readonly access: Access; readonly action: string; readonly refusable: boolean },
+): Promise<{ readonly members: Members; readonly link: string | null } | undefined> {
+  const what = `the answer of "${connection.registry}"`;
+  return await retrying(async () => {
+    const response = await connection.send({ method: "GET", url, access });
+    if (refusable && (response.status === 400 || response.status === 422)) {
+      await response.discard();
+      return undefined;
+    }
+    if (response.status !== 200) throw await connection.failure(response, access, action);
+    const document = parseJsonObject(await answerBody(response, MAX_PAGE_BYTES, what), what);
+    return { members: new Members(document, what), link: response.headers.get("link") };
+  }, connection.retry);
 }

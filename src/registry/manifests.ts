@@ -4,6 +4,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { MANIFEST_MEDIA_TYPES } from "../oci/media_types.ts";
 import { retrying } from "../bytes/retry.ts";
+import { answerBody } from "./answer_body.ts";
 import { readProblems, type RegistryProblem } from "./registry_error.ts";
 import type { Repository } from "./repository.ts";
 
@@ -67,7 +68,7 @@ async function askForManifest(
     });
     if (response.status === 404) return { problem: (await readProblems(response))[0] };
     if (response.status !== 200) throw await repository.failure(response, `Cannot read ${what}`);
-    const bytes = await response.bytes(MAX_MANIFEST_BYTES);
+    const bytes = await answerBody(response, MAX_MANIFEST_BYTES, what);
     const claimed = response.headers.get("docker-content-digest");
     const digest = isDigest(reference) ? reference : claimed !== null && isDigest(claimed) ? claimed : undefined;
     const mediaType = response.headers.get("content-type") ?? undefined;

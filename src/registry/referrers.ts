@@ -2,12 +2,14 @@ import { ImageError, isImageError } from "../errors.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { jsonBytes, type JsonObject, parseJsonObject } from "../oci/json.ts";
+import { MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Total } from "../oci/limits.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../oci/manifest.ts";
 import { bareMediaType, MEDIA_TYPES } from "../oci/media_types.ts";
 import { referrerEntry, referrersTag } from "../oci/referrers.ts";
-import { nextPage } from "./listing.ts";
-import { nextLink } from "./link.ts";
+import { retrying } from "../bytes/retry.ts";
+import { answerBody } from "./answer_body.ts";
 import { findManifest, putManifest } from "./manifests.ts";
+import { PageWalk } from "./page_walk.ts";
 import type { Repository } from "./repository.ts";
 
 /** Answers that say "there is no referrers API here". */
@@ -53,28 +55,48 @@ export async function addToFallback(repository: Repository, referrer: Manifest):
   await putManifest(repository, tag, readManifest(bytes, `manifest "${tag}" of "${repository.label}"`));
 }
 
+/** What the referrers API lists; undefined where there is none. Throws `invalid-input` where it lists too much. */
 async function askApi(repository: Repository, subject: Digest): Promise<readonly Descriptor[] | undefined> {
+  const what = `the referrers of "${subject}" in "${repository.label}"`;
+  const action = `Cannot list ${what}`;
   const entries: Descriptor[] = [];
-  const seen = new Set<string>();
-  let url = `${await repository.connection.origin()}/v2/${repository.name}/referrers/${subject}`;
-  while (!seen.has(url)) {
-    seen.add(url);
+  const count = new Total(action, MAX_MANIFESTS, "entries");
+  const size = new Total(action, MAX_MANIFESTS_BYTES, "bytes");
+  const { registry } = repository.connection;
+  const first = `${await repository.connection.origin()}/v2/${repository.name}/referrers/${subject}`;
+  const walk = new PageWalk(registry, first, action);
+  for (let url = walk.next(); url !== undefined; url = walk.next()) {
+    const page = await readApiPage(repository, url, what);
+    if (!page) return entries.length > 0 ? entries : undefined;
+    const { content, bytes } = page.manifest;
+    if (content.kind === "index") {
+      size.add(bytes.byteLength);
+      count.add(content.manifests.length);
+      entries.push(...content.manifests);
+    }
+    walk.follow(page.link);
+  }
+  return entries;
+}
+
+/** One page; its body is part of what is tried again. Undefined where there is no such API. */
+async function readApiPage(
+  repository: Repository,
+  url: string,
+  what: string,
+): Promise<{ readonly manifest: Manifest; readonly link: string | null } | undefined> {
+  return await retrying(async () => {
     const response = await repository.send({ method: "GET", url, headers: { accept: MEDIA_TYPES.ociIndex } });
     const mediaType = bareMediaType(response.headers.get("content-type") ?? "");
     // A page for people, or a redirect to one, is no answer of this API.
     if (NO_API.has(response.status) || (response.status === 200 && mediaType !== MEDIA_TYPES.ociIndex)) {
       await response.discard();
-      return entries.length > 0 ? entries : undefined;
+      return undefined;
     }
-    const what = `the referrers of "${subject}" in "${repository.label}"`;
     if (response.status !== 200) throw await repository.failure(response, `Cannot list ${what}`);
-    const link = nextLink(response.headers.get("link"));
-    const { content } = readManifest(await response.bytes(MAX_MANIFEST_BYTES), what, { mediaType });
-    if (content.kind === "index") entries.push(...content.manifests);
-    if (link === undefined) break;
-    url = nextPage(link, url, repository.connection.registry);
-  }
-  return entries;
+    const bytes = await answerBody(response, MAX_MANIFEST_BYTES, what);
+    return { manifest: readManifest(bytes, what, { mediaType }), link: response.headers.get("link") };
+  }, repository.connection.retry);
 }
 
 /** A list of referrers as a registry holds it under a tag. */

@@ -2,7 +2,8 @@ import { ImageError } from "../errors.ts";
 import { Members, parseJsonObject } from "../oci/json.ts";
 import { isLoopback } from "../http/loopback.ts";
 import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
-import type { RetryOptions } from "../bytes/retry.ts";
+import { retrying, type RetryOptions } from "../bytes/retry.ts";
+import { answerBody } from "./answer_body.ts";
 import { basicAuthorization, type Credentials } from "./credentials.ts";
 import { withQuery } from "./endpoint.ts";
 import { registryError } from "./registry_error.ts";
@@ -46,15 +47,18 @@ export async function fetchToken(sender: HttpSender, request: TokenRequest, retr
   const message = credentials?.kind === "identity-token"
     ? refreshRequest(request, credentials.token)
     : passwordRequest(request);
-  const response = await sendRetrying(sender, { ...message, signal: retry.signal }, { ...retry, host: undefined });
-  if (response.status !== 200) {
-    throw await registryError(response, {
-      registry,
-      action: `Cannot log in to "${registry}"`,
-      hasCredentials: credentials !== undefined,
-    });
-  }
-  return parseToken(await response.bytes(MAX_TOKEN_BYTES), registry, askedAt);
+  // The body is part of the step: one that breaks off is asked for again.
+  return await retrying(async () => {
+    const response = await sendRetrying(sender, { ...message, signal: retry.signal }, retry);
+    if (response.status !== 200) {
+      throw await registryError(response, {
+        registry,
+        action: `Cannot log in to "${registry}"`,
+        hasCredentials: credentials !== undefined,
+      });
+    }
+    return parseToken(await answerBody(response, MAX_TOKEN_BYTES, whatToken(registry)), registry, askedAt);
+  }, retry);
 }
 
 function checkRealm({ realm, registry, allowPlainHttp }: TokenRequest): void {
@@ -97,7 +101,7 @@ function refreshRequest({ realm, service, scopes }: TokenRequest, refreshToken: 
 }
 
 function parseToken(bytes: Uint8Array, registry: string, askedAt: number): Token {
-  const what = `the token for "${registry}"`;
+  const what = whatToken(registry);
   const members = new Members(parseJsonObject(bytes, what), what);
   const value = members.string("token") || members.string("access_token");
   if (!value || /[^\x21-\x7e]/.test(value)) throw members.missing("token");
@@ -108,4 +112,8 @@ function parseToken(bytes: Uint8Array, registry: string, askedAt: number): Token
   const isPlausible = issuedAt <= askedAt && issuedAt > askedAt - lifetimeMs / 2;
   const start = isPlausible ? issuedAt : askedAt;
   return { value, useUntil: start + lifetimeMs - Math.min(lifetimeMs / 10, 30_000) };
+}
+
+function whatToken(registry: string): string {
+  return `the token for "${registry}"`;
 }

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import { isStoreText, parseReference, parseStoreLocation, type RegistryReference } from "../oci/reference.ts";
 import { ListedNames } from "../oci/limits.ts";
 import { listLegacyTags } from "../bucket/legacy_list.ts";
@@ -71,7 +71,12 @@ export async function* imagePages(
   const access = session.registryAccess(host, "source");
   for await (const page of listRegistryRepositories(host, await session.registry(), access)) {
     for (const repository of page) {
-      yield* repositoryPages(session, { kind: "registry", registry: host, repository });
+      try {
+        yield* repositoryPages(session, { kind: "registry", registry: host, repository });
+      } catch (error) {
+        // Gone since the page was made, or without any tag, of which registries say the same.
+        if (!isImageError(error, "not-found")) throw error;
+      }
     }
   }
 }

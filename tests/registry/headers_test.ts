@@ -4,7 +4,7 @@ import { isLoopback } from "../../src/http/loopback.ts";
 import { type Challenge, parseChallenges } from "../../src/registry/challenge.ts";
 import { resolveUrl, withQuery } from "../../src/registry/endpoint.ts";
 import { nextLink } from "../../src/registry/link.ts";
-import { nextPage } from "../../src/registry/listing.ts";
+import { PageWalk } from "../../src/registry/page_walk.ts";
 import { Random } from "../support/images.ts";
 
 const permissions: Deno.PermissionOptions = "none";
@@ -118,13 +118,20 @@ Deno.test("the header parsers come to an end and never throw, whatever they get 
   }
 });
 
-Deno.test("nextPage() stays on the registry", { permissions }, () => {
-  const asked = "https://registry.test/v2/a/tags/list?n=5";
-  assert.equal(nextPage("/v2/a/tags/list?last=b", asked, "r"), "https://registry.test/v2/a/tags/list?last=b");
-  assert.equal(nextPage("?last=b", asked, "r"), "https://registry.test/v2/a/tags/list?last=b");
-  assert.equal(nextPage("http://registry.test/v2/x", asked, "r"), "https://registry.test/v2/x");
+Deno.test("PageWalk stays on the registry, and ends where a page comes again", { permissions }, () => {
+  const asked = "https://registry.test/v2/a/tags/list?n=2";
+  const after = (link: string) => {
+    const walk = new PageWalk("r", asked, "Cannot list");
+    assert.equal(walk.next(), asked);
+    walk.follow(`<${link}>; rel="next"`);
+    return walk.next();
+  };
+  assert.equal(after("/v2/a/tags/list?last=b"), "https://registry.test/v2/a/tags/list?last=b");
+  assert.equal(after("?last=b"), "https://registry.test/v2/a/tags/list?last=b");
+  assert.equal(after("http://registry.test/v2/x"), "https://registry.test/v2/x");
+  assert.equal(after("/v2/a/tags/list?n=2"), undefined);
   for (const link of ["https://evil.test/v2/", "//evil.test/x", "file:///etc/passwd", "https://registry.test:444/"]) {
-    assert.throws(() => nextPage(link, asked, "r"), (error) => error instanceof ImageError, link);
+    assert.throws(() => after(link), (error) => error instanceof ImageError, link);
   }
 });
 

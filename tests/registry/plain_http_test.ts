@@ -4,67 +4,23 @@
  */
 import assert from "node:assert/strict";
 import { readAll } from "../../src/bytes/blob_reader.ts";
-import type { HttpRequest, HttpResponse } from "../../src/http/message.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { bytesReader } from "../../src/bytes/blob_reader.ts";
 import { hasBlob, openBlob } from "../../src/registry/blobs.ts";
-import { RegistryConnection } from "../../src/registry/connection.ts";
-import { CredentialFinder } from "../../src/registry/find_credentials.ts";
 import { listRepositories, listTags } from "../../src/registry/listing.ts";
 import { getManifest, putManifest } from "../../src/registry/manifests.ts";
 import { listReferrers } from "../../src/registry/referrers.ts";
-import { Repository } from "../../src/registry/repository.ts";
+import type { Repository } from "../../src/registry/repository.ts";
 import { uploadBlob } from "../../src/registry/upload.ts";
 import { mountBlob } from "../../src/registry/upload_session.ts";
 import { singleImage } from "../support/images.ts";
+import { type Answer, repositoryOn } from "./memory_network.ts";
 
 const image = singleImage({ os: "linux", architecture: "amd64" }, { seed: 26 });
 const { descriptor } = image.root;
 const bytes = new TextEncoder().encode("the bytes of a blob");
 const blob: Descriptor = { mediaType: "application/octet-stream", digest: digestOf(bytes), size: bytes.byteLength };
-
-type Answer = (request: HttpRequest) => Response;
-
-/** A repository behind a network in memory: `answer` plays every host. */
-function repositoryOn(answer: Answer, options: { registry?: string; plainHttp?: boolean } = {}) {
-  const { registry = "registry.example", plainHttp = false } = options;
-  const requests: HttpRequest[] = [];
-  const send = (request: HttpRequest): Promise<HttpResponse> => {
-    requests.push(request);
-    if (new URL(request.url).pathname === "/v2/") return Promise.resolve(answered(new Response("{}")));
-    return Promise.resolve(answered(answer(request)));
-  };
-  const connection = new RegistryConnection(registry, {
-    sender: { send },
-    finder: new CredentialFinder(registry, {
-      explicit: { kind: "password", username: "ann", password: "one" },
-      env: () => undefined,
-    }),
-    plainHttp,
-    retry: { baseDelayMs: 1 },
-  });
-  const plain = () => requests.filter(({ url }) => url.startsWith("http:"));
-  return { repository: new Repository(connection, "app"), requests, plain };
-}
-
-function answered(response: Response): HttpResponse {
-  const body = async () => new Uint8Array(await response.arrayBuffer());
-  return {
-    status: response.status,
-    headers: response.headers,
-    bytes: body,
-    reader() {
-      const all = body();
-      let inner: ReturnType<typeof bytesReader> | undefined;
-      return {
-        read: async (into) => await (inner ??= bytesReader(await all)).read(into),
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      };
-    },
-    discard: () => Promise.resolve(),
-  };
-}
 
 /** Sends everything to `host` by http, and answers there. */
 function movingTo(host: string, method?: string): Answer {
