@@ -2,8 +2,8 @@ import { ImageError, isImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { MAX_INDEX_DEPTH, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Total } from "../oci/limits.ts";
-import { attestedDigest, type Manifest, readManifest } from "../oci/manifest.ts";
+import { MAX_INDEX_DEPTH, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, MAX_NAMED_BLOBS, Total } from "../oci/limits.ts";
+import { attestedDigest, childrenOf, type Manifest, type ManifestContent, readManifest } from "../oci/manifest.ts";
 import { formatPlatform } from "../oci/platform.ts";
 import type { ImageSource } from "./places.ts";
 
@@ -15,6 +15,7 @@ export class ManifestTotals {
   readonly #manifests: Total;
   readonly #entries: Total;
   readonly #bytes: Total;
+  readonly #blobs: Total;
 
   /** `name`: the image's, for errors. */
   constructor(name: string) {
@@ -22,11 +23,12 @@ export class ManifestTotals {
     this.#manifests = new Total(action, MAX_MANIFESTS, "manifests");
     this.#entries = new Total(action, MAX_MANIFESTS, "entries in its indexes");
     this.#bytes = new Total(action, MAX_MANIFESTS_BYTES, "bytes of manifests");
+    this.#blobs = new Total(action, MAX_NAMED_BLOBS, "blobs in its manifests");
   }
 
-  /** Counts entries that are listed. Throws `invalid-input`. */
-  list(count: number): void {
-    this.#entries.add(count);
+  /** Counts what a manifest that was read names. Throws `invalid-input`. */
+  list(content: ManifestContent): void {
+    (content.kind === "index" ? this.#entries : this.#blobs).add(childrenOf(content).length);
   }
 
   /** Counts a manifest of which the bytes are about to be read. Throws `invalid-input`. */
@@ -89,13 +91,14 @@ interface Entry extends WalkedEntry {
 export async function walkIndex(source: ImageSource, root: Manifest, options: WalkOptions): Promise<WalkedManifest> {
   const totals = options.totals ?? new ManifestTotals(source.name);
   totals.read(root.descriptor.size);
+  totals.list(root.content);
   const top = nodeOf(root, "", 0);
   const found = new Map<Digest, Node>([[root.descriptor.digest, top]]);
   const met = new Set<Digest>(found.keys());
   for (let level = [top]; level.length > 0;) {
     const depth = level[0]!.depth + 1;
     const wanted: Entry[] = [];
-    for (const entry of level.flatMap((node) => listEntries(node, source, totals))) {
+    for (const entry of level.flatMap((node) => listEntries(node, source))) {
       if (!options.reads(entry.descriptor)) continue;
       entry.isRepeated = met.has(entry.descriptor.digest);
       if (!entry.isRepeated) wanted.push(entry);
@@ -105,6 +108,7 @@ export async function walkIndex(source: ImageSource, root: Manifest, options: Wa
       totals.read(entry.descriptor.size);
       const manifest = await readEntry(source, entry, options);
       if (!manifest) return [];
+      totals.list(manifest.content);
       entry.child = nodeOf(manifest, entry.label, depth);
       found.set(entry.descriptor.digest, entry.child);
       return manifest.content.kind === "index" ? [entry.child] : [];
@@ -150,11 +154,10 @@ function nodeOf(manifest: Manifest, label: string, depth: number): Node {
 }
 
 /** Fills in the entries of an index. */
-function listEntries(node: Node, source: ImageSource, totals: ManifestTotals): readonly Entry[] {
+function listEntries(node: Node, source: ImageSource): readonly Entry[] {
   const { content } = node.manifest;
   if (content.kind !== "index") return [];
   if (node.depth >= MAX_INDEX_DEPTH) throw tooDeep(source);
-  totals.list(content.manifests.length);
   const labels = entryLabels(content.manifests);
   for (const descriptor of content.manifests) {
     node.entries.push({ descriptor, label: labels.get(descriptor.digest) ?? "", isRepeated: false });

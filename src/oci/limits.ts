@@ -12,6 +12,9 @@ export const MAX_MANIFESTS = 10_000;
 /** What the manifests of one image may have together, in bytes: sixteen of the largest, 6 KiB for each of the most. */
 export const MAX_MANIFESTS_BYTES = 64 * 1024 * 1024;
 
+/** How many configs, layers and other blobs the manifests of one image may name together: ten for each of the most. */
+export const MAX_NAMED_BLOBS = 100_000;
+
 /** How many pages of one listing are asked for. */
 export const MAX_LISTING_PAGES = 100_000;
 

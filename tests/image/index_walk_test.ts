@@ -11,7 +11,7 @@ import { platformsOf, selectPlatforms } from "../../src/image/select_platforms.t
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { jsonBytes } from "../../src/oci/json.ts";
-import { MAX_INDEX_DEPTH, MAX_MANIFESTS, MAX_MANIFESTS_BYTES } from "../../src/oci/limits.ts";
+import { MAX_INDEX_DEPTH, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, MAX_NAMED_BLOBS } from "../../src/oci/limits.ts";
 import { type Manifest, MAX_MANIFEST_BYTES, readManifest } from "../../src/oci/manifest.ts";
 import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import { formatPlatform, parsePlatform } from "../../src/oci/platform.ts";
@@ -170,6 +170,29 @@ pure("the manifests of one image are bounded in bytes, not only in number", asyn
     return true;
   });
   assert.ok(source.total <= 17, `${source.total} manifests read before the end`);
+});
+
+pure("the layers that manifests name are bounded in number", async () => {
+  const { mediaType, digest, size } = LEAF.root.content.kind === "image" ? LEAF.root.content.config : assert.fail();
+  const many = Array.from({ length: 12 }, (_, seed) =>
+    readManifest(
+      jsonBytes({
+        schemaVersion: 2,
+        mediaType: MEDIA_TYPES.ociManifest,
+        config: { mediaType, digest, size },
+        layers: Array.from({ length: MAX_NAMED_BLOBS / 10 }, (_, place) => ({
+          mediaType: MEDIA_TYPES.ociLayerGzip,
+          digest: `sha256:${(seed * MAX_NAMED_BLOBS + place).toString(16).padStart(64, "0")}`,
+          size: 1,
+        })),
+      }),
+      "manifest",
+    ));
+  const source = new CountingSource([indexOver(many), ...many]);
+  await assert.rejects(
+    loadGraph(source, await source.root()),
+    (error: unknown) => isImageError(error, "invalid-input") && /more than 100000 blobs/.test(error.message),
+  );
 });
 
 pure("referrers count with the image that they refer to", async () => {
