@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { type BlobReader, countBytes, readAll } from "../bytes/blob_reader.ts";
+import { type BlobReader, readAll } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest, digestOf } from "../oci/digest.ts";
@@ -10,7 +10,7 @@ import { isForeignLayer, layerCompression, MEDIA_TYPES } from "../oci/media_type
 import type { OpenedTar } from "./blob_queue.ts";
 import { dockerLayoutName, ORIGINAL_DIGEST, parseImageName } from "./image_names.ts";
 import { LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
-import { statedTarSize } from "./layer_compression.ts";
+import { believableTarSize, measureTar } from "./tar_length.ts";
 import { bytesMember, type TarMember, tarReader } from "./tar_writer.ts";
 import { spool } from "./temporary_file.ts";
 import { verifiedReader } from "../bytes/verified_reader.ts";
@@ -169,7 +169,7 @@ class DockerArchiveWriter {
       const open = () => Promise.resolve(content);
       return { name: blobPath(written), sizeBytes, open, [Symbol.asyncDispose]: () => content[Symbol.asyncDispose]() };
     }
-    const known = statedTarSize(stored);
+    const known = believableTarSize(stored);
     if (known !== undefined) {
       return { ...member(known, () => this.#open(stored)), [Symbol.asyncDispose]: () => Promise.resolve() };
     }
@@ -178,8 +178,8 @@ class DockerArchiveWriter {
     const file = await spool(compressed, what, { signal });
     try {
       const open = () => Promise.resolve(file.reader(0, file.sizeBytes));
-      await using tar = rawTarReader(await open(), "zstd", { what });
-      const sizeBytes = await countBytes(tar, signal);
+      const tar = rawTarReader(await open(), "zstd", { what });
+      const sizeBytes = await measureTar(tar, what, { diffId: written, signal });
       return { ...member(sizeBytes, open), [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
     } catch (error) {
       await file[Symbol.asyncDispose]();

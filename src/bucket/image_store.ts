@@ -10,6 +10,7 @@ import type { RawLayer } from "../image/places.ts";
 import type { ObjectStore, WriteCondition } from "../objects/object_store.ts";
 import { type ChunkDecoder, openRawLayer } from "./chunked_layer.ts";
 import { openLayer, readRecipeOnce, type RecipeCache } from "./find_layer.ts";
+import { isMultiplied, proveRawLayer } from "./prove_layer.ts";
 import { openWrappedLayer, wrappedCompression } from "./wrapped_layer.ts";
 import {
   checkBucketDigest,
@@ -100,14 +101,20 @@ export class ImageStore {
   async openRawLayer(
     layer: Descriptor,
     diffId: Digest,
-    options: { readonly what?: string | undefined; readonly decode?: ChunkDecoder | undefined } = {},
+    options: {
+      readonly what?: string | undefined;
+      readonly decode?: ChunkDecoder | undefined;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<RawLayer | undefined> {
     checkBucketDigest(layer.digest);
     if (layerCompression(layer.mediaType) !== "zstd") return undefined;
     const recipe = await readRecipeOnce(this.objects, layer, { what: options.what, recipes: this.#recipes });
     if (!recipe) return undefined;
-    const compression = await wrappedCompression(this.objects, recipe, { what: options.what, diffId });
+    const { what, signal } = options;
+    const compression = await wrappedCompression(this.objects, recipe, { what, signal, diffId });
     if (compression) return await openWrappedLayer(this.objects, recipe, { ...options, diffId, compression });
+    if (isMultiplied(recipe)) await proveRawLayer(this.objects, recipe, { ...options, diffId });
     return { sizeBytes: recipe.rawSizeBytes, content: openRawLayer(this.objects, recipe, { ...options, diffId }) };
   }
 

@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { type Digest, digestOf, hexOf, isDigest } from "../oci/digest.ts";
 import { Members, parseJsonObject } from "../oci/json.ts";
+import { MAX_MULTIPLIED_BYTES } from "../oci/limits.ts";
 
 /** Largest raw chunk: the format cuts no longer one. */
 export const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
@@ -117,6 +118,7 @@ function parseChunks(members: Members, what: string): readonly RecipeChunk[] {
 function checkSums(recipe: Recipe, members: Members): void {
   const rawBytes = recipe.chunks.reduce((sum, chunk) => sum + chunk.rawSizeBytes, 0);
   if (rawBytes !== recipe.rawSizeBytes) throw members.invalid("size", `the sum ${rawBytes} of its chunks`);
+  if (rawBytes > MAX_MULTIPLIED_BYTES) throw members.invalid("size", `${MAX_MULTIPLIED_BYTES} at most`);
   const storedBytes = recipe.chunks.reduce((sum, chunk) => sum + chunk.storedSizeBytes, 0);
   if (storedBytes !== recipe.storedSizeBytes) {
     throw members.invalid("compressedSize", `the sum ${storedBytes} of its chunks`);

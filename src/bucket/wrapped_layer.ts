@@ -1,11 +1,12 @@
-import { countBytes } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import { release } from "../bytes/release.ts";
 import { sniffCompression } from "../bytes/sniff.ts";
 import type { RawLayer } from "../image/places.ts";
-import { verifiedReader } from "../bytes/verified_reader.ts";
+import { digestOfReader, verifiedReader } from "../bytes/verified_reader.ts";
+import { ImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest } from "../oci/digest.ts";
+import { MAX_MULTIPLIED_BYTES } from "../oci/limits.ts";
 import { decodeChunk, readAnyStoredChunk } from "./chunk_object.ts";
 import { type ChunkDecoder, type OpenLayerOptions, openRawLayer } from "./chunked_layer.ts";
 import { checkRecipeDiffId, type Recipe } from "./recipe.ts";
@@ -46,7 +47,7 @@ export async function wrappedCompression(
   return compression === "zstd" ? "zstd" : "gzip";
 }
 
-/** Opens the tar inside of such a layer, checked against its diff id. It is unpacked twice: first to learn its length. */
+/** Opens the tar inside of such a layer. It is unpacked twice: first to learn its length and to check it against its diff id. */
 export async function openWrappedLayer(
   store: ObjectStore,
   recipe: Recipe,
@@ -59,9 +60,18 @@ export async function openWrappedLayer(
   const { compression, diffId } = options;
   const what = options.what ?? `layer "${recipe.digest}"`;
   const open = () =>
-    rawTarReader(openRawLayer(store, recipe, { ...options, diffId: recipe.diffId }), compression, { what });
+    rawTarReader(openRawLayer(store, recipe, { ...options, diffId: recipe.diffId }), compression, {
+      what,
+      maxBytes: MAX_MULTIPLIED_BYTES,
+    });
   await using measured = open();
-  const size = await countBytes(measured);
+  const { digest, sizeBytes: size } = await digestOfReader(measured, algorithmOf(diffId), options.signal);
+  if (digest !== diffId) {
+    throw new ImageError(
+      "digest-mismatch",
+      `Cannot use the tar of ${what}: it has digest "${digest}", not "${diffId}"`,
+    );
+  }
   const content = verifiedReader(open(), { digest: diffId, size }, `the tar of ${what}`);
   return { sizeBytes: size, content };
 }

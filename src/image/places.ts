@@ -28,7 +28,7 @@ export interface ImageSource extends AsyncDisposable {
    * Opens a compressed layer as the raw tar of its diff id, where the place keeps it in a form that gives one more cheaply
    * than unpacking the whole; undefined for any other layer. Absent where there is no such form.
    */
-  openRawLayer?(layer: Descriptor, diffId: Digest): Promise<RawLayer | undefined>;
+  openRawLayer?(layer: Descriptor, diffId: Digest, signal?: AbortSignal): Promise<RawLayer | undefined>;
   /** How the place holds each of these layers; absent where that is nobody's business. */
   storedLayers?(layers: readonly Descriptor[]): Promise<ReadonlyMap<Digest, LayerState>>;
   /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */

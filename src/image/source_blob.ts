@@ -61,7 +61,7 @@ export class SourceBlob implements BlobContent {
 
   /** See {@linkcode BlobContent.openRaw}. What is read is told in shares of the stored blob's size. */
   async openRaw(diffId: Digest): Promise<RawLayer | undefined> {
-    const raw = await this.#source.openRawLayer?.(this.blob, diffId);
+    const raw = await this.#source.openRawLayer?.(this.blob, diffId, this.#options.signal);
     if (!raw) return undefined;
     const { onBytes } = this.#options;
     return onBytes ? { ...raw, content: scaled(raw, this.blob.size, onBytes) } : raw;

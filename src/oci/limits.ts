@@ -15,6 +15,13 @@ export const MAX_MANIFESTS_BYTES = 64 * 1024 * 1024;
 /** How many configs, layers and other blobs the manifests of one image may name together: ten for each of the most. */
 export const MAX_NAMED_BLOBS = 100_000;
 
+/** The longest tar that one layer may be of where its parts multiply: as much as the Go tool's reader takes. */
+export const MAX_MULTIPLIED_BYTES = 64 * 1024 * 1024 * 1024;
+
+/** From this length on, a tar that is so many times longer than what is stored of it is checked before it is written. */
+const MIN_DISPROPORTIONATE_BYTES = 64 * 1024 * 1024;
+const MAX_PROPORTION = 256;
+
 /** How many pages of one listing are asked for. */
 export const MAX_LISTING_PAGES = 100_000;
 
@@ -23,6 +30,11 @@ export const MAX_LISTED_ENTRIES = 1_000_000;
 
 /** What the names in such a listing, or in an archive, may have together, in characters. */
 export const MAX_LISTED_NAME_CHARS = 128 * 1024 * 1024;
+
+/** Whether bytes unpack to far more than layers of files do: nothing but a bomb, or a file of zeros. */
+export function isOutOfProportion(unpackedBytes: number, storedBytes: number): boolean {
+  return unpackedBytes > MIN_DISPROPORTIONATE_BYTES && unpackedBytes > MAX_PROPORTION * storedBytes;
+}
 
 /** Adds up what comes from outside in many pieces, and stops it at a limit. */
 export class Total {

@@ -95,9 +95,10 @@ export class BucketSource implements ImageSource {
   }
 
   /** See {@linkcode ImageSource.openRawLayer}. Layers in chunks are unpacked chunk by chunk, on several cores. */
-  async openRawLayer(layer: Descriptor, diffId: Digest): Promise<RawLayer | undefined> {
+  async openRawLayer(layer: Descriptor, diffId: Digest, signal?: AbortSignal): Promise<RawLayer | undefined> {
     if (this.#legacy) return undefined;
-    return await this.image.store.openRawLayer(layer, diffId, { what: this.labelOf(layer), decode: this.#decoder() });
+    const options = { what: this.labelOf(layer), decode: this.#decoder(), signal };
+    return await this.image.store.openRawLayer(layer, diffId, options);
   }
 
   /** The diff id of a layer of the manifests read so far, as its image's config has it; undefined where none has. */

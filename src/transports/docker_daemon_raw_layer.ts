@@ -1,6 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { statedTarSize } from "../archive/layer_compression.ts";
-import { type BlobReader, countBytes } from "../bytes/blob_reader.ts";
+import { believableTarSize, measureTar } from "../archive/tar_length.ts";
 import { exactReader } from "../bytes/exact_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import type { BlobContent, RawLayer } from "../image/places.ts";
@@ -9,7 +8,7 @@ import type { Digest } from "../oci/digest.ts";
 /**
  * Opens a zstd layer decompressed. Its length must stand in front of it in a tar: a source that keeps the layer in chunks
  * knows it and unpacks them (for which it needs the diff id), layers that s3lo has compressed name it in an annotation; any
- * other is read twice, once to measure it, once to hand it out.
+ * other is read twice, once to measure it (and to check it against its diff id), once to hand it out.
  *
  * The reader throws `digest-mismatch` instead of handing out the last bytes of a layer that is longer than announced.
  */
@@ -17,16 +16,12 @@ export async function openRawLayer(layer: BlobContent, diffId?: Digest): Promise
   const raw = diffId && await layer.openRaw?.(diffId);
   if (raw) return raw;
   const open = async () => rawTarReader(await layer.open(), "zstd", { what: `layer "${layer.blob.digest}"` });
-  const sizeBytes = statedTarSize(layer.blob) ?? await lengthOf(await open());
+  const sizeBytes = believableTarSize(layer.blob) ??
+    await measureTar(await open(), `layer "${layer.blob.digest}"`, { diffId });
   const wrong = () =>
     new ImageError(
       "digest-mismatch",
       `Cannot use layer "${layer.blob.digest}": its tar has not the ${sizeBytes} bytes that its manifest names`,
     );
   return { sizeBytes, content: exactReader(await open(), sizeBytes, wrong) };
-}
-
-async function lengthOf(reader: BlobReader): Promise<number> {
-  await using measured = reader;
-  return await countBytes(measured);
 }
