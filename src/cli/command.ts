@@ -25,6 +25,23 @@ export interface OptionValues {
   value(name: string): string | undefined;
   /** All values of an option, in order. */
   values(name: string): readonly string[];
+  /** Where an option's value comes from, as errors name it: `--name`, a variable, or a file; undefined when it has none. */
+  origin(name: string): string | undefined;
+}
+
+/** What is said of one bucket or registry, below what the command line and the environment say. */
+export interface PlaceSettings {
+  value(name: string): string | undefined;
+  /** Where it is said. */
+  readonly origin: string;
+}
+
+/** The options of a command line, and behind them the environment and the file of settings. */
+export interface Settings extends OptionValues {
+  /** What the file says of a bucket, else of everything. */
+  bucket(name: string): PlaceSettings;
+  /** What the file says of a registry's host, else of everything. */
+  registry(host: string): PlaceSettings;
 }
 
 /** What a command touches of the outside. What it does not need is given up before it starts. */
@@ -50,12 +67,14 @@ export interface CommandSpec {
   readonly access: CommandAccess;
   /** Whether the help leaves it out: it is for programs, not for people. */
   readonly hidden?: boolean;
+  /** Whether it goes without the file of settings: it must run, or tell what is wrong, where that file cannot be used. */
+  readonly ignoresFile?: boolean;
   /** Paragraphs below the summary. */
   readonly details?: string;
   /** Commands to copy, and what each does. */
   readonly examples: readonly (readonly [command: string, does: string])[];
   /** Does it and gives the exit code. */
-  readonly run: (operands: readonly string[], options: OptionValues, io: CommandIo) => Promise<number>;
+  readonly run: (operands: readonly string[], options: Settings, io: CommandIo) => Promise<number>;
 }
 
 /** What a command may use of the outside. */

@@ -1,40 +1,53 @@
 import { ImageError, printable } from "../errors.ts";
 import type { CommandIo, OptionValues } from "./command.ts";
-import { commandHelp, programHelp } from "./help.ts";
 import { parseInvocation } from "./parse.ts";
 import { COMMANDS } from "./program.ts";
 import { errorLines, exitCodeOf } from "./report_error.ts";
 import { VERSION } from "./version.ts";
 import { shellOf } from "./permissions.ts";
 import { giveUp, keptPermissions } from "./give_up.ts";
+import { checkFormat } from "./render.ts";
+import { readSettings, settingsWithoutFile } from "./settings/settings.ts";
 import { NoteStream, ResultStream } from "./standard_streams.ts";
+import { TimeLimit } from "./time_limit.ts";
 
 /** Exit codes of a program that a signal ended. */
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Runs s3lo on a command line. Gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped by a signal. */
 export async function main(args: readonly string[]): Promise<number> {
-  const isDebug = args.includes("--debug");
+  let isDebug = args.includes("--debug");
   const results = new ResultStream(Deno.stdout);
   const notes = new NoteStream(Deno.stderr);
   using stop = new StopSignals(notes);
   try {
-    const { command, operands, options } = parseInvocation(args, COMMANDS);
-    if (options.flag("version")) {
+    const { command, group, operands, options: typed } = parseInvocation(args, COMMANDS);
+    if (typed.flag("version")) {
       await results.write(`s3lo ${VERSION}\n`);
       return 0;
     }
-    if (!command || options.flag("help")) {
-      const help = command ? commandHelp(command) : programHelp(COMMANDS.filter(({ hidden }) => !hidden));
-      if (!options.flag("help")) {
+    if (!command || typed.flag("help")) {
+      const { topic } = await import("./help_topics.ts");
+      const help = await topic((command?.name ?? group ?? "").split(" "), COMMANDS);
+      if (!typed.flag("help")) {
         notes.write(help);
         return 2;
       }
       await results.write(help);
       return 0;
     }
+    await checkFormat(typed);
+    const options = command.ignoresFile ? settingsWithoutFile(typed) : await readSettings(typed);
+    isDebug = options.flag("debug");
+    using limit = new TimeLimit(options.value("timeout"), options.origin("timeout"));
+    const signal = AbortSignal.any([stop.signal, limit.signal]);
     await giveUp(await keptPermissions(command.access, operands, { helpers: namedHelpers, shell: namedShell }));
-    return await command.run(operands, options, io(options, { signal: stop.signal, results, notes }));
+    try {
+      return await command.run(operands, options, io(options, { signal, results, notes }));
+    } catch (error) {
+      const { withPathHint } = await import("./existing_path.ts");
+      throw stop.code === undefined && limit.error || await withPathHint(error, operands);
+    }
   } catch (error) {
     if (stop.code !== undefined) {
       notes.write(STOPPED);

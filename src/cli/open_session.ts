@@ -2,16 +2,17 @@ import { ImageError, printable } from "../errors.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { Session } from "../transports/session.ts";
-import type { SideOptions } from "../transports/sides.ts";
-import type { CommandIo, OptionValues } from "./command.ts";
+import type { BucketDefaults, RegistryDefaults, SideOptions } from "../transports/sides.ts";
+import type { CommandIo, OptionValues, PlaceSettings, Settings } from "./command.ts";
 import { givenCredentials } from "./given_credentials.ts";
+import { checkStorageClass } from "./storage_options.ts";
 import { whenReady } from "./standard_streams.ts";
 import { formatSize } from "./text.ts";
 import { build } from "./version.ts";
 import { waitNotes } from "./wait_notes.ts";
 
 /** The session that the global options describe. */
-export async function openSession(options: OptionValues, io: CommandIo): Promise<Session> {
+export async function openSession(options: Settings, io: CommandIo): Promise<Session> {
   const { Session } = await import("../transports/session.ts");
   // What dependencies do in old ways on some version of the runtime is nothing that users of a release can act on.
   if (build()) (globalThis as { process?: { noDeprecation?: boolean } }).process!.noDeprecation = true;
@@ -25,14 +26,18 @@ export async function openSession(options: OptionValues, io: CommandIo): Promise
     sseKmsKeyId: options.value("sse-kms-key-id"),
     caFiles: options.values("ca-cert"),
     insecure: options.flag("insecure"),
-    plainHttp: options.flag("plain-http"),
+    plainHttp: options.origin("plain-http") === undefined ? undefined : options.flag("plain-http"),
     dockerHost: options.value("docker-host"),
     streams: { stdin: stdinReader(), stdout: io.sink },
     compression: compression(options),
     credentials: given.both,
     source: { ...side(options, "src"), credentials: given.source },
     target: { ...side(options, "dst"), credentials: given.target },
-    concurrentBlobs: concurrency(options.value("concurrency")),
+    concurrentBlobs: concurrency(options.value("concurrency"), options.origin("concurrency")),
+    defaults: {
+      bucket: (name) => bucketDefaults(options.bucket(name)),
+      registry: (host) => registryDefaults(options.registry(host)),
+    },
     signal: io.signal,
     onKept: (place, storedBytes) =>
       io.note(
@@ -49,20 +54,51 @@ function profile(name: string | undefined): string | undefined {
   return name;
 }
 
+/** What is said of one side. What is typed for both goes before what the environment says of one. */
 function side(options: OptionValues, prefix: "src" | "dst"): SideOptions {
+  const isBelow = (name: string) =>
+    options.origin(name) === `--${name}` && options.origin(`${prefix}-${name}`) !== `--${prefix}-${name}`;
+  const value = (name: string) => isBelow(name) ? undefined : options.value(`${prefix}-${name}`);
   return {
-    endpoint: endpoint(options, `${prefix}-endpoint`),
-    region: options.value(`${prefix}-region`),
-    profile: options.value(`${prefix}-profile`),
+    endpoint: isBelow("endpoint") ? undefined : endpoint(options, `${prefix}-endpoint`),
+    region: value("region"),
+    profile: value("profile"),
+  };
+}
+
+function bucketDefaults(settings: PlaceSettings): BucketDefaults {
+  const { origin } = settings;
+  const storageClass = settings.value("storage-class");
+  if (storageClass !== undefined) checkStorageClass(storageClass, `storage-class in ${origin}`);
+  return {
+    endpoint: checkedEndpoint(settings.value("endpoint"), `endpoint in ${origin}`),
+    region: settings.value("region"),
+    profile: settings.value("profile"),
+    storageClass,
+    sseKmsKeyId: settings.value("sse-kms-key-id"),
+    concurrentBlobs: concurrency(settings.value("concurrency"), `concurrency in ${origin}`),
+  };
+}
+
+function registryDefaults(settings: PlaceSettings): RegistryDefaults {
+  const plainHttp = settings.value("plain-http");
+  return {
+    profile: settings.value("profile"),
+    plainHttp: plainHttp === undefined ? undefined : plainHttp === "true",
+    concurrentBlobs: concurrency(settings.value("concurrency"), `concurrency in ${settings.origin}`),
   };
 }
 
 function endpoint(options: OptionValues, name: string): string | undefined {
-  const text = options.value(name);
+  return checkedEndpoint(options.value(name), options.origin(name) ?? name);
+}
+
+/** `name` says in the error where it stands. */
+function checkedEndpoint(text: string | undefined, name: string): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol) || url.host === "") {
-    throw new ImageError("usage", `Invalid --${name} "${text}": expected an http or https URL`);
+    throw new ImageError("usage", `Invalid ${name} "${text}": expected an http or https URL`);
   }
   return text;
 }
@@ -97,11 +133,11 @@ function compression(options: OptionValues): CompressionOptions {
   return { compression: kind, level };
 }
 
-function concurrency(text: string | undefined): number | undefined {
+function concurrency(text: string | undefined, name = "--concurrency"): number | undefined {
   if (text === undefined) return undefined;
   const number = Number(text);
   if (!Number.isInteger(number) || number < 1 || number > 64) {
-    throw new ImageError("usage", `Invalid --concurrency "${text}": expected 1 to 64`);
+    throw new ImageError("usage", `Invalid ${name} "${text}": expected 1 to 64`);
   }
   return number;
 }

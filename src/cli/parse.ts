@@ -1,12 +1,16 @@
 import { ImageError } from "../errors.ts";
 import type { CommandSpec, OptionSpec, OptionValues } from "./command.ts";
+import { knownElsewhere } from "./later_commands.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
 import { optionAwaitingValue, parseOptions, suggestion } from "./parse_options.ts";
+import { isTemplateText } from "./render.ts";
 
 /** A command line, understood. */
 export interface Invocation {
   /** Undefined when no command was named. */
   readonly command: CommandSpec | undefined;
+  /** The first word of commands of two, where it stood alone and help was asked for. */
+  readonly group?: string;
   readonly operands: readonly string[];
   readonly options: OptionValues;
 }
@@ -26,7 +30,7 @@ export function parseInvocation(args: readonly string[], commands: readonly Comm
   const command = commands.find((each) => each.name === name);
   if (isGroup && !command && name === first) return groupHelp(args, first ?? "", commands);
   if (name !== undefined && !command) {
-    throw new ImageError("usage", `Unknown command "${name}"`, {
+    throw knownElsewhere(first ?? "", second) ?? new ImageError("usage", `Unknown command "${name}"`, {
       hint: suggestion(name, commands.map((each) => each.name)) ?? "See: s3lo --help",
     });
   }
@@ -36,6 +40,7 @@ export function parseInvocation(args: readonly string[], commands: readonly Comm
     specs,
   );
   checkChoices(options, specs);
+  if (!specs.find(({ name }) => name === "format")?.choices) checkTemplate(options.value("format"));
   const isHelp = options.flag("help") || options.flag("version");
   if (command && !isHelp) checkOperands(command, operands);
   return { command, operands, options };
@@ -44,7 +49,7 @@ export function parseInvocation(args: readonly string[], commands: readonly Comm
 /** A group's name alone is wrong usage, unless it asks for help. */
 function groupHelp(args: readonly string[], group: string, commands: readonly CommandSpec[]): Invocation {
   const { options } = parseOptions(args.filter((arg) => arg !== group), GLOBAL_OPTIONS);
-  if (options.flag("help")) return { command: undefined, operands: [], options };
+  if (options.flag("help")) return { command: undefined, group, operands: [], options };
   const names = commands.filter((each) => each.name.startsWith(`${group} `)).map((each) => each.name);
   throw new ImageError("usage", `"${group}" needs a second word`, { hint: `Use one of: ${names.join(", ")}` });
 }
@@ -61,11 +66,22 @@ function commandPosition(args: readonly string[]): number {
 
 function checkChoices(options: OptionValues, specs: readonly OptionSpec[]): void {
   for (const { name, choices } of specs) {
-    const wrong = choices && options.values(name).find((value) => !choices.includes(value));
+    // What is written in braces is a template, which an option of formats takes besides.
+    const isRight = (value: string) => choices?.includes(value) || (name === "format" && isTemplateText(value));
+    const wrong = choices && options.values(name).find((value) => !isRight(value));
     if (wrong !== undefined) {
       throw new ImageError("usage", `Unknown value "${wrong}" of --${name}: expected ${choices?.join(", ")}`);
     }
   }
+}
+
+/** What is no template is refused at once; one that is wrong when it is read. */
+function checkTemplate(text: string | undefined): void {
+  if (text === undefined || isTemplateText(text)) return;
+  const isOutput = ["json", "yaml", "text"].includes(text);
+  throw new ImageError("usage", `Invalid --format "${text}": it is no template`, {
+    hint: isOutput ? `Give --output ${text}` : "Write members of the result in braces: --format '{{.digest}}'",
+  });
 }
 
 function checkOperands(command: CommandSpec, operands: readonly string[]): void {

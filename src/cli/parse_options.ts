@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { OptionSpec, OptionValues } from "./command.ts";
+import { foreignOption, OPTION_ALIASES } from "./foreign_options.ts";
 
 /** Options and operands of a command line. */
 export interface ParsedOptions {
@@ -9,16 +10,16 @@ export interface ParsedOptions {
 
 /**
  * Tells options from operands, as GNU programs do: `--name value`, `--name=value`, `-n value`, `-nvalue`, switches in one word
- * (`-qf`), and everything after `--` as operands. The runtime's own parser does the same and takes a third of the program's
+ * (`-qf`), a switch that is taken back (`--quiet=false`), and everything after `--` as operands. The runtime's own parser does the same and takes a third of the program's
  * start to load.
  *
  * Throws `usage`: unknown options, switches with a value, options without one. A value that begins with a dash needs the `=`.
  */
 export function parseOptions(args: readonly string[], specs: readonly OptionSpec[]): ParsedOptions {
-  const found = new Map<string, (string | true)[]>();
+  const found = new Map<string, (string | boolean)[]>();
   const operands: string[] = [];
   const words = args.values();
-  const add = (spec: OptionSpec, value: string | true) => {
+  const add = (spec: OptionSpec, value: string | boolean) => {
     found.set(spec.name, [...found.get(spec.name) ?? [], value]);
   };
   const nextValue = (spec: OptionSpec, typed: string): string => {
@@ -32,8 +33,9 @@ export function parseOptions(args: readonly string[], specs: readonly OptionSpec
       const [, name = "", value] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(word) ?? [];
       const spec = specs.find((each) => isCalled(each, name));
       if (!spec) throw unknown(`--${name}`, specs);
-      if (spec.value === undefined && value !== undefined) throw wrongValue(spec, `--${name}`);
-      add(spec, spec.value === undefined ? true : value ?? nextValue(spec, `--${name}`));
+      if (spec.value !== undefined) add(spec, value ?? nextValue(spec, `--${name}`));
+      else if (value === undefined || /^(?:true|false)$/.test(value)) add(spec, value !== "false");
+      else throw wrongValue(spec, `--${name}`);
     } else if (word.startsWith("-") && word !== "-") {
       const letters = word.slice(1);
       for (let at = 0; at < letters.length; at++) {
@@ -54,9 +56,10 @@ export function parseOptions(args: readonly string[], specs: readonly OptionSpec
   return {
     operands,
     options: {
-      flag: (name) => values(name).includes(true),
+      flag: (name) => values(name).at(-1) === true,
       value: (name) => values(name).filter((value) => typeof value === "string").at(-1),
       values: (name) => values(name).filter((value) => typeof value === "string"),
+      origin: (name) => found.has(name) ? `--${name}` : undefined,
     },
   };
 }
@@ -75,7 +78,7 @@ export function optionAwaitingValue(word: string, specs: readonly OptionSpec[]):
 }
 
 function isCalled({ name, aliases }: OptionSpec, typed: string): boolean {
-  return typed === name || (aliases?.includes(typed) ?? false);
+  return typed === name || (aliases?.includes(typed) ?? OPTION_ALIASES[name]?.includes(typed) ?? false);
 }
 
 /** How other tools take a password as an argument, where everybody on the machine can read it. */
@@ -88,7 +91,8 @@ function unknown(typed: string, specs: readonly OptionSpec[]): ImageError {
     const hint = `Give --${side}username NAME, and the password on stdin with --${side}password-stdin`;
     return new ImageError("usage", `Unknown option "${typed}": passwords are not taken as arguments`, { hint });
   }
-  const hint = suggestion(typed, specs.map((spec) => `--${spec.name}`)) ?? "See the options with --help";
+  const hint = foreignOption(typed) ?? suggestion(typed, specs.map((spec) => `--${spec.name}`)) ??
+    "See the options with --help";
   return new ImageError("usage", `Unknown option "${typed}"`, { hint });
 }
 

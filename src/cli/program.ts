@@ -2,7 +2,9 @@ import type { CommandSpec } from "./command.ts";
 import { BUNDLE_LIST, BUNDLE_LOAD, BUNDLE_SAVE } from "./commands/bundle.ts";
 import { completeCommand, COMPLETION } from "./commands/completion.ts";
 import { COPY } from "./commands/copy.ts";
+import { DIGEST } from "./commands/digest.ts";
 import { DOCTOR } from "./commands/doctor.ts";
+import { helpCommand } from "./commands/help.ts";
 import { INDEX_ADD, INDEX_CREATE, INDEX_REMOVE } from "./commands/index.ts";
 import { INSPECT } from "./commands/inspect.ts";
 import { LIST } from "./commands/list.ts";
@@ -16,6 +18,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   PULL,
   PUSH,
   INSPECT,
+  DIGEST,
   LIST,
   INDEX_CREATE,
   INDEX_ADD,
@@ -26,5 +29,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   DOCTOR,
   COMPLETION,
   VERSION_COMMAND,
+  helpCommand(() => COMMANDS),
   completeCommand(() => COMMANDS),
 ];

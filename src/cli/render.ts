@@ -1,12 +1,31 @@
-import { printableData, printableLines } from "../errors.ts";
+import { ImageError, printableData, printableLines } from "../errors.ts";
 import type { OptionValues } from "./command.ts";
+import type { Template } from "./template.ts";
 
-/** The formats of a result. */
-export type OutputFormat = "text" | "json" | "yaml";
+/** The formats of a result; a template is the user's own. */
+export type OutputFormat = "text" | "json" | "yaml" | { readonly template: string };
 
-/** The format that `--output` asks for. */
+/** Whether a value of `--format` is a template. */
+export function isTemplateText(text: string): boolean {
+  return text.includes("{{") || text.includes("}}");
+}
+
+/** The format that `--output` or `--format` asks for. */
 export function outputFormat(options: OptionValues): OutputFormat {
-  return (options.value("output") ?? "text") as OutputFormat;
+  const template = options.values("format").filter(isTemplateText).at(-1);
+  return template === undefined ? (options.value("output") ?? "text") as OutputFormat : { template };
+}
+
+/** Refuses a template that is wrong, before anything is done, and one beside another format. Throws `usage`. */
+export async function checkFormat(options: OptionValues): Promise<void> {
+  const format = outputFormat(options);
+  if (typeof format === "string") return;
+  if (options.origin("output") === "--output") throw new ImageError("usage", "Give --output or --format, not both");
+  await readTemplate(format.template);
+}
+
+async function readTemplate(text: string): Promise<Template> {
+  return (await import("./template.ts")).parseTemplate(text);
 }
 
 /**
@@ -19,7 +38,8 @@ export async function render<T>(format: OutputFormat, data: T, text: (data: T) =
   // What could steer a terminal becomes an escape of the format: readers of the document see the same text.
   if (format === "json") return `${printableLines(JSON.stringify(data, null, 2))}\n`;
   if (format === "yaml") return await yaml(data);
-  return printableLines(text(printableData(data)));
+  if (format === "text") return printableLines(text(printableData(data)));
+  return printableLines((await readTemplate(format.template)).render(data));
 }
 
 async function yaml(data: unknown): Promise<string> {

@@ -1,4 +1,5 @@
 import { ImageError, messageOf, printable, printableLines } from "../errors.ts";
+import { systemProblem } from "./system_errors.ts";
 
 /** What helps those whose credential helper is none of those that s3lo may start. */
 const RUN_HINT =
@@ -15,13 +16,13 @@ export function exitCodeOf(error: unknown): number {
 
 /** What stderr gets of a failure: one line, a second one with the next step, and with `debug` where it came from. */
 export function errorLines(error: unknown, prefix = "", debug = false): string {
-  const denied = permissionDenied(error);
-  const message = denied?.message ?? oneLine(messageOf(error) || "Unknown failure");
-  const hint = denied !== undefined ? denied.hint : error instanceof ImageError ? error.hint : undefined;
+  const known = permissionDenied(error) ?? (error instanceof ImageError ? undefined : systemProblem(error));
+  const message = known?.message ?? oneLine(messageOf(error) || "Unknown failure");
+  const hint = known !== undefined ? known.hint : error instanceof ImageError ? error.hint : undefined;
   const lines = [printable(`Error: ${prefix}${message}`)];
   if (hint) lines.push(printable(`  ${oneLine(hint)}`));
   if (debug) lines.push(...causes(error));
-  else if (!(error instanceof ImageError) && !denied) {
+  else if (!(error instanceof ImageError) && !known) {
     lines.push("  This is a fault of s3lo; --debug shows where it comes from");
   }
   return `${printableLines(lines.join("\n"))}\n`;

@@ -27,34 +27,36 @@ const ARCHIVES: readonly string[] = ["GLACIER", "DEEP_ARCHIVE"];
  */
 export function checkStorageOptions(options: OptionValues, target: string): void {
   const [storageClass, key] = [options.value("storage-class"), options.value("sse-kms-key-id")];
-  for (const [name, value] of [["storage-class", storageClass], ["sse-kms-key-id", key]] as const) {
-    if (value === undefined || target.startsWith("s3://")) continue;
+  for (const name of ["storage-class", "sse-kms-key-id"]) {
+    // What the environment says holds for buckets, and hinders nobody who writes elsewhere.
+    if (options.origin(name) !== `--${name}` || target.startsWith("s3://")) continue;
     throw new ImageError("usage", `--${name} is for buckets, and "${target}" is none`, {
       hint: "Leave it out, or write to s3://bucket/…",
     });
   }
-  if (storageClass !== undefined) checkClass(storageClass);
+  if (storageClass !== undefined) checkStorageClass(storageClass, options.origin("storage-class"));
   if (key !== undefined && !/^[\x21-\x7e]{1,2048}$/.test(key)) {
     throw new ImageError("usage", `Invalid --sse-kms-key-id "${key}": expected a key's id, its ARN, or alias/NAME`);
   }
 }
 
-function checkClass(storageClass: string): void {
+/** Checks the name of a storage class; `origin` says in the error where it stands. Throws `usage`. */
+export function checkStorageClass(storageClass: string, origin = "--storage-class"): void {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(storageClass)) {
-    throw new ImageError("usage", `Invalid --storage-class "${storageClass}": expected a name like STANDARD_IA`);
+    throw new ImageError("usage", `Invalid ${origin} "${storageClass}": expected a name like STANDARD_IA`);
   }
   if (ARCHIVES.includes(storageClass.toUpperCase())) {
     throw new ImageError(
       "usage",
-      `Cannot use --storage-class ${storageClass}: what lies there cannot be read at once`,
+      `Cannot use ${origin} ${storageClass}: what lies there cannot be read at once`,
       {
         hint: "Use GLACIER_IR, which can be read like any other",
       },
     );
   }
   if (/^[a-z0-9_]+$/.test(storageClass)) {
-    throw new ImageError("usage", `Invalid --storage-class "${storageClass}": classes are written in capitals`, {
-      hint: `Write --storage-class ${storageClass.toUpperCase()}`,
+    throw new ImageError("usage", `Invalid ${origin} "${storageClass}": classes are written in capitals`, {
+      hint: `Write ${storageClass.toUpperCase()}`,
     });
   }
 }

@@ -13,7 +13,14 @@ import { authFiles } from "../registry/find_credentials.ts";
 /** What s3lo would use on this machine; nothing in it is secret, and nobody was asked over a network. */
 export interface SelfReport {
   /** Where AWS credentials would come from. */
-  readonly aws: AwsSource & { readonly region: string | null; readonly endpoint: string | null };
+  readonly aws: AwsSource & {
+    readonly region: string | null;
+    readonly endpoint: string | null;
+    /** Where each of them is named: an option, a variable, a file; null where nothing names it. */
+    readonly profile_from: string | null;
+    readonly region_from: string | null;
+    readonly endpoint_from: string | null;
+  };
   readonly registries: {
     /** Files that hold credentials, in the order in which they are asked. */
     readonly files: readonly string[];
@@ -43,22 +50,48 @@ export async function doctorSelf(
     readonly endpoint?: string | undefined;
     readonly region?: string | undefined;
     readonly dockerHost?: string | undefined;
+    /** Where the options above are named, by name; default the command line. */
+    readonly origins?: ReadonlyMap<string, string>;
   } = {},
 ): Promise<SelfReport> {
   const env = processEnvironment;
+  const origin = (name: string) => options.origins?.get(name) ?? `--${name}`;
+  const region = firstOf(options.region, origin("region"), ["AWS_REGION", "AWS_DEFAULT_REGION"]);
   const endpoint = options.endpoint ?? configuredEndpoint(await readAwsConfig(env), options.profile, env);
+  const variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].filter((name) => env(name) === endpoint);
   return {
     aws: {
       ...await describeAwsSource(options.profile, env),
-      region: options.region ?? env("AWS_REGION") ?? env("AWS_DEFAULT_REGION") ?? null,
+      profile_from: firstOf(options.profile, origin("profile"), ["AWS_PROFILE"])?.from ?? null,
+      region: region?.value ?? null,
+      region_from: region?.from ?? null,
       endpoint: endpoint === undefined ? null : describeUrl(endpoint),
+      endpoint_from: endpoint === undefined
+        ? null
+        : firstOf(options.endpoint, origin("endpoint"), variables)?.from ?? "the AWS profile",
     },
     registries: { files: await existing(authFiles(env)), helpers: await configuredHelpers(env) },
-    daemon: await describeDaemon(options.dockerHost),
+    daemon: await describeDaemon(options.dockerHost, origin("docker-host")),
     proxies: describeProxies(env),
     ca_file: env("SSL_CERT_FILE") ?? null,
     runtime_lacks: hasZstd() ? [] : ["zstd"],
   };
+}
+
+/** A setting as it may be shown: an address may hold a password. */
+export function withoutPassword(value: string): string {
+  return value.includes("://") ? describeUrl(value) : value;
+}
+
+/** What was given, else the first variable that is set; and which it was. */
+function firstOf(
+  given: string | undefined,
+  origin: string,
+  variables: readonly string[],
+): { readonly value: string; readonly from: string } | undefined {
+  if (given !== undefined) return { value: given, from: origin };
+  const from = variables.find((name) => processEnvironment(name) !== undefined);
+  return from === undefined ? undefined : { value: processEnvironment(from)!, from };
 }
 
 async function existing(paths: readonly string[]): Promise<readonly string[]> {
@@ -67,11 +100,14 @@ async function existing(paths: readonly string[]): Promise<readonly string[]> {
   return found;
 }
 
-async function describeDaemon(dockerHost: string | undefined): Promise<SelfReport["daemon"]> {
+async function describeDaemon(dockerHost: string | undefined, named: string): Promise<SelfReport["daemon"]> {
   const host = systemHost();
   try {
     const chosen = await chosenConnection(host, { dockerHost });
-    if (chosen) return { address: chosen.address, origin: chosen.origin, problem: null };
+    if (chosen) {
+      const origin = dockerHost === undefined ? chosen.origin : named;
+      return { address: chosen.address, origin, problem: null };
+    }
     for (const { product, path } of defaultSockets(host)) {
       const state = await host.probeSocket(path);
       if (state === "not there") continue;

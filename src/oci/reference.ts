@@ -1,5 +1,6 @@
 import { clipped, ImageError, messageOf } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
+import { refuseNearMiss } from "./near_misses.ts";
 
 /** An image in a registry, as `docker pull` names it. */
 export interface RegistryReference {
@@ -61,19 +62,6 @@ const HOST = new RegExp(
 const CONTROL = /\p{Cc}/u;
 const S3_BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 
-/** Schemes that look like a reference of ours or of other tools, and what to say of them. */
-const OTHER_SCHEMES: ReadonlyMap<string, string> = new Map([
-  [
-    "gs",
-    "Reach Google Cloud Storage through its S3 endpoint: s3://bucket/image:tag with --endpoint https://storage.googleapis.com",
-  ],
-  ["az", "Copy to s3://, local:// or a registry: Azure Blob Storage is not supported"],
-  ["http", "Leave out http:// and give --plain-http"],
-  ["https", "Leave out https://"],
-]);
-
-const REFERENCE_FORMS = "Use s3://bucket/image:tag, local://path/image:tag, or a registry reference such as alpine:3";
-
 /**
  * Reads any reference: `s3://bucket/image[:tag][@digest]`, `local://path[//]image[:tag][@digest]`, `docker://…` or a
  * registry reference as `docker pull` reads it.
@@ -82,13 +70,11 @@ const REFERENCE_FORMS = "Use s3://bucket/image:tag, local://path/image:tag, or a
  * folder of a local store, where file systems have it. Throws `invalid-reference`; touches no network and no disk.
  */
 export function parseReference(text: string): Reference {
-  const scheme = schemeOf(text);
-  if (scheme === "local") return parseLocalReference(text.slice("local://".length), text);
+  if (!isStoreText(text)) refuseNearMiss(text, "image");
+  if (text.startsWith("local://")) return parseLocalReference(text.slice("local://".length), text);
   checkCharacters(text, text);
-  if (scheme === undefined) return parseRegistryReference(text, text);
-  if (scheme === "s3") return parseS3Reference(text.slice("s3://".length), text);
-  if (scheme === "docker") return parseRegistryReference(text.slice("docker://".length), text);
-  throw unknownScheme(scheme, text, REFERENCE_FORMS);
+  if (text.startsWith("s3://")) return parseS3Reference(text.slice("s3://".length), text);
+  return parseRegistryReference(text.startsWith("docker://") ? text.slice("docker://".length) : text, text);
 }
 
 /**
@@ -117,8 +103,7 @@ export function parseStoreLocation(text: string): StoreLocation {
       explicit: true,
     };
   }
-  const scheme = schemeOf(text);
-  if (scheme !== undefined) throw unknownScheme(scheme, text, "Use s3://bucket or local://path");
+  refuseNearMiss(text, "store");
   throw invalid(text, "expected s3://bucket or local://path");
 }
 
@@ -189,7 +174,10 @@ function parseS3Reference(rest: string, text: string): S3Reference {
   const [bucket, path] = slash < 0 ? [rest, ""] : [rest.slice(0, slash), rest.slice(slash + 1)];
   checkBucket(bucket, text);
   const { name: image, ...pinned } = splitSuffix(path, text, path.indexOf("@"));
-  if (image === "") throw invalid(text, "the image name is missing");
+  if (image === "") {
+    const hint = `Name an image: s3://${bucket}/IMAGE:TAG; those that are there: s3lo list s3://${bucket}`;
+    throw invalid(text, "the image name is missing", hint);
+  }
   const problem = nameProblem(image);
   if (problem) throw invalid(text, problem);
   return { kind: "s3", bucket, image, ...pinned };
@@ -255,7 +243,7 @@ function readDigest(digest: string, text: string): Digest {
 }
 
 function checkBucket(bucket: string, text: string): void {
-  if (bucket === "") throw invalid(text, "the bucket is missing");
+  if (bucket === "") throw invalid(text, "the bucket is missing", "Write s3://BUCKET/IMAGE:TAG, with two slashes");
   if (!S3_BUCKET.test(bucket) || bucket.includes("..")) {
     throw invalid(text, `"${clipped(bucket)}" is not a bucket name`);
   }
@@ -278,23 +266,11 @@ function splitPoint(path: string): number {
   return path.startsWith("///") ? 1 : path.indexOf("//");
 }
 
-function schemeOf(text: string): string | undefined {
-  return /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
-}
-
-function unknownScheme(scheme: string, text: string, otherwise: string): ImageError {
-  return new ImageError(
-    "invalid-reference",
-    `Invalid reference "${clipped(text, 200)}": unknown scheme "${clipped(scheme)}://"`,
-    { hint: OTHER_SCHEMES.get(scheme.toLowerCase()) ?? otherwise },
-  );
-}
-
 function checkCharacters(part: string, text: string): void {
   if (CONTROL.test(part)) throw invalid(text, "it holds a control character");
   if (/\s/u.test(part)) throw invalid(text, "it holds white space");
 }
 
-function invalid(text: string, why: string): ImageError {
-  return new ImageError("invalid-reference", `Invalid reference "${clipped(text, 200)}": ${why}`);
+function invalid(text: string, why: string, hint?: string): ImageError {
+  return new ImageError("invalid-reference", `Invalid reference "${clipped(text, 200)}": ${why}`, { hint });
 }

@@ -5,6 +5,7 @@ import { findHeldBlobs as findInBucket } from "../bucket/find_blobs.ts";
 import type { BlobContent, ImageSource, ImageTarget } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
+import { refuseNearMiss } from "../oci/near_misses.ts";
 import { isStoreText, parseReference, parseStoreLocation } from "../oci/reference.ts";
 import type { BlobHolders } from "./bundle_source.ts";
 import { bucketImage } from "./open_bucket.ts";
@@ -45,6 +46,7 @@ export function parseBundlePlace(text: string): BundlePlace {
       referenceOf: ({ image, tag }) => `${base}${location.prefix}${image}:${tag}`,
     };
   }
+  refuseNearMiss(text.replace(/^docker:\/\//, ""), "store");
   const bare = text.replace(/^docker:\/\//, "").replace(/\/+$/, "");
   const [host = "", ...path] = bare.split("/");
   if (path.length > 0 && isPinned(bare)) {

@@ -1,4 +1,5 @@
 import { ImageError, isImageError } from "../errors.ts";
+import { refuseNearMiss } from "../oci/near_misses.ts";
 import { isStoreText, parseReference, parseStoreLocation, type RegistryReference } from "../oci/reference.ts";
 import { ListedNames } from "../oci/limits.ts";
 import { listLegacyTags } from "../bucket/legacy_list.ts";
@@ -61,6 +62,7 @@ export async function* imagePages(
   location: string,
 ): AsyncGenerator<readonly ListedImage[], void> {
   if (isStoreText(location)) return yield await listStore(session, location);
+  refuseNearMiss(location.replace(/^docker:\/\//, ""), "store");
   const host = /^(?:docker:\/\/)?([^/]+:\d+|[^/]+(?=\/$))\/?$/.exec(location)?.[1];
   if (host === undefined) {
     const reference = parseReference(location);

@@ -9,7 +9,7 @@ import type { EngineClient } from "../engine/engine_client.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { RegistryAccess, RegistrySession } from "../registry/session.ts";
 import type { StandardStreams } from "./archive_streams.ts";
-import { CredentialOwners, type Side, type SideOptions } from "./sides.ts";
+import { type BucketDefaults, CredentialOwners, type PlaceDefaults, type Side, type SideOptions } from "./sides.ts";
 
 /** What holds for everything that one run opens, on both sides; what a side has of its own goes before. */
 export interface SessionOptions extends SideOptions {
@@ -24,7 +24,9 @@ export interface SessionOptions extends SideOptions {
   /** Whether TLS certificates go unchecked. */
   readonly insecure?: boolean;
   /** Whether registries are spoken to by http. */
-  readonly plainHttp?: boolean;
+  readonly plainHttp?: boolean | undefined;
+  /** What holds for a bucket or registry where nothing above says otherwise. */
+  readonly defaults?: PlaceDefaults | undefined;
   /** The daemon's address; otherwise DOCKER_HOST, the docker context, or the first usual socket that answers. */
   readonly dockerHost?: string | undefined;
   /** What `-` stands for as an archive. */
@@ -54,6 +56,7 @@ export class Session implements AsyncDisposable {
   #registry: Promise<RegistrySession> | undefined;
   #engine: Promise<EngineClient> | undefined;
   readonly #owners = new CredentialOwners();
+  #careful: number | undefined;
 
   /** Opens nothing yet. */
   constructor(options: SessionOptions = {}) {
@@ -62,7 +65,8 @@ export class Session implements AsyncDisposable {
 
   /** Blobs in flight at once. */
   get concurrentBlobs(): number {
-    return this.options.concurrentBlobs ?? DEFAULT_CONCURRENT_BLOBS;
+    // Where places that were opened so far want different numbers, the most careful one holds.
+    return this.options.concurrentBlobs ?? this.#careful ?? DEFAULT_CONCURRENT_BLOBS;
   }
 
   /** Stops everything that runs. */
@@ -93,12 +97,19 @@ export class Session implements AsyncDisposable {
    */
   registryAccess(registry: string, side: Side): RegistryAccess {
     const own = this.options[side] ?? {};
+    const defaults = this.options.defaults?.registry(registry) ?? {};
+    this.#beCareful(defaults.concurrentBlobs);
     const credentials = own.credentials ?? this.options.credentials;
     if (credentials) this.#owners.claim(credentials, registry, own.credentials === undefined);
     return {
       ...(credentials ? { credentials: { kind: "password", ...credentials } } : {}),
-      awsProfile: own.profile ?? this.options.profile,
+      awsProfile: own.profile ?? this.options.profile ?? defaults.profile,
+      plainHttp: this.options.plainHttp ?? defaults.plainHttp,
     };
+  }
+
+  #beCareful(concurrentBlobs: number | undefined): void {
+    if (concurrentBlobs !== undefined) this.#careful = Math.min(this.#careful ?? Infinity, concurrentBlobs);
   }
 
   /** The connections to registries. */
@@ -115,8 +126,14 @@ export class Session implements AsyncDisposable {
 
   /** The images in an S3 bucket; the same store for both sides where they reach it in the same way. */
   async bucket(bucket: string, side: Side): Promise<ImageStore> {
-    const { endpoint, region, profile } = { ...this.options, ...defined(this.options[side] ?? {}) };
-    const place = { bucket, endpoint, region, profile };
+    const defaults = this.options.defaults?.bucket(bucket) ?? {};
+    this.#beCareful(defaults.concurrentBlobs);
+    const { endpoint, region, profile, storageClass, sseKmsKeyId } = {
+      ...defaults,
+      ...defined(this.options),
+      ...defined(this.options[side] ?? {}),
+    };
+    const place = { bucket, endpoint, region, profile, storageClass, sseKmsKeyId };
     return new ImageStore(await this.#store(JSON.stringify(Object.values(place)), () => this.#openBucket(place)));
   }
 
@@ -155,16 +172,14 @@ export class Session implements AsyncDisposable {
   }
 
   async #openBucket(
-    place: { readonly bucket: string } & Pick<SideOptions, "endpoint" | "region" | "profile">,
+    place: { readonly bucket: string } & Omit<BucketDefaults, "concurrentBlobs">,
   ): Promise<ObjectStore & AsyncDisposable> {
     const { openS3Store } = await import("../objects/open_s3_store.ts");
-    const { storageClass, sseKmsKeyId, log, retryDelayMs, onKept, onWait } = this.options;
+    const { log, retryDelayMs, onKept, onWait } = this.options;
     this.#client ??= this.#httpOptions().then((options) => new HttpClient(options));
     const http = await this.#client;
     return await openS3Store({
       ...place,
-      storageClass,
-      sseKmsKeyId,
       http,
       log,
       signal: this.signal,
@@ -196,7 +211,7 @@ export class Session implements AsyncDisposable {
   }
 }
 
-/** The members of a side that are set. */
-function defined(side: SideOptions): SideOptions {
-  return Object.fromEntries(Object.entries(side).filter(([, value]) => value !== undefined));
+/** The members that are set. */
+function defined<T extends object>(given: T): Partial<T> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

@@ -15,6 +15,25 @@ export interface SideOptions {
   readonly credentials?: { readonly username: string; readonly password: string } | undefined;
 }
 
+/** What holds for one bucket unless the run says otherwise. */
+export interface BucketDefaults extends Omit<SideOptions, "credentials"> {
+  readonly storageClass?: string | undefined;
+  readonly sseKmsKeyId?: string | undefined;
+  readonly concurrentBlobs?: number | undefined;
+}
+
+/** What holds for one registry unless the run says otherwise. */
+export interface RegistryDefaults extends Pick<SideOptions, "profile"> {
+  readonly plainHttp?: boolean | undefined;
+  readonly concurrentBlobs?: number | undefined;
+}
+
+/** Settings by place, for programs whose users keep some. */
+export interface PlaceDefaults {
+  bucket(name: string): BucketDefaults;
+  registry(host: string): RegistryDefaults;
+}
+
 /** Which registry each of the given credentials belongs to: the first one that they are taken for. */
 export class CredentialOwners {
   readonly #owners = new Map<object, string>();

@@ -32,8 +32,11 @@ Deno.test("doctor --self tells what would be used and nothing secret", async () 
     source: "profile",
     profile: "build",
     kind: "role",
+    profile_from: "AWS_PROFILE",
     region: "eu-west-1",
+    region_from: "AWS_REGION",
     endpoint: "http://minio.example.com:9000/",
+    endpoint_from: "AWS_ENDPOINT_URL",
   });
   assert.deepEqual(report.registries, {
     files: [`${folder.path}/config.json`],

@@ -121,6 +121,8 @@ export const BUNDLE_LOAD: CommandSpec = {
     const started = performance.now();
     checkStorageOptions(options, operands.at(-1) ?? "");
     const { bundleLoadCommand } = await import("../../commands/bundle_load.ts");
+    const { checkLoadOperands } = await import("../operand_order.ts");
+    checkLoadOperands(operands.slice(0, -1), operands.at(-1) ?? "");
     await using session = await openSession(options, io);
     const load = async () => {
       using progress = new Progress(io);

@@ -1,5 +1,5 @@
 import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
-import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
+import type { CommandIo, CommandSpec, Settings } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { SIDE_OPTIONS } from "../options.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
@@ -78,7 +78,7 @@ export const INDEX_REMOVE: CommandSpec = {
 
 async function run(
   target: string,
-  options: OptionValues,
+  options: Settings,
   io: CommandIo,
   change: (session: Session, given: IndexCommandOptions) => Promise<IndexReport>,
 ): Promise<number> {

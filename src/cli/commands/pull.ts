@@ -5,7 +5,7 @@ import { archivePlace } from "../archive_place.ts";
 import type { CommandSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { Progress } from "../progress.ts";
-import { outputFormat, render } from "../render.ts";
+import { isTemplateText, outputFormat, render } from "../render.ts";
 import { formatDuration, formatSize } from "../text.ts";
 
 /** `s3lo pull`. */
@@ -28,7 +28,7 @@ export const PULL: CommandSpec = {
       choices: ["oci-archive", "docker-archive", "oci"],
       help:
         "Format of the file: oci-archive (default; any docker load or podman load takes a single platform of it), " +
-        "docker-archive (for docker load of old versions) or oci (a folder)",
+        "docker-archive (for docker load of old versions) or oci (a folder); with braces a template of the result",
     },
   ],
   examples: [
@@ -44,8 +44,10 @@ export const PULL: CommandSpec = {
     const started = performance.now();
     const { pullCommand } = await import("../../commands/pull.ts");
     const path = options.value("file");
-    const format = options.value("format");
+    const format = options.values("format").filter((value) => !isTemplateText(value)).at(-1);
     if (format !== undefined && path === undefined) throw new ImageError("usage", "--format needs --file");
+    const { checkPullOperands } = await import("../operand_order.ts");
+    checkPullOperands(reference, name, path !== undefined);
     await using session = await openSession(options, io);
     let report: PullReport;
     {

@@ -51,6 +51,8 @@ export const PUSH: CommandSpec = {
         hint: "Usage: s3lo push [options] IMAGE REF, or: s3lo push --file PATH REF",
       });
     }
+    const { checkPushOperands } = await import("../operand_order.ts");
+    checkPushOperands(image, reference ?? "", path !== undefined);
     checkStorageOptions(options, reference ?? "");
     await using session = await openSession(options, io);
     let report: PushReport;
