@@ -61,7 +61,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function namedHelpers(): Promise<readonly string[]> {
-  return await (await import("../registry/configured_helpers.ts")).configuredHelpers();
+  return await (await import("../registry/auth_places.ts")).configuredHelpers();
 }
 
 async function namedShell(): Promise<readonly string[]> {

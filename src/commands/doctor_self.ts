@@ -6,9 +6,8 @@ import { messageOf } from "../errors.ts";
 import { describeUrl } from "../http/describe.ts";
 import { configuredEndpoint, readAwsConfig } from "../objects/aws_config.ts";
 import { type AwsSource, describeAwsSource } from "../objects/aws_source.ts";
-import { configuredHelpers } from "../registry/configured_helpers.ts";
 import { processEnvironment } from "../registry/credentials.ts";
-import { authFiles } from "../registry/find_credentials.ts";
+import { AUTH_VARIABLE, authFiles, configuredHelpers } from "../registry/auth_places.ts";
 
 /** What s3lo would use on this machine; nothing in it is secret, and nobody was asked over a network. */
 export interface SelfReport {
@@ -22,6 +21,8 @@ export interface SelfReport {
     readonly endpoint_from: string | null;
   };
   readonly registries: {
+    /** Variables that hold credentials; they are asked first. */
+    readonly variables: readonly string[];
     /** Files that hold credentials, in the order in which they are asked. */
     readonly files: readonly string[];
     /** Programs that they name. */
@@ -70,7 +71,11 @@ export async function doctorSelf(
         ? null
         : firstOf(options.endpoint, origin("endpoint"), variables)?.from ?? "the AWS profile",
     },
-    registries: { files: await existing(authFiles(env)), helpers: await configuredHelpers(env) },
+    registries: {
+      variables: env(AUTH_VARIABLE) === undefined ? [] : [AUTH_VARIABLE],
+      files: await existing(authFiles(env)),
+      helpers: await configuredHelpers(env),
+    },
     daemon: await describeDaemon(options.dockerHost, origin("docker-host")),
     proxies: describeProxies(env),
     ca_file: env("SSL_CERT_FILE") ?? null,

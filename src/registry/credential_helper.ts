@@ -1,6 +1,7 @@
 import { ImageError, messageOf } from "../errors.ts";
-import { Members, parseJsonObject } from "../oci/json.ts";
+import { Members } from "../oci/json.ts";
 import type { Credentials } from "./credentials.ts";
+import { foldedMembers, parseFirstObject } from "./loose_json.ts";
 
 /** What every helper prints when it holds nothing for a server: part of the protocol, which has no code for it. */
 const NOT_FOUND = "credentials not found";
@@ -60,9 +61,11 @@ async function runHelper(program: string, server: string): Promise<Deno.CommandO
 
 function parseAnswer(stdout: Uint8Array, program: string): Credentials | undefined {
   const what = `the answer of "${program}"`;
-  const members = new Members(parseJsonObject(stdout, what), what);
-  const username = members.string("Username") ?? "";
-  const secret = members.string("Secret") ?? "";
+  const answer = parseFirstObject(stdout, what);
+  if (!answer) return undefined;
+  const members = new Members(foldedMembers(answer), what);
+  const username = members.string("username") ?? "";
+  const secret = members.string("secret") ?? "";
   if (username === "" && secret === "") return undefined;
   if (username === "<token>") return { kind: "identity-token", token: secret };
   return { kind: "password", username, password: secret };

@@ -1,4 +1,5 @@
-import { readAuthFile } from "./auth_file.ts";
+import { readAuthPlace } from "./auth_file.ts";
+import { authPlaces } from "./auth_places.ts";
 import { type Credentials, type Environment, processEnvironment } from "./credentials.ts";
 import { parseEcrHost, readEcrCredentials } from "./ecr.ts";
 
@@ -17,9 +18,7 @@ const EXPIRY_MARGIN_MS = 5 * 60_000;
 /**
  * Finds the credentials for the repositories of one registry, and remembers them.
  *
- * Looked up in order: `REGISTRY_AUTH_FILE` where it is set; Docker's `config.json` (in `DOCKER_CONFIG`, else
- * `~/.docker`); podman's `auth.json` (in `XDG_RUNTIME_DIR`, then `~/.config`); for private ECR hosts a login with the
- * AWS credentials.
+ * Looked up in order: what {@linkcode authPlaces} names, then, for private ECR hosts, a login with the AWS credentials.
  */
 export class CredentialFinder {
   readonly #registry: string;
@@ -37,7 +36,7 @@ export class CredentialFinder {
    * The credentials for a repository; undefined means: go in without. `repository` may be empty, for the registry
    * itself.
    *
-   * Throws what {@linkcode readAuthFile} and {@linkcode readEcrCredentials} throw.
+   * Throws what {@linkcode readAuthPlace} and {@linkcode readEcrCredentials} throw.
    */
   async find(repository: string): Promise<Credentials | undefined> {
     if (this.#options.explicit) return this.#options.explicit;
@@ -47,8 +46,8 @@ export class CredentialFinder {
   }
 
   async #readFiles(repository: string): Promise<Credentials | undefined> {
-    for (const path of authFiles(this.#options.env ?? processEnvironment)) {
-      const found = await readAuthFile(path, this.#registry, repository);
+    for (const place of authPlaces(this.#options.env ?? processEnvironment)) {
+      const found = await readAuthPlace(place, this.#registry, repository);
       if (found) return found;
     }
     return undefined;
@@ -64,18 +63,4 @@ export class CredentialFinder {
     if (this.#ecr === pending) this.#ecr = readEcrCredentials(host, this.#registry, this.#options.awsProfile);
     return await this.#ecr;
   }
-}
-
-/** The files that may hold credentials, in the order in which they are asked. */
-export function authFiles(env: Environment): readonly string[] {
-  const home = env("HOME") ?? env("USERPROFILE");
-  const dockerFolder = env("DOCKER_CONFIG") ?? (home && `${home}/.docker`);
-  const runtimeFolder = env("XDG_RUNTIME_DIR");
-  const configFolder = env("XDG_CONFIG_HOME") ?? (home && `${home}/.config`);
-  return [
-    env("REGISTRY_AUTH_FILE"),
-    dockerFolder && `${dockerFolder}/config.json`,
-    runtimeFolder && `${runtimeFolder}/containers/auth.json`,
-    configFolder && `${configFolder}/containers/auth.json`,
-  ].filter((path): path is string => path !== undefined && path !== "");
 }

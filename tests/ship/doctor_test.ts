@@ -39,6 +39,7 @@ Deno.test("doctor --self tells what would be used and nothing secret", async () 
     endpoint_from: "AWS_ENDPOINT_URL",
   });
   assert.deepEqual(report.registries, {
+    variables: [],
     files: [`${folder.path}/config.json`],
     helpers: ["docker-credential-pass"],
   });

@@ -111,7 +111,7 @@ function doctorText(report: DoctorReport): string {
       aws.region === null ? "the profile's, else asked of the bucket" : aws.region + from(aws.region_from),
     ],
     ["S3 endpoint", aws.endpoint === null ? "AWS" : aws.endpoint + from(aws.endpoint_from)],
-    ["registry logins", registries.files.join(", ") || "none"],
+    ["registry logins", [...registries.variables, ...registries.files].join(", ") || "none"],
     ["helpers", registries.helpers.join(", ") || "none"],
     [
       "daemon",
