@@ -54,7 +54,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a file's bytes are safe before it gets its name",
     file: "src/objects/local_temp.ts",
-    from: "await this.#file.syncData();",
+    from: "await this.#opened().syncData();",
     to: "",
     tests: ["tests/crash/power_cut_test.ts"],
   },
@@ -68,7 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a file's name is safe before a tag names it",
     file: "src/objects/local_folders.ts",
-    from: "return await syncFolder(folder);",
+    from: "return await syncFolder(store.pathOf(folder));",
     to: "return;",
     tests: ["tests/crash/power_cut_test.ts"],
   },
@@ -78,6 +78,20 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "await syncFolder(",
     to: "void syncFolder; void (",
     tests: ["tests/crash/power_cut_test.ts"],
+  },
+  {
+    name: "no folder of a store is followed through a link",
+    file: "src/bytes/guarded_folder.ts",
+    from: "if (!lookAt(this.pathOf(folder))?.isSymlink) return;",
+    to: "return;",
+    tests: ["tests/hostile/received_store_test.ts"],
+  },
+  {
+    name: "a link is no blob of a store that is written to",
+    file: "src/objects/local_list.ts",
+    from: "if (!followsFiles) return undefined;",
+    to: "",
+    tests: ["tests/hostile/received_store_test.ts"],
   },
   {
     name: "a protected tag is written under a condition",

@@ -1,9 +1,11 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, type ByteRange, fileReader } from "../bytes/blob_reader.ts";
+import { openRegularFile } from "../bytes/regular_file.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
 
 /**
- * The files of a folder. Throws `not-found` when it is not there, `unsupported` when it is no folder.
+ * The files of a folder, links followed: nothing but bytes comes out of them, which are checked where they are used, and
+ * what is no regular file is none. Throws `not-found` when it is not there, `unsupported` when it is no folder.
  */
 export async function openFolder(path: string): Promise<ArchiveFiles> {
   const info = await statOf(path);
@@ -29,17 +31,11 @@ class FolderFiles implements ArchiveFiles {
   }
 
   async open(file: string, range?: ByteRange): Promise<BlobReader> {
-    const sizeBytes = await this.sizeOf(file);
-    if (sizeBytes === undefined) throw missingFile(this, file);
-    const { start, length } = rangeWithin(range, sizeBytes);
-    const opened = await Deno.open(`${this.name}/${file}`);
-    try {
-      if (start > 0) await opened.seek(start, Deno.SeekMode.Start);
-      return fileReader(opened, length);
-    } catch (error) {
-      opened.close();
-      throw error;
-    }
+    const opened = await openRegularFile(`${this.name}/${file}`);
+    if (!opened) throw missingFile(this, file);
+    const { start, length } = rangeWithin(range, opened.facts.size);
+    await opened.seek(start);
+    return fileReader(opened, length);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import { noRegularFile, openRegularFile, type RegularFile } from "../bytes/regular_file.ts";
 import type { SeekableFile } from "./random_file.ts";
 
 /** One of the files. */
@@ -17,7 +18,7 @@ export class JoinedFile implements SeekableFile {
   readonly parts: readonly JoinedPart[];
   readonly sizeBytes: number;
   /** The open ones, the one used last at the end. */
-  readonly #open = new Map<JoinedPart, Deno.FsFile>();
+  readonly #open = new Map<JoinedPart, RegularFile>();
   #position = 0;
 
   private constructor(parts: readonly JoinedPart[]) {
@@ -48,7 +49,7 @@ export class JoinedFile implements SeekableFile {
     if (!part || into.byteLength === 0) return null;
     const file = await this.#file(part);
     const inside = this.#position - part.start;
-    await file.seek(inside, Deno.SeekMode.Start);
+    await file.seek(inside);
     const count = await file.read(into.subarray(0, Math.min(into.byteLength, part.sizeBytes - inside)));
     this.#position += count ?? 0;
     return count;
@@ -59,8 +60,9 @@ export class JoinedFile implements SeekableFile {
     this.#open.clear();
   }
 
-  async #file(part: JoinedPart): Promise<Deno.FsFile> {
-    const file = this.#open.get(part) ?? await Deno.open(part.path);
+  async #file(part: JoinedPart): Promise<RegularFile> {
+    const file = this.#open.get(part) ?? await openRegularFile(part.path);
+    if (!file) throw noRegularFile(part.path);
     this.#open.delete(part);
     this.#open.set(part, file);
     const [oldest] = this.#open;

@@ -1,14 +1,16 @@
-import { ImageError } from "../errors.ts";
-import type { BlobReader } from "../bytes/blob_reader.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import { type BlobReader, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
 import { type PartialContent, PartialFile } from "../bytes/partial_file.ts";
-import { bytesReader } from "../bytes/blob_reader.ts";
+import { type FileIdentity, GuardedFolder, isSameFile } from "../bytes/guarded_folder.ts";
 import { syncFolder } from "../bytes/sync_folder.ts";
+import { systemCode } from "../bytes/system_code.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { algorithmOf, blobFolder, blobPath, hexOf } from "../oci/digest.ts";
+import { blobPath, hexOf } from "../oci/digest.ts";
 import { isObject, jsonBytes, Members, parseJsonObject } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { openArchiveOutput, writeError } from "./archive_output.ts";
+import { openFileOutput, writeError } from "./archive_output.ts";
 import { CONTAINERD_NAME, isSameName, type LayoutName, REF_NAME } from "./image_names.ts";
+import { MAX_INDEX_BYTES } from "./layout_reader.ts";
 import { LAYOUT_BYTES, layoutEntries, layoutIndex } from "./layout_writer.ts";
 
 /** What the names of blobs begin with that a later run can go on with. */
@@ -16,39 +18,50 @@ const PARTIAL_PREFIX = ".s3lo-partial-";
 
 const PIECE_BYTES = 1024 * 1024;
 
-/** A folder with an OCI image layout that is written to: made where it is missing, other images in it stay. */
+/** The file that marks a layout, and that those who publish lock. */
+const MARKER = "oci-layout";
+
+const MAX_MARKER_BYTES = 4096;
+
+/**
+ * A folder with an OCI image layout that is written to: made where it is missing, other images in it stay. It may have come
+ * from somebody else: see `GuardedFolder`.
+ */
 export class LayoutFolder {
   readonly #path: string;
+  readonly #folder: GuardedFolder;
 
   /** `path` of the folder; nothing is touched yet. */
   constructor(path: string) {
     this.#path = path;
+    this.#folder = new GuardedFolder(path);
   }
 
-  /** Whether the folder has a blob of that digest and length. */
-  async has(blob: Descriptor): Promise<boolean> {
+  /** Whether the folder has a blob of that digest and length. A link to one is none, and a file takes its place. */
+  has(blob: Descriptor): Promise<boolean> {
     try {
-      const info = await Deno.stat(`${this.#path}/${blobPath(blob.digest)}`);
-      return info.isFile && info.size === blob.size;
+      const info = this.#folder.look(blobPath(blob.digest));
+      return Promise.resolve(info?.isFile === true && info.size === blob.size);
     } catch {
-      return false;
+      return Promise.resolve(false);
     }
   }
 
   /** Makes the folder and the marker. Throws `conflict` when the path is something else, `unsupported`, `denied`. */
   async prepare(): Promise<void> {
     try {
-      await Deno.mkdir(this.#path, { recursive: true });
+      await Deno.mkdir(this.#path, { recursive: true, mode: 0o755 });
     } catch (cause) {
       if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
         throw new ImageError("conflict", `Cannot write image layout "${this.#path}": something else is there`, {
           cause,
         });
       }
-      throw writeError(cause, `image layout "${this.#path}"`);
+      throw this.#error(cause);
     }
-    const marker = await readFile(`${this.#path}/oci-layout`);
-    if (!marker) return await this.#mark();
+    const marker = await this.#read(MARKER, MAX_MARKER_BYTES);
+    if (!marker || this.#folder.look(MARKER)?.isSymlink) await this.#mark();
+    if (!marker) return;
     const version = parseJsonObject(marker, `"oci-layout" of "${this.#path}"`)["imageLayoutVersion"];
     if (typeof version === "string" && !version.startsWith("1.")) {
       throw new ImageError(
@@ -63,33 +76,42 @@ export class LayoutFolder {
    * file once it is there.
    */
   async #mark(): Promise<void> {
-    const path = `${this.#path}/oci-layout`;
-    const temporary = `${this.#path}/.oci-layout.${crypto.randomUUID().slice(0, 8)}`;
+    const temporary = `.${MARKER}.${crypto.randomUUID().slice(0, 8)}`;
     try {
-      using file = await Deno.open(temporary, { write: true, createNew: true });
-      await file.write(LAYOUT_BYTES);
-      await file.syncData();
+      using file = this.#folder.create(temporary);
+      const identity = file.statSync();
       try {
-        await Deno.link(temporary, path);
-      } catch (cause) {
-        // Some file systems of removable media have no links.
-        if (!(cause instanceof Deno.errors.AlreadyExists)) await Deno.rename(temporary, path);
+        await file.write(LAYOUT_BYTES);
+        await file.syncData();
+        this.#nameMarker(temporary, identity);
+      } finally {
+        this.#folder.remove(temporary, (found) => isSameFile(found, identity));
       }
     } catch (cause) {
-      throw writeError(cause, `image layout "${this.#path}"`);
-    } finally {
-      await Deno.remove(temporary).catch(() => {});
+      throw this.#error(cause);
+    }
+  }
+
+  #nameMarker(temporary: string, identity: FileIdentity): void {
+    try {
+      this.#folder.link(temporary, MARKER, identity);
+    } catch (cause) {
+      if (isImageError(cause)) throw cause;
+      if (systemCode(cause) === "EEXIST" && !this.#folder.look(MARKER)?.isSymlink) return;
+      // A link is no lock, and some file systems of removable media have no second names.
+      this.#folder.move(temporary, MARKER, identity);
     }
   }
 
   /** Writes a blob; it appears under its name only once the stream has come to its end. Does not close `content`. */
   async writeBlob(blob: Descriptor, content: BlobReader): Promise<void> {
+    const name = blobPath(blob.digest);
     try {
-      await Deno.mkdir(`${this.#path}/${blobFolder(algorithmOf(blob.digest))}`, { recursive: true });
+      this.#folder.makeFolders(name);
     } catch (cause) {
-      throw writeError(cause, `image layout "${this.#path}"`);
+      throw this.#error(cause);
     }
-    await this.#write(blobPath(blob.digest), content);
+    await this.#write(name, content);
   }
 
   /**
@@ -97,10 +119,10 @@ export class LayoutFolder {
    * name only once it is whole.
    */
   async continueBlob(blob: Descriptor, content: PartialContent): Promise<boolean> {
-    const path = `${this.#path}/${blobPath(blob.digest)}`;
+    const name = blobPath(blob.digest);
     try {
-      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-      await using partial = await PartialFile.open(`${this.#path}/${PARTIAL_PREFIX}${hexOf(blob.digest)}`);
+      this.#folder.makeFolders(name);
+      await using partial = await PartialFile.open(this.#folder, PARTIAL_PREFIX + hexOf(blob.digest));
       if (!partial) return false;
       await partial.complete(content, async (reader, sizeBytes) => {
         let buffer = new Uint8Array(PIECE_BYTES);
@@ -112,11 +134,11 @@ export class LayoutFolder {
         }
         if (left !== 0) throw new ImageError("digest-mismatch", `Cannot write blob "${blob.digest}": wrong length`);
       });
-      await partial.moveTo(path);
-      await syncFolder(path.slice(0, path.lastIndexOf("/")));
+      partial.moveTo(name);
+      await syncFolder(this.#folder.pathOf(name.slice(0, name.lastIndexOf("/"))));
       return true;
     } catch (cause) {
-      throw writeError(cause, `image layout "${this.#path}"`);
+      throw this.#error(cause);
     }
   }
 
@@ -125,8 +147,7 @@ export class LayoutFolder {
    * are. Writers of one layout on this machine wait for each other.
    */
   async publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[] = []): Promise<void> {
-    using lock = await Deno.open(`${this.#path}/oci-layout`);
-    await lock.lock(true);
+    using lock = await this.#lock();
     try {
       await this.#publish(root, names, loose);
     } finally {
@@ -134,9 +155,35 @@ export class LayoutFolder {
     }
   }
 
+  /** The marker, locked; opened anew where somebody put another one in its place while we waited. */
+  async #lock(): Promise<Deno.FsFile> {
+    while (true) {
+      const file = await this.#openMarker();
+      try {
+        await file.lock(true);
+        if (this.#folder.isAt(MARKER, await file.stat())) return file;
+      } catch (cause) {
+        file.close();
+        throw this.#error(cause);
+      }
+      file.close();
+    }
+  }
+
+  /** One of somebody else's, which may be read only, can be locked all the same. */
+  async #openMarker(): Promise<Deno.FsFile> {
+    try {
+      return this.#folder.openForWriting(MARKER);
+    } catch (cause) {
+      const isOthers = systemCode(cause) === "EACCES" && this.#folder.look(MARKER)?.isFile;
+      if (!isOthers) throw this.#error(cause);
+      return await Deno.open(this.#folder.pathOf(MARKER));
+    }
+  }
+
   async #publish(root: Manifest, names: readonly LayoutName[], loose: readonly Descriptor[]): Promise<void> {
     const what = `"index.json" of "${this.#path}"`;
-    const before = await readFile(`${this.#path}/index.json`);
+    const before = await this.#read("index.json", MAX_INDEX_BYTES);
     const document = before ? parseJsonObject(before, what) : undefined;
     const entries = document ? new Members(document, what).array("manifests") ?? [] : [];
     const added = [...layoutEntries(root.descriptor, names), ...loose.flatMap((each) => layoutEntries(each, []))];
@@ -148,10 +195,19 @@ export class LayoutFolder {
     await this.#write("index.json", bytesReader(bytes));
   }
 
-  async #write(file: string, content: BlobReader): Promise<void> {
-    await using output = await openArchiveOutput(`${this.#path}/${file}`);
+  async #write(name: string, content: BlobReader): Promise<void> {
+    await using output = openFileOutput(this.#folder, name);
     await output.writeAll(content);
     await output.commit();
+  }
+
+  async #read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    using file = await this.#folder.open(name);
+    return file && await readAll(fileReader(file), maxBytes, `"${name}" of "${this.#path}"`);
+  }
+
+  #error(cause: unknown): unknown {
+    return writeError(cause, `image layout "${this.#path}"`);
   }
 }
 
@@ -170,13 +226,4 @@ function replaces(
   }
   if (name !== undefined || ownName !== undefined) return false;
   return entry["digest"] === added.digest;
-}
-
-async function readFile(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await Deno.readFile(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    throw cause;
-  }
 }

@@ -9,7 +9,7 @@ import { type ArchiveFiles, missingFile, readSmallFile } from "./archive_files.t
 import { CONTAINERD_NAME, isSameName, REF_NAME } from "./image_names.ts";
 
 /** Largest `index.json`: a layout may list a great many images. */
-const MAX_INDEX_BYTES = 16 * 1024 * 1024;
+export const MAX_INDEX_BYTES = 16 * 1024 * 1024;
 
 /** The `index.json` of an image layout. */
 export interface LayoutIndex {

@@ -1,4 +1,6 @@
 import { ImageError } from "../errors.ts";
+import { fileReader, readAll } from "../bytes/blob_reader.ts";
+import { openRegularFile } from "../bytes/regular_file.ts";
 import { type Digest, hexOf, parseDigest } from "../oci/digest.ts";
 
 /** Most parts of an archive: their numbers have three digits, so that names sort in order. */
@@ -39,15 +41,10 @@ export function formatPartList(path: string, digests: readonly Digest[]): Uint8A
  */
 export async function readPartList(path: string): Promise<readonly Digest[] | undefined> {
   const invalid = () => new ImageError("invalid-input", `Cannot read "${path}": it is no list of an archive's parts`);
-  let text: string;
-  try {
-    const { size } = await Deno.stat(path);
-    if (size > MAX_LIST_BYTES) throw invalid();
-    text = await Deno.readTextFile(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    throw cause;
-  }
+  using file = await openRegularFile(path);
+  if (!file) return undefined;
+  const bytes = await readAll(fileReader(file), MAX_LIST_BYTES, `"${path}"`);
+  const text = new TextDecoder().decode(bytes);
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
   const digests = lines.map((line, index) => {
     const match = /^([0-9a-fA-F]{64}) [ *](.+)$/.exec(line);

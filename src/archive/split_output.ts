@@ -4,6 +4,9 @@ import { type Digest, Hasher } from "../oci/digest.ts";
 import { type ArchiveOutput, openArchiveOutput } from "./archive_output.ts";
 import { formatPartList, MAX_PARTS, partListPath, partPath, readPartList } from "./part_list.ts";
 
+/** How much is read to see whether there is more. */
+const NEXT_BYTES = 64 * 1024;
+
 /** One part that is being written. */
 interface Part {
   readonly output: ArchiveOutput;
@@ -61,22 +64,36 @@ export class SplitOutput implements ArchiveOutput {
   }
 
   async writeAll(reader: BlobReader): Promise<void> {
-    for (let isEnded = false; !isEnded;) {
-      const last = this.#parts.at(-1)!;
-      const part = last.sizeBytes < this.#partBytes ? last : await this.openPart();
+    // A part is begun with its first byte: an archive may end with the last part that there may be.
+    for (let next = await this.#readNext(reader, this.#left); next.byteLength > 0;) {
+      const part = this.#left > 0 ? this.#parts.at(-1)! : await this.openPart();
+      const first = bytesReader(next);
+      next = next.subarray(0, 0);
       await part.output.writeAll({
         read: async (into) => {
-          const left = this.#partBytes - part.sizeBytes;
-          if (left === 0) return into.subarray(0, 0);
-          const piece = await reader.read(into.subarray(0, Math.min(left, into.byteLength)));
-          isEnded = piece.byteLength === 0;
+          const wanted = into.subarray(0, Math.min(this.#partBytes - part.sizeBytes, into.byteLength));
+          if (wanted.byteLength === 0) return wanted;
+          const begun = await first.read(wanted);
+          const piece = begun.byteLength > 0 ? begun : await reader.read(wanted);
           part.hasher.update(piece);
           part.sizeBytes += piece.byteLength;
           return piece;
         },
         [Symbol.asyncDispose]: () => Promise.resolve(),
       });
+      next = await this.#readNext(reader, this.#left);
     }
+  }
+
+  /** How much the last part may still take. */
+  get #left(): number {
+    return this.#partBytes - (this.#parts.at(-1)?.sizeBytes ?? this.#partBytes);
+  }
+
+  /** Some bytes, no more than the part takes that they are for. */
+  async #readNext(reader: BlobReader, left: number): Promise<Uint8Array<ArrayBuffer>> {
+    const room = left > 0 ? left : this.#partBytes;
+    return await reader.read(new Uint8Array(Math.min(room, NEXT_BYTES)));
   }
 
   mark(): () => Promise<void> {
@@ -99,10 +116,7 @@ export class SplitOutput implements ArchiveOutput {
     const before = await readPartList(listPath).catch(() => undefined) ?? [];
     // From here to its end no list vouches for what is there.
     await Deno.remove(listPath).catch(() => {});
-    for (const part of this.#parts) {
-      // The last one is empty when the archive ended with the part before.
-      await (part.sizeBytes > 0 ? part.output.commit() : part.output[Symbol.asyncDispose]());
-    }
+    for (const part of parts) await part.output.commit();
     await using list = await openArchiveOutput(listPath);
     await list.writeAll(bytesReader(formatPartList(this.#path, parts.map((part): Digest => part.hasher.digest()))));
     await list.commit();

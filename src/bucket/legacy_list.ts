@@ -32,7 +32,9 @@ async function listStretch(store: ObjectStore, prefix: string, stretch: Stretch)
   const withBlobs = new Set<string>();
   const names = listedNames(store.name);
   // The servers' order puts a tag's blobs before its manifest.
-  for await (const page of store.list(prefix, stretch.startAfter === "" ? {} : { startAfter: stretch.startAfter })) {
+  const { startAfter } = stretch;
+  const options = { isForeign: isForeignFolder, ...(startAfter === "" ? {} : { startAfter }) };
+  for await (const page of store.list(prefix, options)) {
     for (const { key } of page) {
       if (stretch.end !== undefined && key >= stretch.end) return tags;
       const blobs = key.lastIndexOf("/blobs/sha256/");
@@ -51,6 +53,11 @@ async function listStretch(store: ObjectStore, prefix: string, stretch: Stretch)
 function gapsBetween(folders: readonly string[]): readonly Stretch[] {
   const starts = ["", ...folders.map((folder) => `${folder}0`)];
   return starts.map((startAfter, index) => ({ startAfter, end: folders[index] && `${folders[index]}/` }));
+}
+
+/** Whether an outermost folder holds no image of that layout for sure: a later layout's, or called as no image is. */
+function isForeignFolder(name: string): boolean {
+  return !isLegacyName(name) || !/^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/i.test(name);
 }
 
 function legacyTag(key: string): ImageTag | undefined {

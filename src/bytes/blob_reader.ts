@@ -60,7 +60,10 @@ export function streamReader(stream: ReadableStream<Uint8Array<ArrayBuffer>>): B
 /**
  * A reader of an open file; closing the reader closes the file. Reads on from the file's position, `length` bytes at most.
  */
-export function fileReader(file: Deno.FsFile, length = Number.MAX_SAFE_INTEGER): BlobReader {
+export function fileReader(
+  file: Pick<Deno.FsFile, "read" | "close">,
+  length = Number.MAX_SAFE_INTEGER,
+): BlobReader {
   let left = length;
   let closed = false;
   return {

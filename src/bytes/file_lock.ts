@@ -11,9 +11,3 @@ export async function tryLockFile(file: Deno.FsFile): Promise<LockResult> {
     return "unsupported";
   }
 }
-
-/** Whether a path still leads to the opened file: its holder may have moved or removed it before it let the lock go. */
-export async function isFileAt(path: string, file: Deno.FsFile): Promise<boolean> {
-  const [opened, named] = await Promise.all([file.stat(), Deno.stat(path).catch(() => undefined)]);
-  return named !== undefined && named.ino === opened.ino;
-}

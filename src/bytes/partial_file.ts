@@ -1,6 +1,7 @@
 import { isImageError } from "../errors.ts";
-import { type BlobReader, fileReader } from "./blob_reader.ts";
-import { isFileAt, tryLockFile } from "./file_lock.ts";
+import type { BlobReader } from "./blob_reader.ts";
+import { tryLockFile } from "./file_lock.ts";
+import { type FileIdentity, type GuardedFolder, isOursAlone, isSameFile } from "./guarded_folder.ts";
 
 /** Smallest piece that is worth keeping after a failed try, in bytes. */
 const MIN_KEPT_BYTES = 1024 * 1024;
@@ -20,31 +21,46 @@ export interface PartialContent {
  * a try is cut off, and the next one goes on behind it. Its name says what it is to become (a digest, as a rule).
  *
  * Nothing in it counts as checked: after a power cut it may hold anything. One process writes it at a time, as the
- * system's lock says, which goes with its holder.
+ * system's lock says, which goes with its holder. One that somebody else may write to, or that has further names, is never
+ * gone on with: whoever made it could change the bytes after they were checked.
  */
 export class PartialFile implements AsyncDisposable {
-  readonly #path: string;
+  readonly #folder: GuardedFolder;
+  readonly #name: string;
   readonly #file: Deno.FsFile;
+  readonly #identity: FileIdentity;
   #sizeBytes: number;
   #state: "kept" | "dropped" | "moved" = "kept";
 
-  private constructor(path: string, file: Deno.FsFile, sizeBytes: number) {
-    this.#path = path;
+  private constructor(folder: GuardedFolder, name: string, file: Deno.FsFile, facts: Deno.FileInfo) {
+    this.#folder = folder;
+    this.#name = name;
     this.#file = file;
-    this.#sizeBytes = sizeBytes;
+    this.#identity = facts;
+    this.#sizeBytes = facts.size;
   }
 
-  /** Opens or makes the file, in a folder that exists; undefined while somebody else writes it. */
-  static async open(path: string): Promise<PartialFile | undefined> {
+  /**
+   * Opens or makes the file, in a folder that exists; undefined where it cannot be gone on with: while somebody else writes
+   * it, or where something lies there that is not ours alone.
+   */
+  static async open(folder: GuardedFolder, name: string): Promise<PartialFile | undefined> {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
-      const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
-      const lock = await tryLockFile(file);
-      // Its last owner may have moved it to its place just before it let it go.
-      const isOwn = lock !== "busy" && await isFileAt(path, file);
-      if (isOwn && lock === "locked") return new PartialFile(path, file, (await file.stat()).size);
-      file.close();
-      // Without locks nobody can tell whether somebody else writes it.
-      if (lock !== "locked") return undefined;
+      if (folder.look(name)?.isFile === false) return undefined;
+      const file = folder.openForWriting(name);
+      try {
+        const lock = await tryLockFile(file);
+        const facts = await file.stat();
+        // Its last owner may have moved it to its place just before it let it go.
+        const isThere = lock === "locked" && folder.isAt(name, facts);
+        if (isThere && isOurs(folder, name, facts)) return new PartialFile(folder, name, file, facts);
+        file.close();
+        // Without locks nobody can tell whether somebody else writes it.
+        if (lock !== "locked" || isThere) return undefined;
+      } catch (error) {
+        file.close();
+        throw error;
+      }
     }
     return undefined;
   }
@@ -86,17 +102,23 @@ export class PartialFile implements AsyncDisposable {
     this.#sizeBytes += bytes.byteLength;
   }
 
-  /** Puts the file in its place, over what is there. */
-  async moveTo(path: string): Promise<void> {
-    await Deno.rename(this.#path, path);
+  /** Puts the file in its place in the same folder, over what is there. */
+  moveTo(name: string): void {
+    this.#folder.move(this.#name, name, this.#identity);
     this.#state = "moved";
   }
 
   /** Lets it go; it stays for the next try, unless that would not help. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    // Removed while it is locked: nobody can have begun to write it.
-    if (this.#state === "dropped") await Deno.remove(this.#path).catch(() => {});
-    this.#file.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    try {
+      // Removed while it is locked: nobody can have begun to write it.
+      if (this.#state === "dropped") this.#folder.remove(this.#name, (found) => isSameFile(found, this.#identity));
+    } catch {
+      // It only takes space.
+    } finally {
+      this.#file.close();
+    }
+    return Promise.resolve();
   }
 
   async #goOn(
@@ -104,9 +126,8 @@ export class PartialFile implements AsyncDisposable {
     pour: (reader: BlobReader, sizeBytes: number) => Promise<void>,
   ): Promise<boolean> {
     const sizeBytes = this.#sizeBytes;
-    const open = async () => fileReader(await Deno.open(this.#path), sizeBytes);
     try {
-      await using reader = await content.openRest({ sizeBytes, open });
+      await using reader = await content.openRest({ sizeBytes, open: () => this.#openHeld() });
       await this.#file.seek(sizeBytes, Deno.SeekMode.Start);
       await pour(reader, content.sizeBytes - sizeBytes);
       return true;
@@ -117,9 +138,38 @@ export class PartialFile implements AsyncDisposable {
     }
   }
 
+  /**
+   * What it holds, read through the one handle that is open: another one could lead to another file, and some systems would
+   * not let it read what is locked. It is read to its end before anything is appended.
+   */
+  async #openHeld(): Promise<BlobReader> {
+    let left = this.#sizeBytes;
+    await this.#file.seek(0, Deno.SeekMode.Start);
+    return {
+      read: async (into) => {
+        const wanted = into.subarray(0, Math.min(into.byteLength, left));
+        const count = wanted.byteLength === 0 ? 0 : await this.#file.read(wanted) ?? 0;
+        left -= count;
+        return wanted.subarray(0, count);
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+
   async #clear(): Promise<void> {
     await this.#file.truncate(0);
     await this.#file.seek(0, Deno.SeekMode.Start);
     this.#sizeBytes = 0;
+  }
+}
+
+/** Whether a file is ours alone. Who we are the file system says, which may know us by another name than the system. */
+function isOurs(folder: GuardedFolder, name: string, facts: Deno.FileInfo): boolean {
+  const probe = `${name}.${crypto.randomUUID().slice(0, 8)}`;
+  using own = folder.create(probe);
+  try {
+    return (facts.nlink ?? 1) === 1 && isOursAlone(facts, own.statSync());
+  } finally {
+    folder.remove(probe);
   }
 }

@@ -1,46 +1,24 @@
+import { fileFailure } from "../bytes/file_failure.ts";
+import { systemCode } from "../bytes/system_code.ts";
 import { ImageError, isImageError, messageOf } from "../errors.ts";
-
-/** The system's name of a failure, like `ENOENT`; undefined for anything else. */
-export function systemCode(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
-
-/** Whether a path, or a folder on the way to it, is not there. */
-export function isMissing(error: unknown): boolean {
-  return systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR";
-}
 
 /**
  * Turns a failure of the file system into an error for a person; `action` reads on from "Cannot".
  *
- * Codes: `not-found`, `denied`, `unsupported` (full disk, quota, file too large), `conflict` (a file where a folder should
- * be, or the other way round), else `unavailable`. An {@linkcode ImageError} is returned as it is.
+ * Codes: `not-found`, `denied`, `unsupported` (full disk, quota, file too large, name too long), `conflict` (a file where a
+ * folder should be, or the other way round), else `unavailable`. An {@linkcode ImageError} is returned as it is.
  */
 export function localError(error: unknown, action: string, folder: string): ImageError {
   if (isImageError(error)) return error;
   const options = { cause: error };
+  const failure = fileFailure(error);
+  if (failure) {
+    const { code, why, hint } = failure;
+    return new ImageError(code, `Cannot ${action} in "${folder}": ${why}`, { ...options, hint });
+  }
   switch (systemCode(error)) {
     case "ENOENT":
       return new ImageError("not-found", `Cannot ${action} in "${folder}": it is not there`, options);
-    case "ENOSPC":
-    case "EDQUOT":
-      return new ImageError("unsupported", `Cannot ${action} in "${folder}": the disk is full`, {
-        ...options,
-        hint: `Free space on the file system of "${folder}" or choose another folder`,
-      });
-    case "EFBIG":
-      return new ImageError("unsupported", `Cannot ${action} in "${folder}": the file system takes no file so large`, {
-        ...options,
-        hint: "Choose a folder on a file system that takes large files",
-      });
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return new ImageError("denied", `Cannot ${action} in "${folder}": the system denies it`, {
-        ...options,
-        hint: `Check who owns "${folder}" and whether it is writable`,
-      });
     case "EEXIST":
     case "EISDIR":
     case "ENOTDIR":

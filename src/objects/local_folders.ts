@@ -1,56 +1,60 @@
+import type { GuardedFolder } from "../bytes/guarded_folder.ts";
 import { syncFolder } from "../bytes/sync_folder.ts";
-import { systemCode } from "./local_errors.ts";
+import { systemCode } from "../bytes/system_code.ts";
 
 /** The folder, inside a store's, that holds what belongs to the store itself: temporary files and the lock. */
 export const OWN_FOLDER = ".s3lo";
 
-/** How often a path is made anew when somebody else removes its folder at the same moment. */
+/** How often a name is made anew when somebody else removes its folder at the same moment. */
 const FOLDER_TRIES = 20;
 
-/** The folder of a file: the path up to its last `/`. */
-export function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/"));
+/** The folder of a name: the part up to its last `/`; empty for the outermost. */
+export function parentOf(name: string): string {
+  return name.slice(0, Math.max(name.lastIndexOf("/"), 0));
 }
 
 /**
- * Does what puts a file at `path`, making the folders below `root` that it needs, also when somebody removes them again in
- * between; then makes the new entries durable.
+ * Does what puts a file at `name`, making the folders that it needs, also when somebody removes them again in between; then
+ * makes the new entries durable.
  */
-export async function inFolderOf(root: string, path: string, place: () => Promise<void>): Promise<void> {
-  const folder = parentOf(path);
+export async function inFolderOf(store: GuardedFolder, name: string, place: () => void): Promise<void> {
+  const folder = parentOf(name);
   for (let attempt = 1;; attempt++) {
     try {
-      await place();
-      return await syncFolder(folder);
+      place();
+      return await syncFolder(store.pathOf(folder));
     } catch (error) {
       if (systemCode(error) !== "ENOENT" || attempt >= FOLDER_TRIES) throw error;
-      await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
-      for (let above = parentOf(folder); above.length >= root.length; above = parentOf(above)) {
-        await syncFolder(above).catch(ignoreMissing);
+      await Deno.mkdir(store.root, { recursive: true, mode: 0o755 });
+      store.makeFolders(name);
+      for (let above = folder; above !== ""; above = parentOf(above)) {
+        await syncFolder(store.pathOf(parentOf(above))).catch(ignoreMissing);
       }
     }
   }
 }
 
-/** Removes a folder and those above it, up to `root`, as long as they are empty. */
-export async function removeEmptyFolders(root: string, folder: string): Promise<void> {
-  for (let path = folder; path.length > root.length; path = parentOf(path)) {
-    try {
-      await Deno.remove(path);
-    } catch {
-      return;
-    }
+/** Removes a folder and those above it, up to the store's, as long as they are empty. */
+export function removeEmptyFolders(store: GuardedFolder, folder: string): void {
+  for (let name = folder; name !== ""; name = parentOf(name)) {
+    if (!store.removeEmptyFolder(name)) return;
   }
 }
 
-/** Removes the files of a folder that were last written to longer ago than `ageMs`: whoever wrote them is gone. */
-export async function removeStaleFiles(folder: string, ageMs: number): Promise<void> {
-  const nowMs = Date.now();
+/**
+ * Removes the files of a folder that are called as `isOurs` says and were last written to longer ago than `ageMs`: whoever
+ * wrote them is gone.
+ */
+export async function removeStaleFiles(
+  store: GuardedFolder,
+  folder: string,
+  { ageMs, isOurs }: { readonly ageMs: number; readonly isOurs: RegExp },
+): Promise<void> {
+  const before = Date.now() - ageMs;
+  const isStale = ({ isFile, mtime }: Deno.FileInfo) => isFile && mtime !== null && mtime.getTime() < before;
   try {
-    for await (const entry of Deno.readDir(folder)) {
-      const path = `${folder}/${entry.name}`;
-      const { mtime, isFile } = await Deno.lstat(path);
-      if (isFile && mtime && nowMs - mtime.getTime() > ageMs) await Deno.remove(path);
+    for await (const entry of store.entries(folder)) {
+      if (entry.isFile && isOurs.test(entry.name)) store.remove(`${folder}/${entry.name}`, isStale);
     }
   } catch {
     // Leftovers that cannot be removed now, or that another process is removing, do no harm.

@@ -1,13 +1,15 @@
+import type { GuardedFolder } from "../bytes/guarded_folder.ts";
 import { mapPool } from "../bytes/pool.ts";
-import { isMissing } from "./local_errors.ts";
-import { OWN_FOLDER, parentOf } from "./local_folders.ts";
-import type { ObjectInfo } from "./object_store.ts";
+import type { FileFacts } from "../bytes/regular_file.ts";
+import { systemCode } from "../bytes/system_code.ts";
+import { OWN_FOLDER } from "./local_folders.ts";
+import type { ListOptions, ObjectInfo } from "./object_store.ts";
 
 /** How many objects a page holds, as S3's do. */
 const PAGE_SIZE = 1000;
 
 /** The facts of a file as those of an object. */
-export function infoOf(key: string, file: Deno.FileInfo): ObjectInfo {
+export function infoOf(key: string, file: FileFacts): ObjectInfo {
   return { key, sizeBytes: file.size, modifiedAt: file.mtime ?? new Date(0), etag: etagOf(file) };
 }
 
@@ -15,52 +17,76 @@ export function infoOf(key: string, file: Deno.FileInfo): ObjectInfo {
  * An etag without reading the file: every write makes a new file and moves its time on, so place, size and time together
  * never come back. A hash of the content would cost a full read in each look-up and listing.
  */
-export function etagOf(file: Deno.FileInfo): string {
+export function etagOf(file: FileFacts): string {
   return `"${file.ino ?? 0}-${file.size}-${file.mtime?.getTime() ?? 0}"`;
 }
 
-/** Lists the files below `root` as objects, in order of keys; reads only the folders that can hold some that are wanted. */
+/** What is listed of a store, and how. */
+export interface ListFilesOptions extends ListOptions {
+  /** Whether a link counts as the file that it leads to. */
+  readonly followsFiles: boolean;
+}
+
+/**
+ * Lists the files of a store as objects, in order of keys; reads only the folders that can hold some that are wanted. Links
+ * to folders are passed over, and what is no regular file.
+ */
 export async function* listFiles(
-  root: string,
+  store: GuardedFolder,
   prefix: string,
-  startAfter: string,
+  options: ListFilesOptions,
 ): AsyncIterable<readonly ObjectInfo[]> {
   let keys: string[] = [];
   const start = prefix.includes("/") ? prefix.slice(0, prefix.lastIndexOf("/") + 1) : "";
-  for await (const key of walk(root, start, prefix, startAfter)) {
+  for await (const key of walk(store, start, prefix, options)) {
     keys.push(key);
     if (keys.length === PAGE_SIZE) {
-      yield await describe(root, keys);
+      yield await describe(store, keys, options);
       keys = [];
     }
   }
-  if (keys.length > 0) yield await describe(root, keys);
+  if (keys.length > 0) yield await describe(store, keys, options);
 }
 
-async function describe(root: string, keys: readonly string[]): Promise<readonly ObjectInfo[]> {
-  const found = await mapPool(keys, 8, async (key) => {
-    try {
-      const file = await Deno.stat(`${root}/${key}`);
-      return file.isFile ? infoOf(key, file) : undefined;
-    } catch (error) {
-      if (isMissing(error)) return undefined; // removed since its folder was read
-      throw error;
-    }
-  });
+/** What a look-up of a key tells; undefined where it is no object. */
+export async function describeFile(
+  store: GuardedFolder,
+  key: string,
+  { followsFiles }: Pick<ListFilesOptions, "followsFiles">,
+): Promise<ObjectInfo | undefined> {
+  const found = store.look(key);
+  if (!found?.isSymlink) return found?.isFile ? infoOf(key, found) : undefined;
+  if (!followsFiles) return undefined;
+  // A link that leads nowhere, or where we may not go, is no object.
+  const file = await Deno.stat(store.pathOf(key)).catch(() => undefined);
+  return file?.isFile ? infoOf(key, file) : undefined;
+}
+
+async function describe(
+  store: GuardedFolder,
+  keys: readonly string[],
+  options: ListFilesOptions,
+): Promise<readonly ObjectInfo[]> {
+  const found = await mapPool(keys, 8, (key) => describeFile(store, key, options));
   return found.filter((info) => info !== undefined);
 }
 
 /** The keys below `folder` (empty, or ending in `/`). Folders sort as if their names ended in `/`, which makes keys sorted. */
-async function* walk(root: string, folder: string, prefix: string, startAfter: string): AsyncIterable<string> {
+async function* walk(
+  store: GuardedFolder,
+  folder: string,
+  prefix: string,
+  options: ListFilesOptions,
+): AsyncIterable<string> {
+  const { startAfter = "", isForeign } = options;
   const names: string[] = [];
   try {
-    for await (const entry of Deno.readDir(folder === "" ? root : `${root}/${parentOf(folder)}`)) {
+    for await (const entry of store.entries(folder.slice(0, -1))) {
       if (folder === "" && entry.name === OWN_FOLDER) continue;
-      const isFolder = entry.isDirectory || (entry.isSymlink && await leadsToFolder(`${root}/${folder}${entry.name}`));
-      names.push(isFolder ? `${entry.name}/` : entry.name);
+      names.push(entry.isDirectory ? `${entry.name}/` : entry.name);
     }
   } catch (error) {
-    if (isMissing(error)) return;
+    if (prefix === "" && systemCode(error) === "EACCES" && isForeign?.(folder.slice(0, -1))) return;
     throw error;
   }
   for (const name of names.sort()) {
@@ -70,11 +96,7 @@ async function* walk(root: string, folder: string, prefix: string, startAfter: s
     } else if (
       (key.startsWith(prefix) || prefix.startsWith(key)) && (key > startAfter || startAfter.startsWith(key))
     ) {
-      yield* walk(root, key, prefix, startAfter);
+      yield* walk(store, key, prefix, options);
     }
   }
-}
-
-async function leadsToFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((target) => target.isDirectory, () => false);
 }

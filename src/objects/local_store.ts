@@ -1,15 +1,25 @@
-import { constants, copyFile } from "node:fs/promises";
 import { type BlobReader, type ByteRange, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
+import { GuardedFolder, isOursAlone } from "../bytes/guarded_folder.ts";
 import { PartialFile } from "../bytes/partial_file.ts";
 import { Semaphore } from "../bytes/pool.ts";
+import type { FileFacts, RegularFile } from "../bytes/regular_file.ts";
+import { systemCode } from "../bytes/system_code.ts";
+import { verifiedReader } from "../bytes/verified_reader.ts";
 import { ImageError } from "../errors.ts";
 import { checkKey } from "./keys.ts";
-import { isMissing, localError, systemCode } from "./local_errors.ts";
+import { localError } from "./local_errors.ts";
 import { inFolderOf, OWN_FOLDER, parentOf, removeEmptyFolders } from "./local_folders.ts";
-import { etagOf, infoOf, listFiles } from "./local_list.ts";
-import { partialPath, TempFile } from "./local_temp.ts";
-import type { ListOptions, ObjectContent, ObjectInfo, ObjectStore, WriteOptions } from "./object_store.ts";
+import { describeFile, etagOf, listFiles } from "./local_list.ts";
+import { partialName, prepareOwnFolder, TempFile } from "./local_temp.ts";
+import type {
+  CopyFromOptions,
+  ListOptions,
+  ObjectContent,
+  ObjectInfo,
+  ObjectStore,
+  WriteOptions,
+} from "./object_store.ts";
 
 /** Size of the pieces in which streams are written. */
 const PIECE_BYTES = 1024 * 1024;
@@ -17,40 +27,53 @@ const PIECE_BYTES = 1024 * 1024;
 /** Blobs from this size on are written so that a later run can go on with them. */
 const MIN_PARTIAL_BYTES = 8 * 1024 * 1024;
 
+/** How a folder is used as a store. */
+export interface LocalStoreSettings {
+  /** Whether it will be written to; nothing is made or removed before that happens. */
+  readonly isWritten?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly log?: ((line: string) => void) | undefined;
+}
+
 /**
  * A folder as an object store: every object is a file whose path is its key.
  *
  * Safe with several processes at once: a write is a temporary file that is renamed (or, if it must be the first, linked)
  * to its place; overwriting and removing mutable objects happens under one lock of the store, which the system lets go
- * when its holder dies. Symbolic links inside the folder are followed: whoever may write there decides where it leads.
+ * when its holder dies.
+ *
+ * Safe with a folder that came from somebody else (see `GuardedFolder`): no folder in it is a link. A link in the place of
+ * a file is read as the file that it leads to; where the store is written to it is no object, so that a file takes its place.
  */
 export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly name: string;
   readonly isLocal = true;
   readonly isConditional = true;
   readonly parallelRanges = 1;
-  readonly #root: string;
+  readonly #folder: GuardedFolder;
+  readonly #followsFiles: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #log: ((line: string) => void) | undefined;
   readonly #pieces = new BufferPool(4, PIECE_BYTES);
   readonly #turn = new Semaphore(1);
+  #prepared: Promise<void> | undefined;
+  /** Facts of a file that we made: who we are to the file system. */
+  #own: FileFacts | undefined;
 
-  /** A store over an existing folder; use `openLocalStore()`, which checks it. */
-  constructor(
-    folder: string,
-    options: { readonly signal?: AbortSignal | undefined; readonly log?: ((line: string) => void) | undefined } = {},
-  ) {
+  /** A store over a folder; use `openLocalStore()`, which checks it. */
+  constructor(folder: string, settings: LocalStoreSettings = {}) {
     this.name = `local://${folder}`;
-    this.#root = folder.replace(/\/+$/, "");
-    this.#signal = options.signal;
-    this.#log = options.log;
+    this.#folder = new GuardedFolder(folder.replace(/(?<=.)\/+$/, ""));
+    this.#followsFiles = !settings.isWritten;
+    this.#signal = settings.signal;
+    this.#log = settings.log;
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
-    return await this.#guard(`look up "${key}"`, async () => {
-      const file = await Deno.stat(this.#path(key)).catch(undefinedIfMissing);
-      return file?.isFile ? infoOf(key, file) : undefined;
-    });
+    return await this.#guard(
+      `look up "${key}"`,
+      () => describeFile(this.#folder, this.#nameOf(key), { followsFiles: this.#followsFiles }),
+    );
   }
 
   async read(
@@ -58,28 +81,27 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     maxBytes: number,
   ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined> {
     return await this.#guard(`read "${key}"`, async () => {
-      using file = await this.#opened(key);
+      using file = await this.#folder.open(this.#nameOf(key));
       if (!file) return undefined;
-      const facts = await file.stat();
       const reader = fileReader(file, maxBytes + 1);
-      return { bytes: await readAll(reader, maxBytes, `"${key}" of "${this.name}"`), etag: etagOf(facts) };
+      return { bytes: await readAll(reader, maxBytes, `"${key}" of "${this.name}"`), etag: etagOf(file.facts) };
     });
   }
 
   async open(key: string, range?: ByteRange): Promise<BlobReader> {
     return await this.#guard(`read "${key}"`, async () => {
-      const file = await this.#opened(key);
-      if (!file) throw new ImageError("not-found", `Cannot read "${key}" from "${this.name}": it is not there`);
+      const file = await this.#folder.open(this.#nameOf(key));
+      if (!file) throw this.#missing(key);
       try {
         const start = range?.start ?? 0;
-        const { size } = await file.stat();
+        const { size } = file.facts;
         if (start > 0 && start >= size && range?.length !== 0) {
           throw new ImageError(
             "invalid-input",
             `Cannot read "${key}" from "${this.name}" at ${start}: it has ${size} bytes`,
           );
         }
-        if (start > 0) await file.seek(start, Deno.SeekMode.Start);
+        if (start > 0) await file.seek(start);
         return this.#guardReader(key, fileReader(file, range?.length));
       } catch (error) {
         file.close();
@@ -98,13 +120,14 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
 
   async writeStream(key: string, content: ObjectContent, options: WriteOptions = {}): Promise<void> {
     await this.#guard(`write "${key}"`, async () => {
-      const path = this.#path(key);
-      if (options.isBlob && !options.condition && await this.#continueBlob(key, path, content)) return;
+      const name = this.#nameOf(key);
+      await this.#prepare();
+      if (options.isBlob && !options.condition && await this.#continueBlob(name, content)) return;
       await using reader = await content.open();
-      await using temp = await TempFile.create(this.#root);
+      await using temp = TempFile.create(this.#folder);
       await this.#pour(key, reader, temp, content.sizeBytes);
       await temp.finish();
-      await this.#publish(key, path, temp, options);
+      await this.#publish(name, temp, options);
     });
   }
 
@@ -112,7 +135,8 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     const parts = prefix.split("/").slice(0, -1);
     if (parts.length > 0) checkKey(parts.join("/"));
     try {
-      for await (const page of listFiles(this.#root, prefix, options.startAfter ?? "")) {
+      const followsFiles = this.#followsFiles;
+      for await (const page of listFiles(this.#folder, prefix, { ...options, followsFiles })) {
         this.#signal?.throwIfAborted();
         yield page;
       }
@@ -122,14 +146,14 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   }
 
   async remove(keys: readonly string[]): Promise<void> {
-    const paths = keys.map((key) => this.#path(key));
+    const names = keys.map((key) => this.#nameOf(key));
     await this.#guard("remove objects", () =>
-      this.#locked(async () => {
-        for (const path of paths) {
+      this.#locked(() => {
+        for (const name of names) {
           this.#signal?.throwIfAborted();
-          await removeFile(path);
+          this.#folder.remove(name);
         }
-        for (const folder of new Set(paths.map(parentOf))) await removeEmptyFolders(this.#root, folder);
+        for (const parent of new Set(names.map(parentOf))) removeEmptyFolders(this.#folder, parent);
       }));
   }
 
@@ -137,19 +161,22 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     source: ObjectStore,
     sourceKey: string,
     key: string,
-    _sizeBytes: number,
-    options: WriteOptions = {},
+    sizeBytes: number,
+    options: CopyFromOptions = {},
   ): Promise<boolean> {
     if (!(source instanceof LocalStore)) return false;
-    const from = source.#path(sourceKey);
     return await this.#guard(`copy "${sourceKey}" of "${source.name}" to "${key}"`, async () => {
-      const path = this.#path(key);
-      if (from === path) {
-        await Deno.utime(path, new Date(), new Date());
+      const [from, to] = [source.#nameOf(sourceKey), this.#nameOf(key)];
+      using file = await source.#folder.open(from);
+      if (!file) throw source.#missing(sourceKey);
+      if (this.#folder.root === source.#folder.root && from === to && this.#folder.isAt(to, file.facts)) {
+        this.#folder.setTime(to, file.facts, new Date());
         return true;
       }
-      await using temp = await this.#twin(from, options.isBlob === true);
-      await this.#publish(key, path, temp, options);
+      await this.#prepare();
+      const what = `"${sourceKey}" of "${source.name}"`;
+      await using temp = await this.#twin(source.#folder.pathOf(from), file, what, { ...options, sizeBytes });
+      await this.#publish(to, temp, options);
       return true;
     });
   }
@@ -159,44 +186,66 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** A temporary file with the content of another: a second name of it where that is safe and possible, else a copy. */
-  async #twin(from: string, isBlob: boolean): Promise<TempFile> {
-    if (isBlob) {
-      try {
-        return await TempFile.made(this.#root, async (path) => {
-          await Deno.link(from, path);
-          // The time is shared by all names of the file; a newer one only keeps it longer from being cleaned up.
-          await Deno.utime(path, new Date(), new Date());
-        });
-      } catch (error) {
-        if (systemCode(error) === "ENOENT") throw error;
-        // Another file system, one without links, or a file of somebody else's: copy.
-      }
+  /**
+   * A temporary file with the content of another: a second name of it where that is safe and possible, else a copy. What
+   * lies there in the end is what is checked.
+   */
+  async #twin(
+    path: string,
+    file: RegularFile,
+    what: string,
+    { isBlob, digest, sizeBytes }: CopyFromOptions & { readonly sizeBytes: number },
+  ): Promise<TempFile> {
+    const checked = (reader: BlobReader) => digest ? verifiedReader(reader, { digest, size: sizeBytes }, what) : reader;
+    const linked = isBlob ? await this.#linked(path, file) : undefined;
+    const temp = linked ?? TempFile.create(this.#folder);
+    try {
+      using held = linked ? await linked.open() : undefined;
+      const bytes = checked(fileReader(held ?? file));
+      if (!held) {
+        await this.#pour(what, bytes, temp, digest ? sizeBytes : file.facts.size);
+        await temp.finish();
+      } else if (digest) await this.#pour(what, bytes, { write: () => Promise.resolve() }, sizeBytes);
+      return temp;
+    } catch (error) {
+      await temp[Symbol.asyncDispose]();
+      throw error;
     }
-    const temp = await TempFile.made(this.#root, async (path) => {
-      await copyFile(from, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      await Deno.chmod(path, 0o644);
-      await Deno.utime(path, new Date(), new Date());
-    });
-    await temp.finish();
-    return temp;
+  }
+
+  /** A second name of a file that nobody but us may write to; undefined where there can be none, or should not. */
+  async #linked(path: string, file: RegularFile): Promise<TempFile | undefined> {
+    this.#own ??= await ownFacts(this.#folder);
+    if (!isOursAlone(file.facts, this.#own)) return undefined;
+    let temp: TempFile | undefined;
+    try {
+      temp = TempFile.link(this.#folder, await Deno.realPath(path), file);
+      // The time is shared by all names of the file; a newer one only keeps it longer from being cleaned up.
+      temp.setTime(new Date());
+      return temp;
+    } catch (error) {
+      await temp?.[Symbol.asyncDispose]();
+      if (systemCode(error) === "ENOENT") throw error;
+      // Another file system, one without links, a file of somebody else's, or something else in its place: copy.
+      return undefined;
+    }
   }
 
   /**
    * Writes a large blob in a file that outlives a killed process, going on where an earlier one stopped; false when that
    * is not possible, or somebody else is at it.
    */
-  async #continueBlob(key: string, path: string, content: ObjectContent): Promise<boolean> {
+  async #continueBlob(name: string, content: ObjectContent): Promise<boolean> {
     const { digest, sizeBytes, openRest } = content;
     if (!digest || !openRest || sizeBytes < MIN_PARTIAL_BYTES) return false;
-    await using partial = await PartialFile.open(await partialPath(this.#root, digest));
+    await using partial = await PartialFile.open(this.#folder, partialName(this.#folder, digest));
     if (!partial) return false;
     if (partial.sizeBytes > 0) {
-      this.#log?.(`Going on with "${key}" after the ${partial.sizeBytes} bytes that are there`);
+      this.#log?.(`Going on with "${name}" after the ${partial.sizeBytes} bytes that are there`);
     }
     const parts = { sizeBytes, open: () => content.open(), openRest: openRest.bind(content) };
-    await partial.complete(parts, (reader, left) => this.#pour(key, reader, partial, left));
-    await inFolderOf(this.#root, path, () => partial.moveTo(path));
+    await partial.complete(parts, (reader, left) => this.#pour(name, reader, partial, left));
+    await inFolderOf(this.#folder, name, () => partial.moveTo(name));
     return true;
   }
 
@@ -227,42 +276,39 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   }
 
   /** Makes a finished temporary file visible, if the condition holds. */
-  async #publish(key: string, path: string, temp: TempFile, options: WriteOptions): Promise<void> {
+  async #publish(name: string, temp: TempFile, options: WriteOptions): Promise<void> {
     const { condition } = options;
     if (condition && "absent" in condition) {
-      if (await this.#linkFirst(key, path, temp)) return;
+      if (await this.#linkFirst(name, temp)) return;
     } else if (!condition && options.isBlob) {
-      return await inFolderOf(this.#root, path, () => temp.moveTo(path));
+      return await inFolderOf(this.#folder, name, () => temp.moveTo(name));
     }
     await this.#locked(async () => {
-      const current = await Deno.stat(path).catch(undefinedIfMissing);
+      const found = this.#folder.look(name);
+      const current = found?.isSymlink ? await Deno.stat(this.#folder.pathOf(name)).catch(() => found) : found;
       const holds = !condition || ("absent" in condition ? !current : current && etagOf(current) === condition.etag);
-      if (!holds) throw this.#conflict(key);
-      if (current?.mtime) {
-        const time = new Date(Math.max(Date.now(), current.mtime.getTime() + 1));
-        await Deno.utime(temp.path, time, time);
-      }
-      await inFolderOf(this.#root, path, () => temp.moveTo(path));
+      if (!holds) throw this.#conflict(name);
+      if (current?.mtime) temp.setTime(new Date(Math.max(Date.now(), current.mtime.getTime() + 1)));
+      await inFolderOf(this.#folder, name, () => temp.moveTo(name));
     });
   }
 
   /** Gives the file its name unless there is one: of any number of processes one succeeds. False where links don't exist. */
-  async #linkFirst(key: string, path: string, temp: TempFile): Promise<boolean> {
+  async #linkFirst(name: string, temp: TempFile): Promise<boolean> {
     try {
-      await inFolderOf(this.#root, path, () => Deno.link(temp.path, path));
+      await inFolderOf(this.#folder, name, () => temp.linkTo(name));
       return true;
     } catch (error) {
-      if (systemCode(error) === "EEXIST") throw this.#conflict(key);
+      if (systemCode(error) === "EEXIST") throw this.#conflict(name);
       if (["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(systemCode(error) ?? "")) return false;
       throw error;
     }
   }
 
-  async #locked<T>(step: () => Promise<T>): Promise<T> {
+  async #locked<T>(step: () => T | Promise<T>): Promise<T> {
     return await this.#turn.run(async () => {
-      const folder = `${this.#root}/${OWN_FOLDER}`;
-      await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
-      using file = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o644 });
+      await this.#prepare();
+      using file = this.#folder.openForWriting(`${OWN_FOLDER}/lock`);
       await file.lock(true);
       try {
         return await step();
@@ -273,20 +319,22 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     });
   }
 
-  /** The file of a key, or undefined. */
-  async #opened(key: string): Promise<Deno.FsFile | undefined> {
-    const file = await Deno.open(this.#path(key)).catch(undefinedIfMissing);
-    if (!file || (await file.stat()).isFile) return file;
-    file.close();
-    return undefined;
+  /** Makes the store's own folder before the first write, and clears it of what dead processes left. */
+  #prepare(): Promise<void> {
+    return this.#prepared ??= prepareOwnFolder(this.#folder);
   }
 
-  #path(key: string): string {
+  /** The name of a key's file. */
+  #nameOf(key: string): string {
     checkKey(key);
     if (key === OWN_FOLDER || key.startsWith(`${OWN_FOLDER}/`)) {
       throw new ImageError("invalid-input", `Cannot use "${key}" as a key: "${OWN_FOLDER}" is the store's own folder`);
     }
-    return `${this.#root}/${key}`;
+    return key;
+  }
+
+  #missing(key: string): ImageError {
+    return new ImageError("not-found", `Cannot read "${key}" from "${this.name}": it is not there`);
   }
 
   #conflict(key: string): ImageError {
@@ -311,7 +359,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
 
   #error(error: unknown, action: string): ImageError {
     if (this.#signal?.aborted) return new ImageError("aborted", "Stopped", { cause: this.#signal.reason });
-    return localError(error, action, this.#root);
+    return localError(error, action, this.#folder.root);
   }
 }
 
@@ -322,13 +370,7 @@ function wrongSize(store: string, key: string, sizeBytes: number, what: "fewer" 
   );
 }
 
-/** Removes a file or link; a folder is no object, whatever its name. */
-async function removeFile(path: string): Promise<void> {
-  const found = await Deno.lstat(path).catch(undefinedIfMissing);
-  if (found && !found.isDirectory) await Deno.remove(path).catch(undefinedIfMissing);
-}
-
-function undefinedIfMissing(error: unknown): undefined {
-  if (isMissing(error)) return undefined;
-  throw error;
+async function ownFacts(folder: GuardedFolder): Promise<FileFacts> {
+  await using temp = TempFile.create(folder);
+  return temp.facts;
 }

@@ -1,36 +1,66 @@
+import { type GuardedFolder, isSameFile } from "../bytes/guarded_folder.ts";
+import { openRegularFile, type RegularFile } from "../bytes/regular_file.ts";
+import { ImageError } from "../errors.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
-import { systemCode } from "./local_errors.ts";
-import { OWN_FOLDER } from "./local_folders.ts";
+import { OWN_FOLDER, removeStaleFiles } from "./local_folders.ts";
+
+/** Age at which a temporary file that nobody writes to any more is left over. */
+const STALE_TEMP_MS = 24 * 60 * 60 * 1000;
+
+/** Age at which nobody will go on with a blob that was cut off. */
+const STALE_PARTIAL_MS = 7 * STALE_TEMP_MS;
+
+const TEMP_FOLDER = `${OWN_FOLDER}/tmp`;
+const PARTIAL_FOLDER = `${OWN_FOLDER}/partial`;
+
+/** How temporary files are called, and partial ones. Nothing else is ever removed. */
+const TEMP_NAME = /^\d+-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const PARTIAL_NAME = /^[0-9a-f]{64}(?:[0-9a-f]{64})?(?:\.[0-9a-f]{8})?$/;
+
+/** Makes the store's own folder, where it is missing, and removes what dead processes left in it. */
+export async function prepareOwnFolder(store: GuardedFolder): Promise<void> {
+  await Deno.mkdir(store.root, { recursive: true, mode: 0o755 });
+  store.makeFolders(`${TEMP_FOLDER}/`);
+  await removeStaleFiles(store, TEMP_FOLDER, { ageMs: STALE_TEMP_MS, isOurs: TEMP_NAME });
+  await removeStaleFiles(store, PARTIAL_FOLDER, { ageMs: STALE_PARTIAL_MS, isOurs: PARTIAL_NAME });
+}
 
 /** A file that nobody sees yet, in the store's own folder, so that it can be renamed to its place; gone on dispose. */
 export class TempFile implements AsyncDisposable {
-  /** Where it is. */
-  readonly path: string;
+  /** Where it is in the store. */
+  readonly name: string;
+  readonly #store: GuardedFolder;
   #file: Deno.FsFile | undefined;
+  readonly #facts: Deno.FileInfo;
   #moved = false;
 
-  private constructor(path: string, file: Deno.FsFile | undefined) {
-    this.path = path;
+  private constructor(store: GuardedFolder, name: string, file: Deno.FsFile | undefined, facts: Deno.FileInfo) {
+    this.#store = store;
+    this.name = name;
     this.#file = file;
+    this.#facts = facts;
   }
 
   /** Creates an empty one. */
-  static async create(root: string): Promise<TempFile> {
-    const path = await newPath(root);
-    return new TempFile(path, await Deno.open(path, { createNew: true, write: true, mode: 0o644 }));
+  static create(store: GuardedFolder): TempFile {
+    const name = newName(store);
+    const file = store.create(name);
+    return new TempFile(store, name, file, file.statSync());
   }
 
-  /** Has `make` put a file at a new temporary path. */
-  static async made(root: string, make: (path: string) => Promise<void>): Promise<TempFile> {
-    const path = await newPath(root);
-    const temp = new TempFile(path, undefined);
-    try {
-      await make(path);
-      return temp;
-    } catch (error) {
-      await temp[Symbol.asyncDispose]();
-      throw error;
-    }
+  /**
+   * A second name of a file of elsewhere, which is open: its path may lead through links, its last part must be the file.
+   * Throws where the system refuses, or something else lies there by now.
+   */
+  static link(store: GuardedFolder, path: string, file: RegularFile): TempFile {
+    const name = newName(store);
+    store.linkFrom(path, name, file.facts);
+    return new TempFile(store, name, undefined, store.look(name) ?? gone(name));
+  }
+
+  /** As it was made: whose it is, and which file. */
+  get facts(): Deno.FileInfo {
+    return this.#facts;
   }
 
   /** Appends bytes. */
@@ -42,25 +72,47 @@ export class TempFile implements AsyncDisposable {
 
   /** Makes the content durable; nothing is written afterwards. */
   async finish(): Promise<void> {
-    this.#file ??= await Deno.open(this.path, { write: true });
-    await this.#file.syncData();
-    this.#file.close();
+    await this.#opened().syncData();
+    this.#file?.close();
     this.#file = undefined;
+  }
+
+  /** Opens what it holds. */
+  async open(): Promise<RegularFile> {
+    const file = await openRegularFile(this.#store.pathOf(this.name));
+    if (file && isSameFile(file.facts, this.#facts)) return file;
+    file?.close();
+    return gone(this.name);
+  }
+
+  /** Gives the file a time. */
+  setTime(time: Date): void {
+    this.#store.setTime(this.name, this.#facts, time);
   }
 
   /** Puts the file in its place, over what is there. */
-  async moveTo(path: string): Promise<void> {
-    await Deno.rename(this.path, path);
+  moveTo(name: string): void {
+    this.#store.move(this.name, name, this.#facts);
     // Renaming between two names of one file does nothing, so the temporary name may still be there.
-    this.#moved = await Deno.lstat(this.path).then(() => false, () => true);
+    this.#moved = this.#store.look(this.name) === undefined;
+  }
+
+  /** Gives the file its name unless something has it. */
+  linkTo(name: string): void {
+    this.#store.link(this.name, name, this.#facts);
   }
 
   /** Closes it, and removes it unless it was moved. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.#file?.close();
     this.#file = undefined;
-    if (!this.#moved) await Deno.remove(this.path).catch(() => {});
+    try {
+      if (!this.#moved) this.#store.remove(this.name, (found) => isSameFile(found, this.#facts));
+    } catch {
+      // It only takes space.
+    }
     this.#moved = true;
+    return Promise.resolve();
   }
 
   #opened(): Deno.FsFile {
@@ -69,19 +121,19 @@ export class TempFile implements AsyncDisposable {
   }
 }
 
-/** Where a blob is written that a later process can go on with; its folder is made. */
-export async function partialPath(root: string, digest: Digest): Promise<string> {
-  return `${await madeFolder(root, "partial")}/${hexOf(digest)}`;
+/** The name of a blob that a later process can go on with; its folder is made. */
+export function partialName(store: GuardedFolder, digest: Digest): string {
+  const name = `${PARTIAL_FOLDER}/${hexOf(digest)}`;
+  store.makeFolders(name);
+  return name;
 }
 
-async function newPath(root: string): Promise<string> {
-  return `${await madeFolder(root, "tmp")}/${Deno.pid}-${crypto.randomUUID()}`;
+function newName(store: GuardedFolder): string {
+  const name = `${TEMP_FOLDER}/${Deno.pid}-${crypto.randomUUID()}`;
+  store.makeFolders(name);
+  return name;
 }
 
-async function madeFolder(root: string, name: "tmp" | "partial"): Promise<string> {
-  const folder = `${root}/${OWN_FOLDER}/${name}`;
-  await Deno.mkdir(folder, { recursive: true, mode: 0o755 }).catch((error) => {
-    if (systemCode(error) !== "EEXIST") throw error;
-  });
-  return folder;
+function gone(name: string): never {
+  throw new ImageError("conflict", `Cannot use "${name}": somebody put something else in its place meanwhile`);
 }

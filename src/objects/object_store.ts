@@ -21,6 +21,12 @@ export interface WriteOptions {
   readonly condition?: WriteCondition;
 }
 
+/** How an object is copied out of another store. */
+export interface CopyFromOptions extends WriteOptions {
+  /** The digest that the bytes must have, where it is known. */
+  readonly digest?: Digest;
+}
+
 /** What an object's bytes are and where they come from. */
 export interface ObjectContent {
   readonly sizeBytes: number;
@@ -95,15 +101,17 @@ export interface ObjectStore {
   /**
    * Copies an object out of another store without its bytes passing through here; false when the two stores cannot, or
    * not under this condition. The new object is written as `options` say and its time is now, so copying an object onto
-   * itself refreshes its time. The source's bytes are taken as they are: check them or their size before. Throws
-   * `not-found` when the source has no such object.
+   * itself refreshes its time. Throws `not-found` when the source has no such object.
+   *
+   * A store on this machine checks what it took against `digest` and `sizeBytes`, before anybody can see it, and throws
+   * `digest-mismatch`. Others take the source's bytes as they are: check them or their size before.
    */
   copyFrom(
     source: ObjectStore,
     sourceKey: string,
     key: string,
     sizeBytes: number,
-    options?: WriteOptions,
+    options?: CopyFromOptions,
   ): Promise<boolean>;
 }
 
@@ -111,4 +119,9 @@ export interface ObjectStore {
 export interface ListOptions {
   /** Only keys after this one. */
   readonly startAfter?: string;
+  /**
+   * Which of the outermost folders hold nothing that is wanted, by name: a store that is a folder passes over those of them
+   * that may not be read (`lost+found`), and fails at others.
+   */
+  readonly isForeign?: (folder: string) => boolean;
 }

@@ -1,13 +1,8 @@
 import { ImageError } from "../errors.ts";
-import { isMissing, localError } from "./local_errors.ts";
-import { OWN_FOLDER, removeStaleFiles } from "./local_folders.ts";
+import { isMissing } from "../bytes/system_code.ts";
+import { localError } from "./local_errors.ts";
+import { OWN_FOLDER } from "./local_folders.ts";
 import { LocalStore } from "./local_store.ts";
-
-/** Age at which a temporary file that nobody writes to any more is left over. */
-const STALE_TEMP_MS = 24 * 60 * 60 * 1000;
-
-/** Age at which nobody will go on with a blob that was cut off. */
-const STALE_PARTIAL_MS = 7 * STALE_TEMP_MS;
 
 /** How a folder is opened as a store. */
 export interface LocalStoreOptions {
@@ -30,9 +25,9 @@ export interface LocalStoreOptions {
 /**
  * Opens a folder as an object store.
  *
- * For writing, a folder that is missing or empty becomes a store, one that holds something else only with `create`; files
- * that dead processes left over are removed. Throws `not-found` when there is no store to read, `conflict` when the folder
- * holds something else, `denied` when the system says so.
+ * For writing, a folder that is missing or empty becomes a store with the first write, one that holds something else only
+ * with `create`; nothing is touched before that, so that a dry run leaves no trace. Throws `not-found` when there is no store
+ * to read, `conflict` when the folder holds something else, `denied` when the system says so.
  */
 export async function openLocalStore(options: LocalStoreOptions): Promise<LocalStore> {
   const { folder, access = "read", create = false, isNamed = false, signal, log } = options;
@@ -43,15 +38,10 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
       const isOther = access === "write" && !create && !await isEmpty(folder) && !await isStoreFolder(folder);
       if (isOther) throw holdsOther(folder);
     }
-    if (access === "write") {
-      await Deno.mkdir(`${folder}/${OWN_FOLDER}/tmp`, { recursive: true, mode: 0o755 });
-      await removeStaleFiles(`${folder}/${OWN_FOLDER}/tmp`, STALE_TEMP_MS);
-      await removeStaleFiles(`${folder}/${OWN_FOLDER}/partial`, STALE_PARTIAL_MS);
-    }
   } catch (error) {
     throw localError(error, "open the store", folder);
   }
-  return new LocalStore(folder, { signal, log });
+  return new LocalStore(folder, { isWritten: access === "write", signal, log });
 }
 
 /**

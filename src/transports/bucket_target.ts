@@ -9,7 +9,6 @@ import { ReferrerLists, type ReferrerListsOptions } from "../bucket/referrer_lis
 import { ReliedObjects } from "../bucket/relied_objects.ts";
 import { readSettings, stampChunkFormat } from "../bucket/settings.ts";
 import { TagWriter } from "../bucket/tag_writer.ts";
-import { countBytes } from "../bytes/blob_reader.ts";
 import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../image/places.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -98,13 +97,9 @@ export class BucketTarget implements ImageTarget {
       const copied = await this.#linkChunks(blob, source);
       if (copied) return copied;
     }
-    // Where reading costs nothing the bytes are checked first; a far store's copy is checked by length, and by whoever reads.
-    if (from.isLocal && to.isLocal) {
-      await using reader = await content.open();
-      await countBytes(reader);
-    }
+    // A store on this machine checks what it took; a far store's copy is checked by length, and by whoever reads.
     const key = blobPath(blob.digest);
-    if (!await to.copyFrom(from, key, key, blob.size, { isBlob: true })) return false;
+    if (!await to.copyFrom(from, key, key, blob.size, { isBlob: true, digest: blob.digest })) return false;
     await this.#wroteWhole(blob);
     return "linked";
   }

@@ -320,17 +320,19 @@ Deno.test({
   permissions: FILES,
   async fn() {
     await using folder = await temporaryFolder();
-    const { mkdir } = Deno;
+    const { mkdirSync } = Deno;
     // Root may write anywhere, so that no mode of a real folder shows this to every tester.
-    Deno.mkdir = (path, options) =>
-      String(path).includes("/blobs") ? Promise.reject(new Deno.errors.PermissionDenied("no")) : mkdir(path, options);
+    Deno.mkdirSync = (path, options) => {
+      if (String(path).includes("/blobs")) throw new Deno.errors.PermissionDenied("no");
+      mkdirSync(path, options);
+    };
     try {
       await assert.rejects(
         save(singleImage(LINUX), `oci:${folder.path}/layout`),
         (error) => isImageError(error, "denied") && error.message.includes(`"${folder.path}/layout"`),
       );
     } finally {
-      Deno.mkdir = mkdir;
+      Deno.mkdirSync = mkdirSync;
     }
   },
 });

@@ -181,7 +181,7 @@ Deno.test("copy fails before it writes anything when one of several platforms is
   ]);
   assert.equal(run.code, 1);
   assert.match(run.stderr, /Cannot find platform linux\/mips64 .*linux\/amd64, linux\/arm64/);
-  assert.deepEqual((await listFiles(`${folder.path}/b`)).filter((path) => !path.startsWith(".s3lo")), []);
+  assert.deepEqual((await Array.fromAsync(Deno.readDir(folder.path))).map(({ name }) => name), ["a"]);
 });
 
 Deno.test("copy --dry-run says what would move and writes nothing", async () => {
@@ -195,7 +195,7 @@ Deno.test("copy --dry-run says what would move and writes nothing", async () => 
   ]);
   assert.equal(report.dry_run, true);
   assert.ok(report.blobs_copied > 0 && report.bytes_copied > 0);
-  assert.deepEqual((await listFiles(`${folder.path}/b`)).filter((path) => !path.startsWith(".s3lo")), []);
+  assert.deepEqual((await Array.fromAsync(Deno.readDir(folder.path))).map(({ name }) => name), ["a"]);
 });
 
 Deno.test("copy refuses a tag that s3lo.yaml protects, before it moves anything, unless forced", async () => {

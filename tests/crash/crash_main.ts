@@ -35,6 +35,7 @@ function watch(holder: Anything, name: string): void {
 }
 
 for (const name of ["open", "rename", "link", "remove", "mkdir", "writeFile", "utime", "truncate"]) watch(Deno, name);
+for (const name of ["openSync", "renameSync", "linkSync", "removeSync", "mkdirSync", "utimeSync"]) watch(Deno, name);
 for (const name of ["write", "syncData", "sync", "truncate", "lock"]) watch(Deno.FsFile.prototype, name);
 watch(globalThis, "fetch");
 watch(net.Socket.prototype, "write");

@@ -18,7 +18,11 @@ async function localKit(): Promise<StoreKit> {
     refreshes: true,
     async leftovers() {
       let count = 0;
-      for await (const _ of Deno.readDir(`${folder}/a/.s3lo/tmp`)) count++;
+      try {
+        for await (const _ of Deno.readDir(`${folder}/a/.s3lo/tmp`)) count++;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error; // nothing was written yet
+      }
       return count;
     },
     again: () => openLocalStore({ folder: `${folder}/a`, access: "write" }),
@@ -60,7 +64,9 @@ Deno.test({
       const missing = (error: unknown) => isImageError(error, "not-found");
       await assert.rejects(openLocalStore({ folder: `${folder}/new` }), missing);
       await assert.rejects(openLocalStore({ folder }), missing);
-      await openLocalStore({ folder: `${folder}/new`, access: "write" });
+      const started = await openLocalStore({ folder: `${folder}/new`, access: "write" });
+      await assert.rejects(openLocalStore({ folder: `${folder}/new` }), missing);
+      await started.write("a", encode("x"));
       await openLocalStore({ folder: `${folder}/new` });
       assert.equal(await isStoreFolder(`${folder}/new`), true);
       await Deno.mkdir(`${folder}/used`);
@@ -91,19 +97,21 @@ Deno.test({
 });
 
 Deno.test({
-  name: "openLocalStore() for writing removes temporary files older than a day and keeps younger ones",
+  name: "the first write removes temporary files of its own older than a day, and nothing else",
   permissions: PERMISSIONS,
   fn: () =>
     inFolder(async (folder) => {
-      await openLocalStore({ folder, access: "write" });
-      await Deno.writeTextFile(`${folder}/.s3lo/tmp/old`, "x");
-      await Deno.writeTextFile(`${folder}/.s3lo/tmp/young`, "x");
+      const tmp = `${folder}/.s3lo/tmp`;
+      await Deno.mkdir(tmp, { recursive: true });
+      const [old, young] = [`7-${crypto.randomUUID()}`, `7-${crypto.randomUUID()}`];
+      for (const name of [old, young, "of somebody else"]) await Deno.writeTextFile(`${tmp}/${name}`, "x");
       const yesterday = new Date(Date.now() - 25 * 3600 * 1000);
-      await Deno.utime(`${folder}/.s3lo/tmp/old`, yesterday, yesterday);
+      for (const name of [old, "of somebody else"]) await Deno.utime(`${tmp}/${name}`, yesterday, yesterday);
       await openLocalStore({ folder });
-      assert.equal((await namesIn(`${folder}/.s3lo/tmp`)).length, 2);
-      await openLocalStore({ folder, access: "write" });
-      assert.deepEqual(await namesIn(`${folder}/.s3lo/tmp`), ["young"]);
+      const store = await openLocalStore({ folder, access: "write" });
+      assert.equal((await namesIn(tmp)).length, 3);
+      await store.write("a", encode("x"));
+      assert.deepEqual((await namesIn(tmp)).sort(), [young, "of somebody else"].sort());
     }),
 });
 

@@ -1,6 +1,7 @@
 /** What an earlier run left can be wrong: a power cut, another writer. It is found out, and written anew. */
 import assert from "node:assert/strict";
 import { copyCommand } from "../../src/commands/copy.ts";
+import { GuardedFolder } from "../../src/bytes/guarded_folder.ts";
 import { PartialFile } from "../../src/bytes/partial_file.ts";
 import { bytesReader } from "../../src/bytes/blob_reader.ts";
 import { ImageError, isImageError } from "../../src/errors.ts";
@@ -80,7 +81,7 @@ for (
 
 Deno.test("PartialFile keeps what was written for the next try, and is written by one at a time", async () => {
   await using folder = await tempFolder();
-  const path = `${folder.path}/part`;
+  const within = new GuardedFolder(folder.path);
   const whole = pattern(3 * MIB);
   const content = (breakAt: number) => ({
     sizeBytes: whole.byteLength,
@@ -91,8 +92,8 @@ Deno.test("PartialFile keeps what was written for the next try, and is written b
     },
   });
   {
-    await using first = (await PartialFile.open(path))!;
-    assert.equal(await PartialFile.open(path), undefined);
+    await using first = (await PartialFile.open(within, "part"))!;
+    assert.equal(await PartialFile.open(within, "part"), undefined);
     await assert.rejects(
       first.complete(content(2 * MIB), async (reader) => {
         await first.write(await reader.read(new Uint8Array(2 * MIB)));
@@ -102,7 +103,7 @@ Deno.test("PartialFile keeps what was written for the next try, and is written b
     );
   }
   {
-    await using second = (await PartialFile.open(path))!;
+    await using second = (await PartialFile.open(within, "part"))!;
     assert.equal(second.sizeBytes, 2 * MIB);
     let poured = 0;
     await second.complete(content(0), async (reader, sizeBytes) => {
@@ -111,12 +112,12 @@ Deno.test("PartialFile keeps what was written for the next try, and is written b
       await second.write(rest);
     });
     assert.equal(poured, MIB);
-    await second.moveTo(`${folder.path}/whole`);
+    second.moveTo("whole");
   }
   assert.equal(digestOf(await Deno.readFile(`${folder.path}/whole`)), digestOf(whole));
   // A failure that trying again won't mend keeps nothing.
   {
-    await using third = (await PartialFile.open(path))!;
+    await using third = (await PartialFile.open(within, "part"))!;
     await assert.rejects(third.complete(content(3 * MIB), async (reader) => {
       await third.write(await reader.read(new Uint8Array(2 * MIB)));
       throw new ImageError("unsupported", "The disk is full");
