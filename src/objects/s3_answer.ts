@@ -2,6 +2,7 @@ import type { HttpResponse } from "../http/message.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { retryAfterMs } from "../http/send_retrying.ts";
 import { isImageError } from "../errors.ts";
+import { ForeignAnswer, foreignAnswer, foreignError } from "./s3_foreign.ts";
 
 /** What the body of a refusal says. */
 export interface AnswerBody {
@@ -43,36 +44,52 @@ export function answerOf(error: unknown): S3Answer | undefined {
   return isImageError(error) && error.cause instanceof S3Answer ? error.cause : undefined;
 }
 
-/** Reads a refusal off an HTTP answer, body included. */
+/** Reads a refusal off an HTTP answer, body included. Throws `unsupported` where it is none of an S3 server's. */
 export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
   // A body that cannot be read any more leaves the status, which says enough.
   const bytes = await response.bytes(MAX_ERROR_BODY_BYTES).catch(() => new Uint8Array(0));
+  const header = (name: string) => response.headers.get(name) ?? undefined;
+  const seen = { expectsDocument: false, expectsEtag: false, status: response.status, header, body: bytes };
+  const foreign = foreignAnswer({ method: "GET", ...seen });
+  if (foreign) throw foreignError(foreign);
   const body = new TextDecoder().decode(bytes);
   const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1]);
   const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
   const told = { code: element("Code"), words, region: element("Region") };
-  return new S3Answer(response.status, told, (name) => response.headers.get(name) ?? undefined);
+  return new S3Answer(response.status, told, header);
 }
 
 /** Reads a refusal off an error that the SDK threw; undefined when no server spoke. */
 export function sdkAnswer(error: unknown): S3Answer | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { name, message, $metadata, $response, Region, Code } = error as Error & {
-    readonly $metadata?: { readonly httpStatusCode?: number };
-    readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
-    readonly Region?: unknown;
-    readonly Code?: unknown;
-  };
+  const { name, message, $metadata, $response, Region, Code } = error as SdkError;
   const status = $metadata?.httpStatusCode;
   if (status === undefined) return undefined;
   const given = typeof Code === "string" ? Code : name;
   // What the SDK calls an answer without a body, or without a code in it.
-  const code = ["UnknownError", "Unknown", "Error", "", "NotFound", "403", "400", "301"].includes(given)
-    ? undefined
-    : given;
+  const isUnknown = ["UnknownError", "Unknown", "Error", "", "NotFound", "403", "400", "301"].includes(given);
+  const code = isUnknown ? undefined : given;
   const region = typeof Region === "string" ? Region : undefined;
-  return new S3Answer(status, { code, words: message, region }, (key) => $response?.headers?.[key]);
+  const words = message === "UnknownError" || message === given ? "" : message;
+  return new S3Answer(status, { code, words, region }, (key) => $response?.headers?.[key]);
 }
+
+/** The successful answer that the SDK could not read, behind an error of it; undefined for any other. */
+export function unreadableAnswer(error: unknown): ForeignAnswer | undefined {
+  const status = error instanceof Error ? (error as SdkError).$metadata?.httpStatusCode : undefined;
+  if (status === undefined || status < 200 || status >= 300 || typeof (error as SdkError).Code === "string") {
+    return undefined;
+  }
+  return new ForeignAnswer(status, "XML that makes no sense");
+}
+
+/** What the SDK adds to its errors. */
+type SdkError = Error & {
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+  readonly Region?: unknown;
+  readonly Code?: unknown;
+};
 
 function codeOfStatus(status: number): string {
   const codes: Readonly<Record<number, string>> = {

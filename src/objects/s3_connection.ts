@@ -7,8 +7,10 @@ import type { HttpClient } from "../http/client.ts";
 import type { HttpRequest, HttpResponse } from "../http/message.ts";
 import { isPermanent } from "../http/send_retrying.ts";
 import type { ObjectContent } from "./object_store.ts";
-import { answerOf, readAnswer, type S3Answer, sdkAnswer } from "./s3_answer.ts";
+import { answerOf, readAnswer, type S3Answer, sdkAnswer, unreadableAnswer } from "./s3_answer.ts";
+import { signedPayload, UNSIGNED_PAYLOAD } from "./s3_habits.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
+import { foreignAnswer, foreignError, foreignOf } from "./s3_foreign.ts";
 import { escapeUri } from "./s3_handler.ts";
 import { CALL_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
 
@@ -144,7 +146,8 @@ export class S3Connection {
         return await this.#sendOnce(request, options, asksFirst);
       } catch (error) {
         // A connection that breaks while bytes go out may have been closed by a refusal, whose answer is lost then.
-        const mayBeRefusal = request.body !== undefined && answerOf(error) === undefined && !options.isFinal?.();
+        const isAnswer = answerOf(error) !== undefined || foreignOf(error) !== undefined;
+        const mayBeRefusal = request.body !== undefined && !isAnswer && !options.isFinal?.();
         if (mayBeRefusal && !asksFirst) await this.#findRefusal(action, options);
         asksFirst = mayBeRefusal;
         throw error;
@@ -202,6 +205,18 @@ export class S3Connection {
       stallTimeoutMs: method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS,
     });
     if (response.status >= 200 && response.status < 300) {
+      const foreign = foreignAnswer({
+        method,
+        expectsDocument: false,
+        expectsEtag: true,
+        status: response.status,
+        header: (name) => response.headers.get(name) ?? undefined,
+        body: undefined,
+      });
+      if (foreign) {
+        await response.discard();
+        throw foreignError(foreign);
+      }
       if (isAnswerTo(request, response)) return response;
       await response.discard();
       throw new ImageError("unavailable", `Cannot trust "${this.name}": its answer belongs to another request`);
@@ -261,10 +276,13 @@ export class S3Connection {
 
   async #describe(error: unknown, action: string, signal: AbortSignal | undefined): Promise<ImageError> {
     if (signal?.aborted) return new ImageError("aborted", "Stopped", { cause: signal.reason });
-    const answer = answerOf(error) ?? sdkAnswer(error);
+    const foreign = foreignOf(error) ?? unreadableAnswer(error);
+    const answer = foreign ? undefined : answerOf(error) ?? sdkAnswer(error);
     const { bucket, endpoint } = this;
     const context = { bucket, action, endpoint, region: this.#region };
-    if (!answer) return otherError(error, { ...context, identity: "" }, this.#options.profile);
+    if (!answer) {
+      return otherError(foreign ? foreignError(foreign) : error, { ...context, identity: "" }, this.#options.profile);
+    }
     return refusalError(answer, { ...context, identity: await this.#identity() });
   }
 
@@ -287,6 +305,9 @@ export class S3Connection {
     const base = await this.#base();
     const path = `${base.url.pathname.replace(/\/$/, "")}/${request.key.split("/").map(escapeUri).join("/")}`;
     const query = request.query ?? {};
+    // TLS keeps the bytes whole; over plain http a server that will have no checksum must not make them anybody's.
+    const isPlain = base.url.protocol === "http:";
+    const payload = isPlain ? signedPayload(request.headers ?? {}, request.body) : UNSIGNED_PAYLOAD;
     this.#signer ??= new this.modules.signing.SignatureV4({
       service: base.service,
       region: base.region,
@@ -302,7 +323,7 @@ export class S3Connection {
       path,
       query,
       // Only what is set here gets signed: proxies and some servers rewrite others, like Accept-Encoding.
-      headers: { ...request.headers, host: base.url.host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD" },
+      headers: { ...request.headers, host: base.url.host, "x-amz-content-sha256": payload },
     }, { signingDate: new Date(Date.now() + this.#clockOffsetMs) });
     const { host: _host, ...headers } = signed.headers;
     const members = Object.entries(query).map(([name, value]) => `${escapeUri(name)}=${escapeUri(value)}`);

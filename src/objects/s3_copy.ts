@@ -4,6 +4,7 @@ import { isImageError } from "../errors.ts";
 import { answerOf } from "./s3_answer.ts";
 import type { WriteOptions } from "./object_store.ts";
 import type { S3Connection } from "./s3_connection.ts";
+import { foreignOf } from "./s3_foreign.ts";
 import { escapeUri } from "./s3_handler.ts";
 import { conditionMembers, inParts, partSize, type Upload } from "./s3_multipart.ts";
 import { isUnmetError, type S3Writer } from "./s3_writer.ts";
@@ -46,7 +47,8 @@ export async function copyObject(
     return true;
   } catch (error) {
     // Denied across accounts, or not implemented.
-    if (!isImageError(error, "denied") && !isImageError(error, "unsupported")) throw error;
+    const isRefused = isImageError(error, "denied") || isImageError(error, "unsupported");
+    if (!isRefused || foreignOf(error)) throw error;
     writer.connection.log(`${error.message}; the bytes will be carried`);
     return false;
   }

@@ -2,6 +2,7 @@ import { type ErrorCode, ImageError, type ImageErrorOptions, isImageError, messa
 import { withRetryAfter } from "../bytes/retry.ts";
 import { connectionFailure } from "../http/connection_failure.ts";
 import type { S3Answer } from "./s3_answer.ts";
+import { type ForeignAnswer, foreignOf } from "./s3_foreign.ts";
 
 /** What an error needs to say where it happened and as whom. */
 export interface S3Context {
@@ -78,7 +79,7 @@ export function refusalError(answer: S3Answer, context: S3Context): ImageError {
   }
   if (BUSY.has(answer.code) || answer.status === 429 || (answer.status >= 500 && answer.status !== 501)) {
     return withRetryAfter(
-      fail("unavailable", `the server answered ${said}`, "Try again, or lower --concurrency"),
+      fail("unavailable", `${serverOf(context)} answered ${said}`, "Try again, or lower --concurrency"),
       answer.retryAfterMs,
     );
   }
@@ -120,6 +121,8 @@ export function refusalError(answer: S3Answer, context: S3Context): ImageError {
 
 /** The error for a failure before any server of S3 spoke: no credentials, no connection, or something unforeseen. */
 export function otherError(error: unknown, context: S3Context, profile: string | undefined): ImageError {
+  const foreign = foreignOf(error);
+  if (foreign) return describeForeign(foreign, context);
   if (isImageError(error)) return describeUnreachable(error, context);
   const options: ImageErrorOptions = { cause: error };
   const name = error instanceof Error ? error.name : "";
@@ -133,6 +136,20 @@ export function otherError(error: unknown, context: S3Context, profile: string |
     });
   }
   return new ImageError("unavailable", `Cannot ${context.action}: ${messageOf(error).split("\n")[0]}`, options);
+}
+
+function describeForeign(foreign: ForeignAnswer, context: S3Context): ImageError {
+  const hint = context.endpoint === undefined
+    ? "Look for a proxy or a sign-in page on the way to AWS"
+    : "Check the endpoint's address, and look for a proxy or a sign-in page on the way";
+  const message = `Cannot ${context.action}: ${serverOf(context)} does not answer as an S3 server does: ` +
+    `${foreign.status} with ${foreign.what}`;
+  return new ImageError("unsupported", message, { hint, cause: foreign });
+}
+
+/** Who answers, as messages name it. */
+function serverOf({ endpoint }: S3Context): string {
+  return endpoint === undefined ? "the server" : `"${endpoint}"`;
 }
 
 function describeUnreachable(error: ImageError, context: S3Context): ImageError {

@@ -10,6 +10,9 @@ import { answerOf, type S3Answer } from "./s3_answer.ts";
  */
 export type ChecksumMode = "amz" | "none" | "md5";
 
+/** By which of S3's own checksums the parts of an upload are checked. */
+export type PartChecksum = "CRC32" | "SHA256";
+
 /** What one attempt sends that a server might not take. */
 export interface Habit {
   readonly checksum: ChecksumMode;
@@ -97,6 +100,31 @@ export function checksumHeaders(mode: ChecksumMode, bytes: Uint8Array, digest?: 
   return { "x-amz-checksum-crc32": crc32Base64(bytes) };
 }
 
+/** The headers with which a server checks one part of an upload: by the checksum that the upload was begun with, if any. */
+export function partHeaders(
+  mode: ChecksumMode,
+  checksum: PartChecksum | undefined,
+  bytes: Uint8Array,
+): Record<string, string> {
+  return checksum === "SHA256" ? { "x-amz-checksum-sha256": sha256Base64(bytes) } : checksumHeaders(mode, bytes);
+}
+
+/**
+ * What a request over plain http says of its body, for the server to hold the signature to it. Where a header names one of
+ * S3's checksums that is signed already, and is not reckoned a second time.
+ */
+export function signedPayload(headers: Readonly<Record<string, string>>, body: unknown): string {
+  const sha256 = headers["x-amz-checksum-sha256"];
+  if (sha256 !== undefined) return Buffer.from(sha256, "base64").toString("hex");
+  const isChecked = headers["x-amz-checksum-crc32"] !== undefined;
+  return isChecked || !(body instanceof Uint8Array)
+    ? UNSIGNED_PAYLOAD
+    : createHash("sha256").update(body).digest("hex");
+}
+
+/** What a request says of a body that its signature does not cover. */
+export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
+
 /** The header by which a server checks bytes that are not there yet, from their sha256 digest. */
 export function digestHeader(digest: Digest): Record<string, string> {
   return { "x-amz-checksum-sha256": base64OfHex(hexOf(digest)) };
@@ -105,6 +133,11 @@ export function digestHeader(digest: Digest): Record<string, string> {
 /** The CRC32 of bytes as S3 writes it: four bytes, highest first, in base64. */
 export function crc32Base64(bytes: Uint8Array): string {
   return base64OfHex((crc32(bytes) >>> 0).toString(16).padStart(8, "0"));
+}
+
+/** The SHA-256 of bytes as S3 writes it. */
+export function sha256Base64(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("base64");
 }
 
 function base64OfHex(hex: string): string {

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { ImageError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
+import { foreignAnswer, foreignError, isRefusalDocument } from "./s3_foreign.ts";
 import { CALL_LIMIT_MS, LONG_CALL_LIMIT_MS } from "./s3_limits.ts";
 
 /** Largest answer to a small call; a page of 1000 keys of full length stays below. */
@@ -38,13 +39,26 @@ export function sdkHandler(http: HttpClient): SdkHandler {
         ...(options.abortSignal ? { signal: options.abortSignal } : {}),
       });
       const bytes = await answer.bytes(MAX_ANSWER_BYTES);
+      const foreign = isForS3(request) && foreignAnswer({
+        method: request.method,
+        expectsDocument: tellsSomething(request),
+        expectsEtag: request.method === "HEAD",
+        status: answer.status,
+        header: (name) => answer.headers.get(name) ?? undefined,
+        body: bytes,
+      });
+      if (foreign) throw foreignError(foreign);
+      // What else a busy server or gateway says is nothing that the SDK could read.
+      const isUnreadable = isForS3(request) && answer.status >= 300 && !isRefusalDocument(bytes);
       return {
         response: {
           statusCode: answer.status,
           headers: Object.fromEntries(answer.headers),
           // The SDK looks for errors inside of successful answers in streams only.
           body: Readable.from(
-            bytes.byteLength > 0 ? [Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)] : [],
+            bytes.byteLength > 0 && !isUnreadable
+              ? [Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)]
+              : [],
           ),
         },
       };
@@ -77,6 +91,17 @@ function limitOf(request: SdkRequest): number {
   const isLong = "x-amz-copy-source" in request.headers ||
     (request.method === "POST" && "uploadId" in (request.query ?? {}));
   return isLong ? LONG_CALL_LIMIT_MS : CALL_LIMIT_MS;
+}
+
+/** Credentials are asked for over the same handler, of services that answer in other ways. */
+function isForS3({ headers }: SdkRequest): boolean {
+  const signature = Object.entries(headers).find(([name]) => name.toLowerCase() === "authorization")?.[1] ?? "";
+  return /\/s3[a-z-]*\/aws4_request/.test(signature);
+}
+
+/** Whether a call is answered with a document: listings, what is begun, put together or copied, and many removals. */
+function tellsSomething(request: SdkRequest): boolean {
+  return request.method === "GET" || request.method === "POST" || "x-amz-copy-source" in request.headers;
 }
 
 function bodyBytes(body: unknown): Uint8Array<ArrayBuffer> | undefined {

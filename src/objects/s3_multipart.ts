@@ -5,7 +5,7 @@ import { isImageError } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
-import { checksumHeaders, type Habit } from "./s3_habits.ts";
+import { type Habit, type PartChecksum, partHeaders } from "./s3_habits.ts";
 import { endForgotten, findUnfinished, isStored, type PartPlan, type StoredPart } from "./s3_resume.ts";
 import { isUnmetError, type S3Writer } from "./s3_writer.ts";
 
@@ -26,6 +26,8 @@ export interface Upload {
   readonly key: string;
   readonly id: string;
   readonly habit: Habit;
+  /** By what its parts are checked, where the server takes S3's own checksums. */
+  readonly checksum: PartChecksum | undefined;
 }
 
 /** What an upload in parts is to become. */
@@ -148,9 +150,9 @@ async function findOrBegin(
     // A request that had to be repeated may have begun one whose name nobody was told.
     return { upload, stored: new Map(), storedBytes: 0, mayBeMore: mayBeMore || isRepeated };
   }
-  const { id, parts: stored, storedBytes } = best;
+  const { id, parts: stored, storedBytes, checksum } = best;
   writer.connection.log(`Going on with an upload of "${plan.key}": ${storedBytes} bytes are stored`);
-  return { upload: { key: plan.key, id, habit }, stored, storedBytes, mayBeMore };
+  return { upload: { key: plan.key, id, habit, checksum }, stored, storedBytes, mayBeMore };
 }
 
 /** For objects beyond 10,000 ordinary parts: as much memory as the shared buffers, in fewer and larger ones. */
@@ -199,7 +201,7 @@ async function sendParts(
       const { upload, stored } = await begun;
       const held = stored.get(number);
       if (isStored(held, bytes)) {
-        parts[number - 1] = completedPart(number, held.etag, held.crc32);
+        parts[number - 1] = completedPart(number, held.etag, held);
         buffers.give(bytes);
         continue;
       }
@@ -230,7 +232,7 @@ async function sendPart(
   bytes: Uint8Array<ArrayBuffer>,
   signal: AbortSignal,
 ): Promise<CompletedPart> {
-  const headers = checksumHeaders(upload.habit.checksum, bytes);
+  const headers = partHeaders(upload.habit.checksum, upload.checksum, bytes);
   const response = await writer.connection.send(writer.action(upload.key), {
     method: "PUT",
     key: upload.key,
@@ -240,11 +242,18 @@ async function sendPart(
   }, { signal });
   const etag = response.headers.get("etag") ?? "";
   await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
-  return completedPart(number, etag, headers["x-amz-checksum-crc32"]);
+  const told = { crc32: headers["x-amz-checksum-crc32"], sha256: headers["x-amz-checksum-sha256"] };
+  return completedPart(number, etag, told);
 }
 
-function completedPart(number: number, etag: string, crc32: string | undefined): CompletedPart {
-  return { PartNumber: number, ETag: etag, ...(crc32 === undefined ? {} : { ChecksumCRC32: crc32 }) };
+/** A part as the completing call names it: whoever replaced it meanwhile makes that call fail. */
+function completedPart(number: number, etag: string, { sha256, crc32 }: Partial<StoredPart>): CompletedPart {
+  return {
+    PartNumber: number,
+    ETag: etag,
+    ...(crc32 === undefined ? {} : { ChecksumCRC32: crc32 }),
+    ...(sha256 === undefined ? {} : { ChecksumSHA256: sha256 }),
+  };
 }
 
 /** Begins an upload; `isRepeated`: the request had to be sent more than once. */
@@ -255,18 +264,25 @@ async function begin(
 ): Promise<{ readonly upload: Upload; readonly isRepeated: boolean }> {
   const { key, options, sendsBytes } = plan;
   const { connection } = writer;
+  const checksum = sendsBytes ? writer.partChecksum(habit) : undefined;
   const command = new connection.modules.sdk.CreateMultipartUploadCommand({
     Bucket: connection.bucket,
     Key: key,
     ...writer.members(key, options, habit),
-    ...(sendsBytes && habit.checksum === "amz" ? { ChecksumAlgorithm: "CRC32" as const } : {}),
+    ...(checksum === undefined ? {} : { ChecksumAlgorithm: checksum }),
   });
   let tries = 0;
   // Whoever stops everything now waits for the answer: without the upload's name it could not be given up.
   using answering = delayedAbort(connection.signal, ABORT_TIMEOUT_MS);
   const step = { onTry: () => tries++, signal: answering.signal };
   const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http), step);
-  return { upload: { key, id: begun.UploadId ?? "", habit }, isRepeated: tries > 1 };
+  const upload = { key, id: begun.UploadId ?? "", habit, checksum };
+  if (writer.noteEncryption(begun.ServerSideEncryption) && checksum === "CRC32") {
+    // At the first uploads of a store: what a later run finds of this one would prove nothing.
+    await giveUp(writer, upload);
+    return await begin(writer, plan, habit);
+  }
+  return { upload, isRepeated: tries > 1 };
 }
 
 /** A signal that fires some time after another one. */

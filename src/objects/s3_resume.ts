@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Part } from "@aws-sdk/client-s3";
 import { isImageError } from "../errors.ts";
 import { answerOf } from "./s3_answer.ts";
-import { crc32Base64, type Habit } from "./s3_habits.ts";
+import { crc32Base64, type Habit, type PartChecksum, sha256Base64 } from "./s3_habits.ts";
 import type { S3Writer } from "./s3_writer.ts";
 
 /** Age from which an unfinished upload of a blob that is there by now is nobody's work any more. */
@@ -11,10 +11,17 @@ const FORGOTTEN_MS = 60 * 60 * 1000;
 /** How many unfinished uploads of one object are looked into. */
 const MAX_LOOKED_INTO = 4;
 
+/** How many uploads of one object are looked at to end those that are forgotten; the next run comes to the others. */
+const MAX_ENDED = 100;
+
+/** S3's limit. */
+const MAX_PARTS = 10_000;
+
 /** A part that the server holds of an unfinished upload. */
 export interface StoredPart {
   readonly sizeBytes: number;
   readonly etag: string;
+  readonly sha256: string | undefined;
   readonly crc32: string | undefined;
 }
 
@@ -24,6 +31,8 @@ export interface UnfinishedUpload {
   /** By number, from 1. */
   readonly parts: ReadonlyMap<number, StoredPart>;
   readonly storedBytes: number;
+  /** By what all of its parts were checked. */
+  readonly checksum: PartChecksum | undefined;
 }
 
 /** What is known of the unfinished uploads of one object. */
@@ -53,7 +62,8 @@ export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Ha
     let best: UnfinishedUpload | undefined;
     const listed = await listUploads(writer, plan.key);
     for (const { id } of listed.slice(0, MAX_LOOKED_INTO)) {
-      const found = usable(id, await listParts(writer, plan.key, id), plan, habit);
+      const parts = await listParts(writer, plan.key, id);
+      const found = parts && usable(id, parts, plan, habit);
       if (found && found.storedBytes > (best?.storedBytes ?? 0)) best = found;
     }
     return { best, mayBeMore: listed.length > 0 };
@@ -65,12 +75,17 @@ export async function findUnfinished(writer: S3Writer, plan: PartPlan, habit: Ha
   }
 }
 
-/** Whether the server holds exactly these bytes as a part, by the checksums that it keeps. */
+/**
+ * Whether the server holds exactly these bytes as a part. Only a SHA-256 or the MD5 of an ETag proves it: whoever may write
+ * to the bucket can put an upload there whose CRC32 is the wanted one and whose bytes are others. With some kinds of
+ * encryption an ETag is no MD5, whatever it looks like; it is then none of these bytes either, and they are sent again.
+ */
 export function isStored(part: StoredPart | undefined, bytes: Uint8Array): part is StoredPart {
   if (part?.sizeBytes !== bytes.byteLength) return false;
-  // With some kinds of encryption an etag is no MD5, whatever it looks like; then the other checksum decides.
-  const md5 = () => createHash("md5").update(bytes).digest("hex");
-  return (part.crc32 !== undefined && part.crc32 === crc32Base64(bytes)) || part.etag.replaceAll('"', "") === md5();
+  if (part.sha256 !== undefined) return part.sha256 === sha256Base64(bytes);
+  // Told apart cheaply first.
+  if (part.crc32 !== undefined && part.crc32 !== crc32Base64(bytes)) return false;
+  return part.etag.replaceAll('"', "").toLowerCase() === createHash("md5").update(bytes).digest("hex");
 }
 
 /**
@@ -81,10 +96,10 @@ export function isStored(part: StoredPart | undefined, bytes: Uint8Array): part 
 export async function endForgotten(writer: S3Writer, key: string, own: string): Promise<void> {
   const { connection } = writer;
   try {
-    for (const { id, begunAt } of await listUploads(writer, key)) {
+    for (const { id, begunAt } of (await listUploads(writer, key)).slice(0, MAX_ENDED)) {
       if (id === own) continue;
       const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
-      if (!isOld && (await listParts(writer, key, id)).length > 0) continue;
+      if (!isOld && (await listParts(writer, key, id))?.length !== 0) continue;
       const command = new connection.modules.sdk.AbortMultipartUploadCommand({
         Bucket: connection.bucket,
         Key: key,
@@ -116,7 +131,8 @@ async function listUploads(writer: S3Writer, key: string): Promise<readonly List
   );
 }
 
-async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[]> {
+/** The parts of an upload; undefined where the server's list cannot be that of one, or does not end. */
+async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[] | undefined> {
   const { connection } = writer;
   const parts: Part[] = [];
   let after: string | undefined;
@@ -131,23 +147,37 @@ async function listParts(writer: S3Writer, key: string, id: string): Promise<rea
     const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 4 });
     parts.push(...page.Parts ?? []);
     const next = page.IsTruncated ? page.NextPartNumberMarker : undefined;
-    after = next === after ? undefined : next;
+    const goesOn = next === undefined || Number(next) > Number(after ?? 0);
+    if (!goesOn || parts.length > MAX_PARTS || (next !== undefined && (page.Parts ?? []).length === 0)) {
+      connection.log(`The parts of an upload of "${key}" cannot be listed to an end; it is left alone`);
+      return undefined;
+    }
+    after = next;
   } while (after !== undefined);
   return parts;
 }
 
-function usable(id: string, listed: readonly Part[], plan: PartPlan, habit: Habit): UnfinishedUpload | undefined {
+function usable(
+  id: string,
+  listed: readonly Part[],
+  plan: PartPlan,
+  habit: Habit,
+): UnfinishedUpload | undefined {
   const count = Math.ceil(plan.sizeBytes / plan.bytesPerPart);
   const sizeOf = (number: number) =>
     number < count ? plan.bytesPerPart : plan.sizeBytes - (count - 1) * plan.bytesPerPart;
   const parts = new Map<number, StoredPart>();
   let storedBytes = 0;
-  for (const { PartNumber: number = 0, Size: sizeBytes = 0, ETag: etag = "", ChecksumCRC32: crc32 } of listed) {
-    const isAlike = number >= 1 && number <= count && sizeBytes === sizeOf(number) &&
-      (crc32 !== undefined) === (habit.checksum === "amz");
+  const checksum = listed[0]?.ChecksumSHA256 ? "SHA256" : listed[0]?.ChecksumCRC32 ? "CRC32" : undefined;
+  if ((checksum !== undefined) !== (habit.checksum === "amz")) return undefined;
+  for (const part of listed) {
+    const { PartNumber: number = 0, Size: sizeBytes = 0, ETag: etag = "" } = part;
+    const { ChecksumCRC32: crc32, ChecksumSHA256: sha256 } = part;
+    const isAlike = number >= 1 && number <= count && sizeBytes === sizeOf(number) && !parts.has(number) &&
+      (crc32 !== undefined) === (checksum === "CRC32") && (sha256 !== undefined) === (checksum === "SHA256");
     if (!isAlike) return undefined;
-    parts.set(number, { sizeBytes, etag, crc32 });
+    parts.set(number, { sizeBytes, etag, crc32, sha256 });
     storedBytes += sizeBytes;
   }
-  return parts.size > 0 ? { id, parts, storedBytes } : undefined;
+  return parts.size > 0 ? { id, parts, storedBytes, checksum } : undefined;
 }

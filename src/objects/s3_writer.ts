@@ -12,7 +12,7 @@ import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store
 import { answerOf } from "./s3_answer.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { isUnmet } from "./s3_errors.ts";
-import { checksumHeaders, digestHeader, type Habit, S3Habits } from "./s3_habits.ts";
+import { checksumHeaders, digestHeader, type Habit, type PartChecksum, S3Habits } from "./s3_habits.ts";
 
 /** How objects are written to a bucket. */
 export interface S3WriteSettings {
@@ -43,13 +43,31 @@ export class S3Writer {
   readonly habits: S3Habits;
   readonly buffers: BufferPool;
   #canStream = true;
+  #hasOpaqueEtags: boolean;
 
   /** A writer to the connection's bucket. */
   constructor(connection: S3Connection, settings: S3WriteSettings) {
     this.connection = connection;
     this.settings = settings;
     this.habits = new S3Habits(settings, (line) => connection.log(line));
+    this.#hasOpaqueEtags = settings.sseKmsKeyId !== undefined;
     this.buffers = new BufferPool(settings.partsInMemory, settings.partBytes);
+  }
+
+  /**
+   * By what the parts of an upload are checked that is begun now. CRC32 costs nothing, and the ETag of a part, its MD5, is
+   * what a later run knows it by; where ETags are none, SHA-256 does both.
+   */
+  partChecksum(habit: Habit): PartChecksum | undefined {
+    return habit.checksum !== "amz" ? undefined : this.#hasOpaqueEtags ? "SHA256" : "CRC32";
+  }
+
+  /** Notes how the server said that it encrypts; whether ETags are no MD5s then. */
+  noteEncryption(encryption: string | undefined): boolean {
+    // AWS keeps MD5s where the keys are S3's own; what other servers do then is not known.
+    const isOpaque = encryption !== undefined && (encryption !== "AES256" || !this.connection.isAws);
+    this.#hasOpaqueEtags ||= isOpaque;
+    return isOpaque;
   }
 
   /** Writes bytes in memory. Throws `conflict` when the condition does not hold. */

@@ -21,7 +21,7 @@ export class NotingClient extends HttpClient {
 
   override send(request: HttpRequest): Promise<HttpResponse> {
     this.requests.push(request);
-    const { status = 200, headers = {}, body = "" } = this.#answer(request);
+    const { status = 200, headers = { etag: '"e"' }, body = "" } = this.#answer(request);
     const bytes = new TextEncoder().encode(body);
     return Promise.resolve({
       status,

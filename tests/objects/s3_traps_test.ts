@@ -91,7 +91,9 @@ trap(
       assert.equal(headers.get("content-length"), String(body.byteLength));
       assert.equal(headers.get("transfer-encoding"), null);
       assert.equal(headers.get("content-encoding"), null);
-      assert.equal(headers.get("x-amz-content-sha256"), "UNSIGNED-PAYLOAD");
+      // Over plain http; a part's checksum is signed instead of its bytes.
+      const isPart = headers.has("x-amz-checksum-crc32");
+      assert.match(headers.get("x-amz-content-sha256") ?? "", isPart ? /^UNSIGNED-PAYLOAD$/ : /^[0-9a-f]{64}$/);
     }
     assert.ok(sent[0]?.headers.has("x-amz-checksum-sha256"));
     assert.ok(sent[1]?.headers.has("x-amz-checksum-crc32"));
