@@ -40,11 +40,14 @@ const KINDS = [
  */
 export async function givenCredentials(options: OptionValues, from: GivenFrom = {}): Promise<GivenCredentials> {
   const { env = (name: string) => Deno.env.get(name) || undefined, stdin = readStdin } = from;
+  // What is typed for both goes before what the environment says of one.
+  const isBothTyped = options.origin("username") !== undefined;
   const asked = KINDS.map(({ key, prefix }) => {
     const variable = (name: string) => `S3LO_${prefix.replace("-", "_").toUpperCase()}${name}`;
     const typed = options.value(`${prefix}username`);
     const isOnStdin = options.flag(`${prefix}password-stdin`);
-    const password = env(variable("PASSWORD"));
+    const isBelow = key !== "both" && isBothTyped && typed === undefined && !isOnStdin;
+    const password = isBelow ? undefined : env(variable("PASSWORD"));
     const username = typed ?? (isOnStdin || password !== undefined ? env(variable("USERNAME")) : undefined);
     if (isOnStdin && username === undefined) {
       throw new ImageError("usage", `--${prefix}password-stdin needs --${prefix}username`);

@@ -209,13 +209,31 @@ Deno.test("a password among the arguments is refused with the way to give it, an
   }
 });
 
-Deno.test("a copy between folders with options for a side still runs without network and programs", async () => {
+Deno.test("what the environment says of a side hinders no copy between other places, and what is typed goes before it", async () => {
   await using folder = await tempFolder();
   await writeStore(folder.path, "app", "v1", image);
-  const places = [`local://${folder.path}//app:v1`, `local://${folder.path}//app:v2`];
-  // What is not needed is given up first: a credential that no side can use is told as that, not as a missing permission.
-  const env = { ...ENV, S3LO_PASSWORD: "one", S3LO_USERNAME: "ann" };
-  await s3loOk(["copy", ...places], { env });
+  const local = (tag: string) => `local://${folder.path}//app:${tag}`;
+  const env = {
+    ...ENV,
+    S3LO_USERNAME: "zoe",
+    S3LO_PASSWORD: "three",
+    S3LO_SRC_USERNAME: "ann",
+    S3LO_SRC_PASSWORD: "one",
+    S3LO_DST_USERNAME: "bob",
+    S3LO_DST_PASSWORD: "two",
+    S3LO_SRC_ENDPOINT: "http://127.0.0.1:1",
+    S3LO_DST_REGION: "eu-west-1",
+    S3LO_DST_PROFILE: "none",
+  };
+  // Without network and programs, which such a copy gives up first.
+  await s3loOk(["copy", local("v1"), local("v2")], { env });
+  await using registry = privateRegistry("bob", "two");
+  await s3loOk(["copy", local("v1"), `${registry.server.host}/app:v2`], { env });
+  assert.deepEqual([...seen(registry.server)], [basic("bob:two")]);
+  await using other = privateRegistry("eve", "four");
+  const typed = ["-u", "eve", "--password-stdin"];
+  await s3loOk(["copy", ...typed, local("v1"), `${other.server.host}/app:v2`], { env, stdin: "four" });
+  assert.deepEqual([...seen(other.server)], [basic("eve:four")]);
 });
 
 serviceTest("two S3 servers with two identities are the ends of one copy", ["minio", "versity"], async (at) => {

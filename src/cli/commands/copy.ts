@@ -5,6 +5,7 @@ import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import { openSession } from "../open_session.ts";
+import { checkSideOptions } from "../side_options.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { errorLines } from "../report_error.ts";
 import { count, formatDuration, formatSize } from "../text.ts";
@@ -48,6 +49,7 @@ export const COPY: CommandSpec = {
   async run([source = "", target = ""], options, io) {
     const started = performance.now();
     checkStorageOptions(options, target);
+    await checkSideOptions(options, { source: [source], target: [target] });
     const { copyCommand } = await import("../../commands/copy.ts");
     await using session = await openSession(options, io);
     let outcome: CopyOutcome;

@@ -2,6 +2,7 @@ import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
 import type { CommandIo, CommandSpec, Settings } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { SIDE_OPTIONS } from "../options.ts";
+import { checkSideOptions } from "../side_options.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
@@ -36,7 +37,7 @@ export const INDEX_CREATE: CommandSpec = {
     ],
   ],
   run: async ([target = "", ...sources], options, io) =>
-    await run(target, options, io, async (session, given) => {
+    await run({ source: sources, target: [target] }, options, io, async (session, given) => {
       const { createIndex } = await import("../../commands/index.ts");
       return await createIndex(session, target, sources, given);
     }),
@@ -55,7 +56,7 @@ export const INDEX_ADD: CommandSpec = {
     ["s3lo index add --replace s3://b/app:v1 s3://b/app:v1-arm64", "A platform built anew"],
   ],
   run: async ([target = "", ...sources], options, io) =>
-    await run(target, options, io, async (session, given) => {
+    await run({ source: sources, target: [target] }, options, io, async (session, given) => {
       const { addToIndex } = await import("../../commands/index.ts");
       return await addToIndex(session, target, sources, given);
     }),
@@ -70,19 +71,20 @@ export const INDEX_REMOVE: CommandSpec = {
   options: [FORCE, ...STORAGE_OPTIONS],
   examples: [["s3lo index remove s3://b/app:v1 linux/arm/v7", "A platform that is no longer built"]],
   run: async ([target = "", ...platforms], options, io) =>
-    await run(target, options, io, async (session, given) => {
+    await run({ source: [], target: [target] }, options, io, async (session, given) => {
       const { removeFromIndex } = await import("../../commands/index.ts");
       return await removeFromIndex(session, target, platforms, given);
     }),
 };
 
 async function run(
-  target: string,
+  places: { readonly source: readonly string[]; readonly target: readonly [string] },
   options: Settings,
   io: CommandIo,
   change: (session: Session, given: IndexCommandOptions) => Promise<IndexReport>,
 ): Promise<number> {
-  checkStorageOptions(options, target);
+  checkStorageOptions(options, places.target[0]);
+  await checkSideOptions(options, places);
   await using session = await openSession(options, io);
   let report: IndexReport;
   {
