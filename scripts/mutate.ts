@@ -151,7 +151,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "an answer is kept while its body is read",
-    file: "src/http/client.ts",
+    file: "src/http/fetch_clients.ts",
     from: "{ ...streamReader(body), response }",
     to: "streamReader(body)",
     tests: ["tests/http/collected_answer_test.ts"],
@@ -159,7 +159,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a download that breaks goes on",
     file: "src/image/resuming_reader.ts",
-    from: "++failures >= tries",
+    from: "++failures >= Math.min(tries, triesWorth(error))",
     to: "++failures >= 1",
     tests: ["tests/image"],
   },

@@ -1,11 +1,23 @@
-import { streamReader } from "../bytes/blob_reader.ts";
+import { ImageError } from "../errors.ts";
 import { connectionFailure } from "./connection_failure.ts";
 import { describeUrl } from "./describe.ts";
-import { type HttpOptions, type HttpRequest, type HttpResponse, plainCause, type RawResponse } from "./message.ts";
+import { Dialer, type Way } from "./dialer.ts";
+import { FetchClients } from "./fetch_clients.ts";
 import { KeptAgents } from "./kept_agents.ts";
+import {
+  connectionError,
+  type HttpOptions,
+  type HttpRequest,
+  type HttpResponse,
+  plainCause,
+  type RawResponse,
+} from "./message.ts";
 import { nodeSend } from "./node_send.ts";
-import { fetchGoesAstray, type ProxySettings, readProxySettings } from "./proxy.ts";
+import { isOldRuntime } from "./old_runtime.ts";
+import { proxyFor, type ProxySettings, readProxySettings } from "./proxy.ts";
+import { ProxyRefusal } from "./proxy_refusal.ts";
 import { StallWatch } from "./stall_watch.ts";
+import { NO_OWN_TRUST, type Trust } from "./trust.ts";
 import { sendFailure, watchedRequest, watchedResponse } from "./watched.ts";
 
 /** Larger bodies go by node's client. */
@@ -23,22 +35,19 @@ const FIRST_NOTICE_MS = 5000;
 /** Sends HTTP requests over one set of connection settings. Dispose it to close idle connections. */
 export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
-  readonly #client: Deno.HttpClient;
-  readonly #agents = new KeptAgents();
+  readonly #fetch = new FetchClients();
+  readonly #dialer = new Dialer();
+  readonly #agents = new KeptAgents(this.#dialer);
   /** Hosts that have answered. */
   readonly #known = new Set<string>();
   #proxies: ProxySettings | undefined;
-  #largeByNode = true;
+  /** Hosts that speak HTTP/2 and nothing older. */
+  readonly #onlyHttp2 = new Set<string>();
+  readonly #trust = new Map<string, Promise<Trust>>();
 
   /** Makes a client; no connection is opened before the first request. */
   constructor(options: HttpOptions = {}) {
     this.#options = options;
-    this.#client = Deno.createHttpClient({
-      caCerts: [...options.caCertificates ?? []],
-      poolMaxIdlePerHost: 16,
-      ...(options.unixSocket === undefined ? {} : { proxy: { transport: "unix" as const, path: options.unixSocket } }),
-      ...options.clientCertificate,
-    });
   }
 
   /**
@@ -74,7 +83,7 @@ export class HttpClient implements Disposable {
 
   /** Closes idle connections. */
   [Symbol.dispose](): void {
-    this.#client.close();
+    this.#fetch[Symbol.dispose]();
     this.#agents[Symbol.dispose]();
   }
 
@@ -96,54 +105,93 @@ export class HttpClient implements Disposable {
     return timer;
   }
 
-  async #dispatch(request: HttpRequest): Promise<RawResponse> {
+  async #dispatch(asked: HttpRequest): Promise<RawResponse> {
     const headers = {
       "accept-encoding": "identity",
       "user-agent": this.#options.userAgent ?? "s3lo",
-      ...request.headers,
+      ...asked.headers,
     };
+    const request = { ...asked, headers };
+    const way = await this.#way(new URL(asked.url));
+    if (way.proxy === undefined) return await this.#sendDirectly(request, way);
+    try {
+      const response = isOldRuntime() ? await this.#fetch.send(request, way) : await this.#sendByNode(request, way);
+      if (response.status !== 407) return response;
+      await response.discard();
+      throw new ProxyRefusal(way.proxy, 407, "");
+    } catch (error) {
+      if (error instanceof ImageError) throw error;
+      throw connectionError(asked.url, error, { isKnown: this.#known.has(way.url.host), proxy: way.proxy });
+    }
+  }
+
+  async #sendDirectly(request: HttpRequest, way: Way): Promise<RawResponse> {
     const { body } = request;
+    const { unixSocket } = this.#options;
     const isStream = body !== undefined && !(body instanceof Uint8Array);
-    const proxies = this.#proxies ??= readProxySettings();
-    // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both.
-    // On a connection of its own: where a kept one has broken, node may send anew what the stream's buffers held.
-    if (isStream) return await nodeSend({ ...request, headers }, this.#options, { proxies });
-    const isAstray = this.#options.unixSocket === undefined && fetchGoesAstray(new URL(request.url), proxies);
-    const byNode = () => nodeSend({ ...request, headers }, this.#options, { proxies, agents: this.#agents });
-    if (this.#options.insecure || isAstray) return await byNode();
-    // fetch copies a large body twice and leaves the copies to the collector (for 4 GiB in parts: 26 % more CPU time and
-    // 290 MiB more memory).
-    if (body && body.byteLength > MAX_FETCH_BODY_BYTES && this.#largeByNode) {
+    // fetch sends a stream without Content-Length and cannot skip certificate checks; node's client does both. And it
+    // copies a large body twice and leaves the copies to the collector (for 4 GiB in parts: 26 % more CPU time and 290 MiB
+    // more memory).
+    const isLarge = isStream || (body !== undefined && body.byteLength > MAX_FETCH_BODY_BYTES);
+    const http2 = this.#onlyHttp2.has(way.url.origin);
+    if (!http2 && (isLarge || way.insecure || this.#dialer.isSelfSigned(way.url))) {
       try {
-        return await byNode();
+        return await this.#sendByNode(request, way);
       } catch (error) {
-        if (connectionFailure(error) !== "certificate") throw error;
-        // The runtime can be told to trust more authorities than node's client knows; fetch checks against those.
-        this.#largeByNode = false;
+        if (connectionFailure(error) !== "no-http1") throw error;
+        return await this.#sendByHttp2(request, way);
       }
     }
-    const response = await fetch(request.url, {
-      method: request.method,
-      headers,
-      redirect: "manual",
-      client: this.#client,
-      ...(body === undefined ? {} : { body }),
-      ...(request.signal ? { signal: request.signal } : {}),
-    });
-    return fetchResponse(response);
+    if (unixSocket !== undefined) return await this.#fetch.sendToSocket(request, unixSocket);
+    try {
+      return await this.#fetch.send(request, way, { http2 });
+    } catch (error) {
+      const failure = connectionFailure(error);
+      if (failure === "no-http1" && !http2) return await this.#sendByHttp2(request, way);
+      if (failure !== "certificate" || way.trust.authorities.length === 0 || isOldRuntime()) throw error;
+      // Perhaps it is one that stands for itself. If not, nothing is sent, and the first words are the better ones.
+      return await this.#sendByNode(request, way).catch((other) => {
+        throw this.#dialer.isSelfSigned(way.url) ? other : error;
+      });
+    }
   }
-}
 
-/**
- * An answer of `fetch`. Its body alone does not keep the `Response` from being collected, and with that goes the link from
- * the signal to the body: a read that waits would then wait for ever, whoever aborts. So readers hold on to it.
- */
-function fetchResponse(response: Response): RawResponse {
-  const { status, headers, body } = response;
-  return {
-    status,
-    headers,
-    reader: () => body ? { ...streamReader(body), response } : undefined,
-    discard: async () => await body?.cancel().catch(() => {}),
-  };
+  async #sendByNode(request: HttpRequest, way: Way): Promise<RawResponse> {
+    const isStream = request.body !== undefined && !(request.body instanceof Uint8Array);
+    const { unixSocket } = this.#options;
+    // A stream goes on a connection of its own: where a kept one has broken, node may send anew what the stream's buffers
+    // held.
+    const keepsConnection = !isStream && unixSocket === undefined;
+    return await nodeSend(request, { unixSocket, way, agents: this.#agents, keepsConnection });
+  }
+
+  async #sendByHttp2(request: HttpRequest, way: Way): Promise<RawResponse> {
+    this.#onlyHttp2.add(way.url.origin);
+    return await this.#fetch.send(request, way, { http2: true });
+  }
+
+  async #way(url: URL): Promise<Way> {
+    const { unixSocket, insecure = false } = this.#options;
+    if (unixSocket !== undefined) return { url, proxy: undefined, trust: NO_OWN_TRUST, insecure: false };
+    this.#proxies ??= readProxySettings();
+    const proxy = proxyFor(url, this.#proxies);
+    const hasTls = url.protocol === "https:" || proxy?.scheme === "https";
+    return { url, proxy, trust: hasTls ? await this.#trustIn(url.host) : NO_OWN_TRUST, insecure };
+  }
+
+  #trustIn(host: string): Promise<Trust> {
+    const known = this.#trust.get(host) ?? this.#findTrust(host);
+    this.#trust.set(host, known);
+    return known;
+  }
+
+  async #findTrust(host: string): Promise<Trust> {
+    const { caCertificates = [], clientCertificate, trust } = this.#options;
+    const own = await trust?.(host) ?? NO_OWN_TRUST;
+    if (caCertificates.length === 0 && !clientCertificate) return own;
+    return {
+      authorities: [...caCertificates, ...own.authorities],
+      clientCertificate: own.clientCertificate ?? clientCertificate,
+    };
+  }
 }

@@ -5,9 +5,10 @@
  * - `not-tls`: the server answered something other than TLS, most likely plain HTTP.
  * - `refused`: nothing listens there, or no way leads there.
  * - `name`: the host has no address.
+ * - `no-http1`: the server speaks HTTP/2 and nothing older.
  * - `other`: everything else (a reset, a timeout).
  */
-export type ConnectionFailure = "certificate" | "not-tls" | "refused" | "name" | "other";
+export type ConnectionFailure = "certificate" | "not-tls" | "refused" | "name" | "no-http1" | "other";
 
 /** Error codes of the runtime's node client. */
 const CODES: Readonly<Record<string, ConnectionFailure>> = {
@@ -35,6 +36,7 @@ const CODES: Readonly<Record<string, ConnectionFailure>> = {
  */
 const PHRASES: readonly (readonly [RegExp, ConnectionFailure])[] = [
   [/invalid peer certificate|certificate (?:not valid|has expired|verify)/i, "certificate"],
+  [/NoApplicationProtocol|no application protocol/i, "no-http1"],
   [/received corrupt message of type InvalidContentType|wrong version number/i, "not-tls"],
   [/connection refused|os error 111|os error 61|os error 10061/i, "refused"],
   [/requests to port \d+ are blocked/i, "refused"],

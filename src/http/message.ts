@@ -2,6 +2,9 @@ import { ImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { limitTries, type Wait } from "../bytes/retry.ts";
 import { connectionFailure, connectionHint } from "./connection_failure.ts";
+import type { Proxy } from "./proxy.ts";
+import { ProxyRefusal } from "./proxy_refusal.ts";
+import type { Trust } from "./trust.ts";
 
 /** Largest error body read, in bytes; what comes after is thrown away. */
 export const MAX_ERROR_BODY_BYTES = 64 * 1024;
@@ -57,6 +60,8 @@ export interface RawResponse {
 export interface HttpOptions {
   /** Further certificate authorities, PEM texts. */
   readonly caCertificates?: readonly string[];
+  /** More of them, and a client certificate, for one host; asked for when a connection with TLS is to be made to it. */
+  readonly trust?: ((host: string) => Promise<Trust>) | undefined;
   /** Whether certificates go unchecked. */
   readonly insecure?: boolean;
   /** A Unix socket that every request goes to, whatever the host of its URL. */
@@ -75,17 +80,28 @@ export interface HttpOptions {
   readonly onWait?: ((wait: Wait) => void) | undefined;
 }
 
+/** What is known of a connection that failed. */
+export interface FailedConnection {
+  /** Whether the host has answered before. */
+  readonly isKnown?: boolean;
+  /** What it went through. */
+  readonly proxy?: Proxy | undefined;
+}
+
 /**
- * The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason.
+ * The error for a connection that could not be made or broke: `unavailable`, with the host and the innermost reason; where
+ * a proxy wants other credentials `unauthorized`, where it does not lead there `denied`.
  *
  * Trying again won't mend a certificate that is not trusted. Where nothing listens, and for a name without an address,
- * one more try is enough, unless the host has answered before (`isKnown`): then it may be starting anew.
+ * one more try is enough, unless the host has answered before: then it may be starting anew.
  */
-export function connectionError(url: string, error: unknown, isKnown = false): ImageError {
+export function connectionError(url: string, error: unknown, { isKnown, proxy }: FailedConnection = {}): ImageError {
   const host = URL.canParse(url) ? new URL(url).host : "the server";
+  if (error instanceof ProxyRefusal) return refusedByProxy(host, error);
   const failure = connectionFailure(error);
-  const made = new ImageError("unavailable", `Cannot reach "${host}": ${plainCause(error)}`, {
-    hint: connectionHint(failure),
+  const through = proxy ? `through the proxy ${proxy.label}: ` : "";
+  const made = new ImageError("unavailable", `Cannot reach "${host}": ${through}${plainCause(error)}`, {
+    hint: connectionHint(failure) ?? (proxy && `Check the proxy in ${proxy.variable}, or name the host in NO_PROXY`),
     cause: error,
   });
   const isPermanent = failure === "certificate" || failure === "not-tls" || error instanceof Deno.errors.NotCapable;
@@ -93,9 +109,21 @@ export function connectionError(url: string, error: unknown, isKnown = false): I
   return (failure === "refused" || failure === "name") && !isKnown ? limitTries(made, 2) : made;
 }
 
+function refusedByProxy(host: string, refusal: ProxyRefusal): ImageError {
+  const { status, proxy } = refusal;
+  const code = status === 407 ? "unauthorized" : status === 403 ? "denied" : "unavailable";
+  return new ImageError(code, `Cannot reach "${host}": ${refusal.message}`, {
+    hint: status === 407
+      ? `Write its user and password into ${proxy.variable}: ${proxy.scheme}://USER:PASSWORD@HOST:PORT`
+      : `Check the proxy in ${proxy.variable}, or name the host in NO_PROXY`,
+    cause: refusal,
+  });
+}
+
 /** The innermost reason of a connection failure, in words; the URL that the runtime puts in front is left out. */
 export function plainCause(error: unknown): string {
   let innermost = error;
   while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause;
-  return messageOf(innermost).replaceAll(/(?:https?|unix):\/\/\S+/g, "the server").split("\n")[0] ?? "unknown reason";
+  const text = messageOf(innermost).replaceAll(/error sending request for url \([^)]*\)(?:: )?/g, "");
+  return text.replaceAll(/(?:https?|unix):\/\/[^\s)]+/g, "the server").split("\n")[0] || "the connection failed";
 }

@@ -1,14 +1,15 @@
 import * as http from "node:http";
 import * as https from "node:https";
-import * as tls from "node:tls";
 import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { sleep } from "../bytes/retry.ts";
-import type { HttpOptions, HttpRequest, RawResponse, StreamedBody } from "./message.ts";
+import type { Way } from "./dialer.ts";
+import type { HttpRequest, RawResponse, StreamedBody } from "./message.ts";
 import type { KeptAgents } from "./kept_agents.ts";
-import { proxyAgent, type ProxySettings } from "./proxy.ts";
+import { isOldRuntime } from "./old_runtime.ts";
+import { basicProxyAuthorization } from "./proxy_refusal.ts";
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
@@ -21,9 +22,13 @@ const CONTINUE_TIMEOUT_MS = 3000;
 
 /** How a request gets out. */
 export interface NodeSendOptions {
-  readonly proxies: ProxySettings;
-  /** Keep the connection for the next request once the answer has been read to its end. */
-  readonly agents?: KeptAgents;
+  /** The Unix socket that it goes to, in place of the host. */
+  readonly unixSocket?: string | undefined;
+  /** Where it goes and whom to trust there. */
+  readonly way: Way;
+  readonly agents: KeptAgents;
+  /** Whether the connection is kept for the next request once the answer has been read to its end. */
+  readonly keepsConnection: boolean;
 }
 
 /**
@@ -34,56 +39,65 @@ export interface NodeSendOptions {
  */
 export async function nodeSend(
   request: HttpRequest,
-  options: HttpOptions,
-  way: NodeSendOptions,
+  options: NodeSendOptions,
 ): Promise<RawResponse> {
   const { body } = request;
-  const outgoing = open(request, options, way);
-  const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
+  const outgoing = open(request, options);
+  // A request that is stopped while its connection is made says so only when that is there.
+  const answered = Promise.race([
+    once(outgoing, "response") as Promise<[http.IncomingMessage]>,
+    whenAborted(request.signal),
+  ]);
   answered.catch(() => {});
   // Without a listener of its own a late error (the connection breaks after the answer) would end the process.
   outgoing.on("error", () => {});
   try {
+    // A stream is not touched before there is a connection for it: without one it may be sent in another way.
+    if (body && !isOldRuntime()) await Promise.race([once(outgoing, "socket"), answered]);
     if (body && request.asksFirst) await allowed(outgoing, answered);
     if (body) await sendBody(outgoing, body, answered);
     else outgoing.end();
     const [incoming] = await answered;
-    return nodeResponse(outgoing, incoming, way.agents !== undefined);
+    return nodeResponse(outgoing, incoming, options.keepsConnection);
   } catch (error) {
     outgoing.destroy();
     throw error;
   }
 }
 
-function open(request: HttpRequest, options: HttpOptions, way: NodeSendOptions): http.ClientRequest {
-  const url = new URL(request.url);
+function whenAborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
+}
+
+function open(request: HttpRequest, options: NodeSendOptions): http.ClientRequest {
+  const { unixSocket, way, agents } = options;
+  const { url, proxy, trust } = way;
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-  const agent = options.unixSocket === undefined
-    ? way.agents?.get(url, way.proxies) ?? proxyAgent(url, way.proxies)
-    : undefined;
+  // A proxy that does not tunnel is told where the request goes by the whole URL.
+  const forwarder = proxy && proxy.scheme !== "socks5" && url.protocol === "http:" ? proxy : undefined;
+  const authorization = forwarder && basicProxyAuthorization(forwarder);
   const common = {
     method: request.method,
     headers: {
+      host: url.host,
       ...request.headers,
       ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }),
       ...(request.asksFirst ? { expect: "100-continue" } : {}),
+      ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
     },
-    agent: agent ?? false as const,
     ...(request.signal ? { signal: request.signal } : {}),
-    ...(options.unixSocket === undefined ? {} : { socketPath: options.unixSocket }),
   };
-  if (url.protocol !== "https:") return http.request(url, common);
-  // Node takes `ca` in place of the known authorities, not beside them.
-  const ca = options.caCertificates?.length
-    ? [...tls.getCACertificates("default"), ...options.caCertificates]
-    : undefined;
-  return https.request(url, {
-    ...common,
-    rejectUnauthorized: !options.insecure,
-    ...(ca ? { ca } : {}),
-    ...options.clientCertificate,
-  });
+  const path = `${url.pathname}${url.search}`;
+  if (unixSocket !== undefined) return http.request(url, { ...common, agent: false, socketPath: unixSocket });
+  const agent = options.keepsConnection ? agents.get(way) : agents.once(way);
+  if (isOldRuntime()) {
+    if (url.protocol !== "https:") return http.request(url, { ...common, agent });
+    const ca = [...trust.authorities];
+    return https.request(url, { ...common, agent, ca, rejectUnauthorized: !way.insecure, ...trust.clientCertificate });
+  }
+  const where = { host: url.hostname, port: url.port === "" ? 80 : Number(url.port) };
+  return http.request({ ...common, ...where, path: forwarder ? `${url.origin}${path}` : path, agent });
 }
 
 /** Waits until the server wants the body, has answered, or seems not to know the question. */
@@ -146,19 +160,14 @@ async function sendStream(outgoing: http.ClientRequest, body: StreamedBody, end:
     }
     left -= piece.byteLength;
     if (end.isOver()) return false;
-    if (takesBuffersOver()) {
+    // An old runtime calls a piece written while it still reads from it.
+    if (isOldRuntime()) {
       const written = new Promise((resolve) => outgoing.write(piece.slice(), resolve));
       await Promise.race([written, end.over]); // ending the request there drops what is not written yet
       buffers.give(piece);
     } else outgoing.write(piece, () => buffers.give(piece));
   }
   return true;
-}
-
-/** Whether the runtime calls a piece written while it still reads from it, as Deno 2.4 does. */
-function takesBuffersOver(): boolean {
-  const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
-  return major < 2 || (major === 2 && minor < 9);
 }
 
 /** Waits until more may be written, the request failed, or its answer is there. */

@@ -1,81 +1,141 @@
-import * as http from "node:http";
-import * as https from "node:https";
 import { BlockList, isIP } from "node:net";
+import { ImageError } from "../errors.ts";
 import { isLoopback } from "./loopback.ts";
+
+/** A proxy of the environment. */
+export interface Proxy {
+  /** How it is spoken to. */
+  readonly scheme: "http" | "https" | "socks5";
+  readonly hostname: string;
+  readonly port: number;
+  readonly credentials?: { readonly username: string; readonly password: string };
+  /** Its address as it may be shown: `http://host:port`. */
+  readonly label: string;
+  /** The variable that names it. */
+  readonly variable: string;
+}
+
+/** A proxy as a variable names it. */
+interface NamedProxy {
+  readonly value: string;
+  readonly variable: string;
+}
 
 /** The proxies of the environment. */
 export interface ProxySettings {
   /** For `http:` URLs; undefined where there is none. */
-  readonly http: string | undefined;
+  readonly http: NamedProxy | undefined;
   /** For `https:` URLs; undefined where there is none. */
-  readonly https: string | undefined;
-  /** Hosts that are reached directly. */
+  readonly https: NamedProxy | undefined;
+  /** Hosts that are reached directly, as NO_PROXY names them. */
   readonly noProxy: readonly string[];
 }
 
-/** Reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, each in lower case first, as `fetch` does. */
+/** The ports of proxies that name none. */
+const DEFAULT_PORTS = { http: 80, https: 443, socks5: 1080 } as const;
+
+/** Reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, each in lower case first, as curl does. */
 export function readProxySettings(
   env: (name: string) => string | undefined = (name) => Deno.env.get(name),
 ): ProxySettings {
-  const read = (name: string) => env(name.toLowerCase()) || env(name) || undefined;
+  const read = (name: string): NamedProxy | undefined => {
+    for (const variable of [name.toLowerCase(), name]) {
+      const value = env(variable)?.trim();
+      if (value) return { value, variable };
+    }
+    return undefined;
+  };
   const all = read("ALL_PROXY");
   return {
     http: read("HTTP_PROXY") ?? all,
     https: read("HTTPS_PROXY") ?? all,
-    noProxy: (read("NO_PROXY") ?? "").split(",").map((entry) => entry.trim().toLowerCase()).filter(Boolean),
+    noProxy: (read("NO_PROXY")?.value ?? "").split(/[\s,]+/).map((entry) => entry.toLowerCase()).filter(Boolean),
   };
 }
 
-/** The proxy for a URL, with its scheme; undefined where it is reached directly, as this machine itself always is. */
-export function proxyFor(url: URL, settings: ProxySettings): string | undefined {
+/**
+ * The proxy for a URL; undefined where it is reached directly, as this machine itself always is: nobody thinks of naming
+ * `localhost` in NO_PROXY. Throws `usage` for a proxy that cannot be used.
+ */
+export function proxyFor(url: URL, settings: ProxySettings): Proxy | undefined {
   if (isLoopback(url.host)) return undefined;
-  return configuredProxy(url, settings);
+  const named = url.protocol === "https:" ? settings.https : settings.http;
+  const port = url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port;
+  const hostname = url.hostname.toLowerCase().replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  if (named === undefined || settings.noProxy.some((entry) => matches(hostname, port, entry))) return undefined;
+  return parseProxy(named);
 }
 
 /**
- * Whether `fetch` would send a URL of this machine to a proxy, which cannot reach it. Other tools never do that, so
- * nobody thinks of naming `localhost` in NO_PROXY.
+ * Reads a proxy as people write it: `host:port`, or a URL of `http`, `https`, `socks5` or `socks5h`, with user and password
+ * where it wants them. Throws `usage`.
  */
-export function fetchGoesAstray(url: URL, settings: ProxySettings): boolean {
-  return isLoopback(url.host) && configuredProxy(url, settings) !== undefined;
-}
-
-/**
- * An agent for node's HTTP client, which knows no proxies by itself; undefined for a direct connection. It keeps no
- * connection open, unless told.
- */
-export function proxyAgent(url: URL, settings: ProxySettings, keepAlive = false): http.Agent | undefined {
-  const proxy = proxyFor(url, settings);
-  if (proxy === undefined) return undefined;
-  const options = { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }, keepAlive } as http.AgentOptions;
-  return url.protocol === "https:" ? new https.Agent(options) : new http.Agent(options);
-}
-
-function configuredProxy(url: URL, settings: ProxySettings): string | undefined {
-  const proxy = url.protocol === "https:" ? settings.https : settings.http;
-  if (proxy === undefined || settings.noProxy.some((entry) => matches(url.hostname.toLowerCase(), entry))) {
-    return undefined;
+export function parseProxy({ value, variable }: NamedProxy): Proxy {
+  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
+  const scheme = text.slice(0, text.indexOf(":")).toLowerCase();
+  const known = scheme === "socks5h" ? "socks5" : scheme;
+  if (known !== "http" && known !== "https" && known !== "socks5") {
+    throw new ImageError("usage", `Cannot use the proxy in ${variable}: "${scheme}" is not a kind that s3lo speaks`, {
+      hint: `Name an http, https or socks5 proxy in ${variable}`,
+    });
   }
-  return /^[a-z0-9]+:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
+  // The scheme of another kind would take default ports away and leave hosts as they are.
+  const address = `http://${text.slice(text.indexOf("://") + 3)}`;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (!url || url.hostname === "" || url.search !== "" || url.hash !== "") {
+    throw new ImageError("usage", `Cannot use the proxy in ${variable}: it is no address`, {
+      hint: `Write ${variable}=http://host:port`,
+    });
+  }
+  const port = portOf(address) ?? DEFAULT_PORTS[known];
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const hasCredentials = url.username !== "" || url.password !== "";
+  return {
+    scheme: known,
+    hostname,
+    port,
+    label: `${scheme}://${url.hostname}:${port}`,
+    variable,
+    ...(hasCredentials ? { credentials: { username: decoded(url.username), password: decoded(url.password) } } : {}),
+  };
+}
+
+/** The port that an address names itself; a URL forgets the one that is usual for its scheme. */
+function portOf(address: string): number | undefined {
+  const port = /^[a-z]+:\/\/(?:[^/]*@)?(?:\[[^\]]*\]|[^/:]*):(\d+)/.exec(address)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
- * Whether a host is named by an entry of NO_PROXY: `*`, an address, a range (`10.0.0.0/8`), a domain and all below it.
+ * Whether an entry of NO_PROXY names a host: `*`, an address, a range (`10.0.0.0/8`), a domain and all below it (`x.test`,
+ * `.x.test`, `*.x.test`), each with a port or without.
  */
-function matches(hostname: string, entry: string): boolean {
+function matches(hostname: string, port: string, entry: string): boolean {
   if (entry === "*") return true;
-  const address = hostname.replace(/^\[|\]$/g, "");
-  const family = isIP(address);
+  const [, bracketed, plain, wanted] = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(entry) ?? [];
+  // Several colons without brackets: an address of version 6 whole.
+  const name = (bracketed ?? plain ?? entry).replace(/\.$/, "");
+  if (wanted !== undefined && wanted !== port) return false;
+  const family = isIP(hostname);
   if (family === 0) {
-    const domain = entry.replace(/^\*?\./, "");
-    return hostname === domain || hostname.endsWith(`.${domain}`);
+    const domain = name.replace(/^\*?\./, "");
+    return domain !== "" && (hostname === domain || hostname.endsWith(`.${domain}`));
   }
-  const [network = "", bits] = entry.split("/");
-  if (bits === undefined) return network.replace(/^\[|\]$/g, "") === address;
-  const prefix = Number(bits);
-  if (isIP(network) !== family || !/^\d+$/.test(bits) || prefix > (family === 6 ? 128 : 32)) return false;
+  const [network = "", bits] = name.split("/");
+  const most = family === 6 ? 128 : 32;
+  if (isIP(network) !== family || (bits !== undefined && !/^\d+$/.test(bits)) || Number(bits ?? most) > most) {
+    return false;
+  }
   const type = family === 6 ? "ipv6" : "ipv4";
   const list = new BlockList();
-  list.addSubnet(network, prefix, type);
-  return list.check(address, type);
+  list.addSubnet(network, Number(bits ?? most), type);
+  return list.check(hostname, type);
 }

@@ -43,7 +43,7 @@ export function watchedResponse(response: RawResponse, request: HttpRequest, wat
 export function sendFailure(error: unknown, request: HttpRequest, watch: StallWatch, isKnown = true): ImageError {
   if (request.signal?.aborted) return new ImageError("aborted", "Stopped", { cause: request.signal.reason });
   if (watch.failure) return isKnown ? watch.failure : limitTries(watch.failure, 2);
-  return error instanceof ImageError ? error : connectionError(request.url, error, isKnown);
+  return error instanceof ImageError ? error : connectionError(request.url, error, { isKnown });
 }
 
 function watchedReader(reader: BlobReader | undefined, request: HttpRequest, watch: StallWatch): BlobReader {

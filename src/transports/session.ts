@@ -1,7 +1,7 @@
 import type { RetryOptions, Wait } from "../bytes/retry.ts";
 import { ImageStore } from "../bucket/image_store.ts";
 import { HttpClient } from "../http/client.ts";
-import { readCaCertificates } from "../http/ca_certificates.ts";
+import { trustFinder } from "../http/find_trust.ts";
 import type { HttpOptions } from "../http/message.ts";
 import { type CopyOptions, DEFAULT_CONCURRENT_BLOBS } from "../image/copy_image.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
@@ -51,8 +51,7 @@ export interface SessionOptions extends SideOptions {
 export class Session implements AsyncDisposable {
   readonly options: SessionOptions;
   readonly #stores = new Map<string, Promise<ObjectStore & AsyncDisposable>>();
-  #http: Promise<HttpOptions> | undefined;
-  #client: Promise<HttpClient> | undefined;
+  #client: HttpClient | undefined;
   #registry: Promise<RegistrySession> | undefined;
   #engine: Promise<EngineClient> | undefined;
   readonly #owners = new CredentialOwners();
@@ -176,8 +175,7 @@ export class Session implements AsyncDisposable {
   ): Promise<ObjectStore & AsyncDisposable> {
     const { openS3Store } = await import("../objects/open_s3_store.ts");
     const { log, retryDelayMs, onKept, onWait } = this.options;
-    this.#client ??= this.#httpOptions().then((options) => new HttpClient(options));
-    const http = await this.#client;
+    const http = this.#client ??= new HttpClient(this.#httpOptions("buckets"));
     return await openS3Store({
       ...place,
       http,
@@ -192,22 +190,26 @@ export class Session implements AsyncDisposable {
   async #openRegistry(): Promise<RegistrySession> {
     const { RegistrySession } = await import("../registry/session.ts");
     return new RegistrySession({
-      http: await this.#httpOptions(),
+      http: this.#httpOptions("registries"),
       retry: this.retry,
       plainHttp: this.options.plainHttp ?? false,
     });
   }
 
-  #httpOptions(): Promise<HttpOptions> {
+  #httpOptions(places: "buckets" | "registries"): HttpOptions {
     const { caFiles = [], insecure = false, log, stallTimeoutMs, onWait } = this.options;
-    const timeout = stallTimeoutMs === undefined ? {} : { stallTimeoutMs };
-    return this.#http ??= readCaCertificates(caFiles).then((caCertificates) => ({
-      caCertificates,
+    return {
+      trust: trustFinder({
+        files: caFiles.map((path) => ({ path, from: "--ca-cert" })),
+        variables: places === "buckets" ? ["AWS_CA_BUNDLE"] : [],
+        hostCertificates: places === "registries",
+        log,
+      }),
       insecure,
       log,
       onWait,
-      ...timeout,
-    }));
+      ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
+    };
   }
 }
 

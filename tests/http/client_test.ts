@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { socketPath } from "../support/sockets.ts";
 import { bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
 import { ImageError } from "../../src/errors.ts";
-import { readCaCertificates } from "../../src/http/ca_certificates.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import type { HttpResponse, StreamedBody } from "../../src/http/message.ts";
 import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
@@ -223,30 +222,6 @@ Deno.test("HttpClient sends everything to a Unix socket", async () => {
     assert.equal(await textOf(await client.send({ method: "PUT", url: "http://localhost/b", body })), "/b 7");
   } finally {
     await server.shutdown();
-  }
-});
-
-Deno.test("readCaCertificates() reads the given files and SSL_CERT_FILE, and names a file that is none", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "s3lo-ca-" });
-  try {
-    const pem = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`;
-    await Deno.writeTextFile(`${folder}/a.pem`, pem("a"));
-    await Deno.writeTextFile(`${folder}/b.pem`, pem("b"));
-    await Deno.writeTextFile(`${folder}/empty.pem`, "nothing");
-    assert.deepEqual(await readCaCertificates([], () => undefined), []);
-    assert.deepEqual(
-      await readCaCertificates([`${folder}/a.pem`], (name) => name === "SSL_CERT_FILE" ? `${folder}/b.pem` : undefined),
-      [pem("a"), pem("b")],
-    );
-    for (const name of ["empty.pem", "missing.pem"]) {
-      await assert.rejects(readCaCertificates([`${folder}/${name}`], () => undefined), (error: ImageError) => {
-        assert.equal(error.code, "usage");
-        assert.ok(error.message.includes(name));
-        return true;
-      });
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
   }
 });
 

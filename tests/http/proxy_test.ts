@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { permissionFlags } from "../../src/cli/permissions.ts";
 import { proxyFor, readProxySettings } from "../../src/http/proxy.ts";
 import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
 import { type RawServer, serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
@@ -16,8 +17,8 @@ interface Wish {
 
 async function sendInChild(wish: Wish, env: Record<string, string>): Promise<string> {
   const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-env", "--allow-net", "--allow-sys", SCRIPT, JSON.stringify(wish)],
-    env: { ...env, HTTP_PROXY: "", HTTPS_PROXY: "", NO_PROXY: "", ...env },
+    args: ["run", ...permissionFlags(), SCRIPT, JSON.stringify(wish)],
+    env: { ...env, DENO_NO_UPDATE_CHECK: "1", HTTP_PROXY: "", HTTPS_PROXY: "", NO_PROXY: "", ...env },
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
   return new TextDecoder().decode(stdout);
@@ -90,7 +91,7 @@ Deno.test("a streamed upload through HTTPS_PROXY still refuses a certificate tha
 });
 
 Deno.test(
-  "proxyFor() reads NO_PROXY as fetch does, and never names one for this machine",
+  "proxyFor() reads NO_PROXY as curl and Go do, and never names one for this machine",
   { permissions: "none" },
   () => {
     const cases: readonly (readonly [string, string, boolean])[] = [
@@ -107,6 +108,17 @@ Deno.test(
       ["http://[fd00::1]/", "fd00::1", false],
       ["http://x.test/", "a.test , x.test", false],
       ["http://x.test/", "*", false],
+      ["http://x.test/", "x.test:80", false],
+      ["http://x.test:8080/", "x.test:80", true],
+      ["http://x.test:8080/", "X.TEST:8080", false],
+      ["http://a.x.test:8080/", "*.x.test:8080", false],
+      ["http://x.test./", "x.test", false],
+      ["http://x.test/", "a.test x.test", false],
+      ["http://[fd00::1]:5000/", "[fd00::1]:5000", false],
+      ["http://[fd00::1]:5000/", "[fd00::1]:5001", true],
+      ["http://[fd00::1]/", "FD00:0:0::1", false],
+      ["http://10.1.2.3:5000/", "10.1.2.3:5000", false],
+      ["http://10.1.2.3:5000/", "10.1.2.3:80", true],
       ["http://x.test/", "", true],
       ["http://localhost:5000/", "", false],
       ["http://127.0.0.1:5000/", "", false],
@@ -116,7 +128,7 @@ Deno.test(
       const values: Record<string, string> = { HTTP_PROXY: "proxy.test:3128", no_proxy: noProxy };
       const settings = readProxySettings((name) => values[name]);
       assert.equal(
-        proxyFor(new URL(url), settings),
+        proxyFor(new URL(url), settings)?.label,
         isProxied ? "http://proxy.test:3128" : undefined,
         `${url} ${noProxy}`,
       );

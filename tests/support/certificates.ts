@@ -31,6 +31,19 @@ export async function makeCertificate(): Promise<TestCertificate> {
   }
 }
 
+/** Makes a server's certificate as `openssl req -x509` makes it by default: it may sign others too (`CA:TRUE`). */
+export async function makeSelfSigned(subjectAltName: string): Promise<{ readonly cert: string; readonly key: string }> {
+  const folder = await Deno.makeTempDir({ prefix: "s3lo-cert-" });
+  try {
+    const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=server"];
+    await openssl([...request, "-addext", `subjectAltName=${subjectAltName}`, "-keyout", key, "-out", cert]);
+    return { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 async function openssl(args: readonly string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command("openssl", { args: [...args], stdout: "null" }).output();
   if (!success) throw new Error(`openssl failed: ${new TextDecoder().decode(stderr)}`);
