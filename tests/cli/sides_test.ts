@@ -278,3 +278,25 @@ serviceTest("two S3 servers with two identities are the ends of one copy", ["min
   );
   assert.ok((await second.keys(second.second)).includes("manifests/app/all/manifest.json"));
 });
+
+serviceTest("real registries: an open one and one behind a password, in both directions", [
+  "registry",
+  "privateRegistry",
+], async (at) => {
+  await using folder = await tempFolder();
+  await writeStore(folder.path, "app", "v1", image);
+  const { username, password, host } = new URL(at.privateRegistry);
+  const name = `sides-${crypto.randomUUID().slice(0, 8)}/app`;
+  const open = `${new URL(at.registry).host}/${name}`;
+  const closed = `${host}/${name}`;
+  const env = { ...ENV, S3LO_DST_PASSWORD: password };
+  await s3loOk(["copy", `local://${folder.path}//app:v1`, `${open}:v1`], { env });
+  await s3loOk(["copy", "--dst-username", username, `${open}:v1`, `${closed}:v1`], { env });
+  await s3loOk(["copy", "-u", username, "--password-stdin", `${closed}:v1`, `${closed}-2:v1`], {
+    env,
+    stdin: password,
+  });
+  const back = ["copy", "--src-username", username, "--src-password-stdin", `${closed}-2:v1`, `${open}:v2`];
+  await s3loOk(back, { env, stdin: `${password}\n` });
+  assert.equal((await s3loOk(["list", open], { env })).trim(), `${open}:v1\n${open}:v2`);
+});
