@@ -99,7 +99,7 @@ export class Session implements AsyncDisposable {
     const defaults = this.options.defaults?.registry(registry) ?? {};
     this.#beCareful(defaults.concurrentBlobs);
     const credentials = own.credentials ?? this.options.credentials;
-    if (credentials) this.#owners.claim(credentials, registry, own.credentials === undefined);
+    if (credentials) this.#owners.claim(credentials, registry, side);
     return {
       ...(credentials ? { credentials: { kind: "password", ...credentials } } : {}),
       awsProfile: own.profile ?? this.options.profile ?? defaults.profile,

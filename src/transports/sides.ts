@@ -36,22 +36,18 @@ export interface PlaceDefaults {
 
 /** Which registry each of the given credentials belongs to: the first one that they are taken for. */
 export class CredentialOwners {
-  readonly #owners = new Map<object, string>();
+  readonly #owners = new Map<object, { readonly registry: string; readonly side: Side }>();
 
-  /** Takes credentials for a registry. Throws `usage` when they are another's. */
-  claim(credentials: object, registry: string, isForBoth: boolean): void {
-    const owner = this.#owners.get(credentials) ?? registry;
+  /** Takes credentials for a registry of a side. Throws `usage` when they are another registry's. */
+  claim(credentials: object, registry: string, side: Side): void {
+    const owner = this.#owners.get(credentials) ?? { registry, side };
     this.#owners.set(credentials, owner);
-    if (hostOf(owner) === hostOf(registry)) return;
-    throw new ImageError(
-      "usage",
-      `Cannot give one password to two registries, "${owner}" and "${registry}"`,
-      {
-        hint: isForBoth
-          ? "Give --src-username and --src-password-stdin, or --dst-username and --dst-password-stdin, or run docker login"
-          : "Run docker login for each of them, or take them one after the other",
-      },
-    );
+    if (hostOf(owner.registry) === hostOf(registry)) return;
+    throw new ImageError("usage", `Cannot give one password to two registries, "${owner.registry}" and "${registry}"`, {
+      hint: owner.side === side
+        ? "Run docker login for each of them, or take them one after the other"
+        : "Give --src-username and --src-password-stdin, or --dst-username and --dst-password-stdin, or run docker login",
+    });
   }
 }
 
