@@ -1,9 +1,10 @@
-import { ImageError, isImageError } from "../errors.ts";
+import type { Document } from "yaml";
+import { clipped, ImageError, isImageError } from "../errors.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import { SETTINGS_KEY } from "./keys.ts";
 import { matchesGlob } from "./glob.ts";
 
-/** Largest `s3lo.yaml` that is read, in bytes: thousands of images. The time to parse one grows with its square. */
+/** Largest `s3lo.yaml` that is read, in bytes: thousands of images. */
 const MAX_SETTINGS_BYTES = 256 * 1024;
 
 /** Most keys marked by `?`, which nobody needs here: a few hundred inside of each other would take the parser minutes. */
@@ -33,15 +34,42 @@ export interface BucketSettings {
 export async function readSettings(store: ObjectStore): Promise<BucketSettings> {
   const found = await readObject(store);
   if (!found) return { default: {}, images: new Map() };
-  const { parse } = await import("yaml");
-  let document: unknown;
+  // version 1.1 takes `yes` and `on` for true, as writers of older files expect.
+  const document = await parseYaml(found.bytes, store, "1.1");
+  let plain: unknown;
   try {
-    // version 1.1 takes `yes` and `on` for true, as writers of older files expect; maxAliasCount stops alias bombs.
-    document = parse(settingsText(found.bytes, store), { version: "1.1", maxAliasCount: 100, logLevel: "error" });
+    plain = document.toJS({ maxAliasCount: 100 }); // stops alias bombs
+  } catch (cause) {
+    throw invalid(store, "it is not valid YAML", cause);
+  }
+  return parseSettings(plain, store);
+}
+
+/** The file's document. Throws `invalid-input` when it is not YAML, or names a key twice. */
+async function parseYaml(bytes: Uint8Array, store: ObjectStore, version: "1.1" | "1.2"): Promise<Document> {
+  const { isScalar, parseDocument, visit } = await import("yaml");
+  const text = settingsText(bytes, store);
+  try {
+    // The library compares each key with all others of its mapping, which takes most of the time for some thousand keys.
+    const document = parseDocument(text, { version, uniqueKeys: false, logLevel: "silent" });
+    if (document.errors.length > 0) throw document.errors[0];
+    visit(document, {
+      Map(_, { items }) {
+        const known = new Set<unknown>();
+        for (const { key } of items) {
+          const value = isScalar(key) ? key.value : key;
+          // Version 1.1 merges by `<<`, as often as one likes.
+          if (known.has(value) && !(version === "1.1" && value === "<<")) {
+            throw invalid(store, `it names "${clipped(String(value))}" twice`);
+          }
+          known.add(value);
+        }
+      },
+    });
+    return document;
   } catch (cause) {
     throw isImageError(cause) ? cause : invalid(store, "it is not valid YAML", cause);
   }
-  return parseSettings(document, store);
 }
 
 /** The text of the file, unless parsing it would take for ever. */
@@ -85,12 +113,10 @@ export function settingsOf(settings: BucketSettings, image: string): ImageSettin
  * else in the file stays, comments too; somebody else's change in between is built upon.
  */
 export async function stampChunkFormat(store: ObjectStore, chunkFormat: number): Promise<void> {
-  const { parseDocument } = await import("yaml");
   for (let tries = 1;; tries++) {
     const found = await store.read(SETTINGS_KEY, MAX_SETTINGS_BYTES);
     // Not read as version 1.1: its writer would give mappings another shape, and what is not touched stays as it is.
-    const document = parseDocument(found ? settingsText(found.bytes, store) : "", { logLevel: "silent" });
-    if (document.errors.length > 0) throw invalid(store, "it is not valid YAML", document.errors[0]);
+    const document = await parseYaml(found?.bytes ?? new Uint8Array(0), store, "1.2");
     document.set("chunk_format", chunkFormat);
     const bytes = new TextEncoder().encode(document.toString({ indent: 4, lineWidth: 0 })) as Uint8Array<ArrayBuffer>;
     try {
