@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { checkTag, DEFAULT_TAG, nameProblem, parseReference } from "../oci/reference.ts";
+import { checkTag, DEFAULT_TAG, isPortableName, nameProblem, parseReference } from "../oci/reference.ts";
 import { parseArchiveReference } from "./archive_reference.ts";
 import { CONTAINERD_NAME, type LayoutName, parseImageName, REF_NAME } from "./image_names.ts";
 
@@ -58,9 +58,12 @@ export function registryBundleName(text: string): BundleName {
   return { ref: full, full };
 }
 
-/** The name of an image of a bucket or folder: the one that it has there. Throws `usage` without a tag. */
+/**
+ * The name of an image of a bucket or folder: the one that it has there. Throws `usage` without a tag, and for a name that
+ * only a bucket takes.
+ */
 export function storeBundleName(text: string, image: string, tag: string | undefined): BundleName {
-  if (tag === undefined) throw nameless(text);
+  if (tag === undefined || !isPortableName(image, tag)) throw nameless(text);
   const ref = `${image}:${tag}`;
   const { full } = parseImageName(ref);
   return { ref, full, ...(hasHost(image) ? { storePath: ref } : {}) };

@@ -5,7 +5,7 @@ import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { selectPlatforms } from "../image/select_platforms.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
-import { parseReference, tagOf } from "../oci/reference.ts";
+import { isPortableName, parseReference, tagOf } from "../oci/reference.ts";
 import { choosePullPlatform, type PullPlatform } from "../transports/docker_daemon_platform.ts";
 import { isRepositoryText, openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
@@ -133,7 +133,13 @@ function defaultName(text: string): string {
   if (reference.kind === "registry") {
     return `${reference.registry}/${reference.repository}:${tag}`.replace(/^docker\.io\/(?:library\/)?/, "");
   }
-  return `${reference.kind === "s3" ? reference.image : reference.readings[0].image}:${tag}`;
+  const image = reference.kind === "s3" ? reference.image : reference.readings[0].image;
+  if (!isPortableName(image, tag)) {
+    throw new ImageError("usage", `Give the name that "${text}" shall have: Docker's names are stricter`, {
+      hint: "s3lo pull REF NAME:TAG",
+    });
+  }
+  return `${image}:${tag}`;
 }
 
 function counts(

@@ -88,7 +88,7 @@ function storeScheme(text: string): NearMiss | undefined {
   const root = scheme === "local" && (slashes.length === 1 || slashes.length > 2) ? "/" : "";
   const isName = slashes === "" && !/[/\\]/.test(rest);
   return {
-    why: `it begins with "${whole}" and not with "${scheme}://"`,
+    why: `it begins with "${clipped(whole)}" and not with "${scheme}://"`,
     hint: rest === ""
       ? `Write ${scheme}://${scheme === "s3" ? "bucket" : "folder"}`
       : `Write ${scheme}://${root}${rest}${
@@ -108,7 +108,7 @@ function colonScheme(text: string): NearMiss | undefined {
     };
   }
   const foreign = FOREIGN_COLON_SCHEMES.find(([pattern]) => pattern.test(text));
-  return foreign && { why: `"${/^[^:]*/.exec(text)![0]}:" is no kind of place`, hint: foreign[1] };
+  return foreign && { why: `"${clipped(/^[^:]*/.exec(text)![0])}:" is no kind of place`, hint: foreign[1] };
 }
 
 function otherScheme(text: string, named: Named): NearMiss | undefined {

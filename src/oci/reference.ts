@@ -1,4 +1,4 @@
-import { clipped, ImageError, messageOf } from "../errors.ts";
+import { clipped, ImageError, messageOf, printable } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
 import { refuseNearMiss } from "./near_misses.ts";
 
@@ -66,14 +66,15 @@ const S3_BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
  * Reads any reference: `s3://bucket/image[:tag][@digest]`, `local://path[//]image[:tag][@digest]`, `docker://…` or a
  * registry reference as `docker pull` reads it.
  *
- * Tag and digest are both kept; neither is filled in (see {@linkcode DEFAULT_TAG}). White space is refused except in the
- * folder of a local store, where file systems have it. Throws `invalid-reference`; touches no network and no disk.
+ * Tag and digest are both kept; neither is filled in (see {@linkcode DEFAULT_TAG}). Names in a bucket or folder may be more
+ * than a registry takes, as the Go tool writes them: upper case, blanks inside, `:` where a tag follows. Throws
+ * `invalid-reference`; touches no network and no disk.
  */
 export function parseReference(text: string): Reference {
   if (!isStoreText(text)) refuseNearMiss(text, "image");
   if (text.startsWith("local://")) return parseLocalReference(text.slice("local://".length), text);
-  checkCharacters(text, text);
   if (text.startsWith("s3://")) return parseS3Reference(text.slice("s3://".length), text);
+  checkCharacters(text, text);
   return parseRegistryReference(text.startsWith("docker://") ? text.slice("docker://".length) : text, text);
 }
 
@@ -131,7 +132,10 @@ export function tagOf(reference: Reference): string | undefined {
 export function checkTag(tag: string, text = tag): string {
   if (TAG.test(tag)) return tag;
   if (tag === "") throw invalid(text, "its tag is empty");
-  throw invalid(text, tag.length > 128 ? "its tag is longer than 128 characters" : `"${tag}" is not a tag`);
+  throw invalid(
+    text,
+    tag.length > 128 ? "its tag is longer than 128 characters" : `"${clipped(tag, 140)}" is not a tag`,
+  );
 }
 
 /** Why a text is not an image or repository name; undefined when it is one. */
@@ -144,6 +148,40 @@ export function nameProblem(name: string): string | undefined {
     if (!PATH_COMPONENT.test(component)) return `"${clipped(component)}" is not a valid part of a name`;
   }
   return undefined;
+}
+
+/**
+ * Why a text is not the name of an image in a bucket or folder; undefined when it is one. Beyond registries' names, all that
+ * the Go tool takes and that is safe as a key, as a path and on a terminal. `hasColons`: whether a tag tells where it ends.
+ */
+export function storeNameProblem(name: string, hasColons = false): string | undefined {
+  if (nameProblem(name) === undefined) return undefined;
+  if (name.length > MAX_NAME_LENGTH) return `its name is longer than ${MAX_NAME_LENGTH} characters`;
+  for (const component of name.split("/")) {
+    if (component === "") return "a part of its name is empty";
+    if (component === "." || component === "..") return `its name holds "${component}"`;
+    if (!isStoreWord(component)) return "its name holds white space at an end, or characters that cannot be shown";
+    if (/[@\\]/.test(component) || (component.includes(":") && !hasColons)) {
+      return `"${clipped(component)}" is not a valid part of a name`;
+    }
+  }
+  return undefined;
+}
+
+/** Whether a registry or daemon could call an image of a bucket or folder the same. */
+export function isPortableName(image: string, tag: string): boolean {
+  return nameProblem(image) === undefined && TAG.test(tag);
+}
+
+/** Checks the tag of an image in a bucket or folder; see {@linkcode storeNameProblem}. Throws `invalid-reference`. */
+export function checkStoreTag(tag: string, text = tag): string {
+  const isOdd = isStoreWord(tag) && tag !== "." && tag !== ".." && tag.length <= 128 && !/[/\\@:]/.test(tag);
+  return isOdd ? tag : checkTag(tag, text);
+}
+
+/** Whether a part of a name or a tag can be shown and typed: blanks inside of it only, nothing that steers a terminal. */
+function isStoreWord(word: string): boolean {
+  return word !== "" && printable(word) === word && word.trim() === word && !/[^\S ]/u.test(word);
 }
 
 function parseRegistryReference(rest: string, text: string): RegistryReference {
@@ -170,15 +208,17 @@ function isRegistryHost(host: string): boolean {
 }
 
 function parseS3Reference(rest: string, text: string): S3Reference {
+  if (CONTROL.test(text)) throw invalid(text, "it holds a control character");
   const slash = rest.indexOf("/");
   const [bucket, path] = slash < 0 ? [rest, ""] : [rest.slice(0, slash), rest.slice(slash + 1)];
+  checkCharacters(bucket, text);
   checkBucket(bucket, text);
-  const { name: image, ...pinned } = splitSuffix(path, text, path.indexOf("@"));
+  const { name: image, ...pinned } = splitSuffix(path, text, path.indexOf("@"), checkStoreTag);
   if (image === "") {
     const hint = `Name an image: s3://${bucket}/IMAGE:TAG; those that are there: s3lo list s3://${bucket}`;
     throw invalid(text, "the image name is missing", hint);
   }
-  const problem = nameProblem(image);
+  const problem = storeNameProblem(image, pinned.tag !== undefined);
   if (problem) throw invalid(text, problem);
   return { kind: "s3", bucket, image, ...pinned };
 }
@@ -186,27 +226,32 @@ function parseS3Reference(rest: string, text: string): S3Reference {
 function parseLocalReference(rest: string, text: string): LocalReference {
   if (CONTROL.test(text)) throw invalid(text, "it holds a control character");
   // A folder may hold an @ of its own: a digest starts at the first one after the last slash.
-  const { name: path, ...pinned } = splitSuffix(rest, text, rest.indexOf("@", rest.lastIndexOf("/") + 1));
+  const { name: path, ...pinned } = splitSuffix(
+    rest,
+    text,
+    rest.indexOf("@", rest.lastIndexOf("/") + 1),
+    checkStoreTag,
+  );
+  const hasTag = pinned.tag !== undefined;
   if (path === "") throw invalid(text, "the folder is missing");
   const split = splitPoint(path);
   if (split === 0) throw invalid(text, "the folder before // is missing");
   if (split > 0) {
     const image = path.slice(split + 2);
-    checkCharacters(image, text);
-    const problem = image === "" ? "the image name is missing" : nameProblem(image);
+    const problem = image === "" ? "the image name is missing" : storeNameProblem(image, hasTag);
     if (problem) throw invalid(text, problem);
     return { kind: "local", readings: [{ folder: path.slice(0, split), image }], explicit: true, ...pinned };
   }
   const parts = path.split("/");
   const last = parts.at(-1) ?? "";
   if (last === "") throw invalid(text, "the image name is missing");
-  checkCharacters(last, text);
-  const problem = nameProblem(last);
+  const problem = storeNameProblem(last, hasTag);
   if (problem) throw invalid(text, problem);
   const readings: LocalReading[] = [];
   for (let split = parts.length - 1; split > 0; split--) {
     const image = parts.slice(split).join("/");
-    if (nameProblem(image)) break;
+    // Folders have blanks and colons, images hardly ever: with those the path needs // to say that it is an image's.
+    if (storeNameProblem(image, hasTag) || (readings.length > 0 && /[\s:]/.test(parts[split]!))) break;
     readings.push({ folder: parts.slice(0, split).join("/") || "/", image });
   }
   const [deepest, ...others] = readings;
@@ -219,12 +264,13 @@ function splitSuffix(
   rest: string,
   text: string,
   at: number,
+  checkedTag = checkTag,
 ): { readonly name: string; readonly tag?: string; readonly digest?: Digest } {
   const named = at < 0 ? rest : rest.slice(0, at);
   const digest = at < 0 ? undefined : readDigest(rest.slice(at + 1), text);
   const colon = named.lastIndexOf(":");
   const hasTag = colon > named.lastIndexOf("/") && !named.slice(colon).includes("]");
-  const tag = hasTag ? checkTag(named.slice(colon + 1), text) : undefined;
+  const tag = hasTag ? checkedTag(named.slice(colon + 1), text) : undefined;
   return {
     name: hasTag ? named.slice(0, colon) : named,
     ...(tag === undefined ? {} : { tag }),
@@ -252,7 +298,7 @@ function checkBucket(bucket: string, text: string): void {
 function prefixOf(parts: readonly string[], text: string): string {
   const prefix = parts.filter((part, index) => part !== "" || (index < parts.length - 1)).join("/");
   if (prefix === "") return "";
-  const problem = nameProblem(prefix);
+  const problem = storeNameProblem(prefix);
   if (problem) throw invalid(text, problem);
   return `${prefix}/`;
 }

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { isDigest, parseDigest } from "../../src/oci/digest.ts";
 import { formatPlatform, parsePlatform, selectPlatform } from "../../src/oci/platform.ts";
-import { formatReference, nameProblem, parseReference, parseStoreLocation } from "../../src/oci/reference.ts";
+import {
+  formatReference,
+  nameProblem,
+  parseReference,
+  parseStoreLocation,
+  storeNameProblem,
+} from "../../src/oci/reference.ts";
 import { fuzzTest, mutated, outcomeOf, pick } from "./fuzz.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -50,10 +56,12 @@ fuzzTest("parseReference() reads or refuses any text, and reads its own spelling
     ? reference.readings.map(({ image }) => image)
     : [reference.kind === "s3" ? reference.image : reference.repository];
   for (const name of names) {
-    assert.equal(nameProblem(name), undefined);
+    const problem = reference.kind === "registry" ? nameProblem(name) : storeNameProblem(name, true);
+    assert.equal(problem, undefined);
     assert.ok(!name.split("/").some((part) => part === "" || part === "." || part === ".."), name);
   }
-  if (reference.tag !== undefined) assert.match(reference.tag, /^\w[\w.-]{0,127}$/);
+  const tag = reference.kind === "registry" ? /^\w[\w.-]{0,127}$/ : /^(?!\.{1,2}$)[^/\\@:\p{Cc}]{1,128}$/u;
+  if (reference.tag !== undefined) assert.match(reference.tag, tag);
   if (reference.digest !== undefined) assert.ok(isDigest(reference.digest));
   if (reference.kind === "registry") assert.ok(URL.canParse(`https://${reference.registry}/v2/`), reference.registry);
   const spelled = formatReference(reference);
@@ -70,7 +78,7 @@ fuzzTest("parseStoreLocation() reads or refuses any text", (random) => {
   const outcome = outcomeOf(text, () => parseStoreLocation(text));
   if ("error" in outcome) return assert.equal(outcome.error.code, "invalid-reference");
   const { prefix } = outcome.value;
-  if (prefix !== "") assert.equal(nameProblem(prefix.slice(0, -1)), undefined, text);
+  if (prefix !== "") assert.equal(storeNameProblem(prefix.slice(0, -1)), undefined, text);
 });
 
 fuzzTest("parseDigest() reads or refuses any text", (random) => {
