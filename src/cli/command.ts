@@ -55,6 +55,12 @@ export interface CommandAccess {
   readonly write: "never" | "target" | "always";
 }
 
+/** A reference that may name a bucket, and whose options hold for it. */
+export interface BucketText {
+  readonly text: string;
+  readonly side?: "src" | "dst";
+}
+
 /** A command: what it is called, takes and does. */
 export interface CommandSpec {
   readonly name: string;
@@ -73,6 +79,8 @@ export interface CommandSpec {
   readonly details?: string;
   /** Commands to copy, and what each does. */
   readonly examples: readonly (readonly [command: string, does: string])[];
+  /** The buckets whose names of images completion may learn from a run, as the references that name them. */
+  readonly remembers?: (operands: readonly string[]) => readonly BucketText[];
   /** Does it and gives the exit code. */
   readonly run: (operands: readonly string[], options: Settings, io: CommandIo) => Promise<number>;
 }
@@ -93,4 +101,6 @@ export interface CommandIo {
   readonly err: (text: string) => void;
   /** Width of the terminal, in columns. */
   readonly columns: () => number;
+  /** Remembers names of images for completion: all of a bucket (`s3://bucket`), or that of one reference. Never throws. */
+  readonly remember: (seen: BucketText & { readonly all?: readonly string[] }) => Promise<void>;
 }

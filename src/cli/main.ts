@@ -4,7 +4,8 @@ import { parseInvocation } from "./parse.ts";
 import { COMMANDS } from "./program.ts";
 import { errorLines, exitCodeOf } from "./report_error.ts";
 import { VERSION } from "./version.ts";
-import { shellOf } from "./permissions.ts";
+import type { NameMemory } from "./completion/remember.ts";
+import { credentialPrograms } from "./credential_programs.ts";
 import { giveUp, keptPermissions } from "./give_up.ts";
 import { checkFormat } from "./render.ts";
 import { readSettings, settingsWithoutFile } from "./settings/settings.ts";
@@ -41,9 +42,14 @@ export async function main(args: readonly string[]): Promise<number> {
     isDebug = options.flag("debug");
     using limit = new TimeLimit(options.value("timeout"), options.origin("timeout"));
     const signal = AbortSignal.any([stop.signal, limit.signal]);
-    await giveUp(await keptPermissions(command.access, operands, { helpers: namedHelpers, shell: namedShell }));
+    // What completion learns is written to files that are opened before writing is given up.
+    const texts = command.remembers?.(operands).filter(({ text }) => text.startsWith("s3://")) ?? [];
+    using memory = texts.length === 0
+      ? undefined
+      : await (await import("./completion/remember.ts")).openMemory(texts, options);
+    await giveUp(await keptPermissions(command.access, operands, credentialPrograms));
     try {
-      return await command.run(operands, options, io(options, { signal, results, notes }));
+      return await command.run(operands, options, io(options, { signal, results, notes, memory }));
     } catch (error) {
       const { withPathHint } = await import("./existing_path.ts");
       throw stop.code === undefined && limit.error || await withPathHint(error, operands);
@@ -58,15 +64,6 @@ export async function main(args: readonly string[]): Promise<number> {
   } finally {
     await notes.flush();
   }
-}
-
-async function namedHelpers(): Promise<readonly string[]> {
-  return await (await import("../registry/auth_places.ts")).configuredHelpers();
-}
-
-async function namedShell(): Promise<readonly string[]> {
-  const { hasCredentialProcess } = await import("../objects/credential_process.ts");
-  return await hasCredentialProcess() ? [shellOf(Deno.build.os)] : [];
 }
 
 /** How long cleaning up may take after a signal. */
@@ -111,10 +108,11 @@ class StopSignals implements Disposable {
 
 function io(
   options: OptionValues,
-  { signal, results, notes }: {
+  { signal, results, notes, memory }: {
     readonly signal: AbortSignal;
     readonly results: ResultStream;
     readonly notes: NoteStream;
+    readonly memory: NameMemory | undefined;
   },
 ): CommandIo {
   const isQuiet = options.flag("quiet");
@@ -140,6 +138,7 @@ function io(
     note,
     err: (text) => notes.write(text),
     isLive: Deno.stderr.isTerminal() && !isQuiet && !options.flag("debug"),
+    remember: async (seen) => await memory?.remember(seen),
     columns: () => {
       try {
         // A terminal that does not know its size says 0.

@@ -107,6 +107,7 @@ export const REPORT_MEMBERS: readonly string[] = [
   "total_size",
   "user",
   "value",
+  "variables",
   "variant",
   "version",
   "volumes",

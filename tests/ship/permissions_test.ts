@@ -21,6 +21,8 @@ const KEPT: readonly [command: string, operands: string[], kept: string][] = [
   ["completion", ["bash"], ""],
   ["list", ["local://x"], ""],
   ["inspect", ["local://x//a:1"], ""],
+  ["digest", ["s3://b/a:1"], "ns$"],
+  ["help", ["copy"], ""],
   ["list", ["s3://b"], "ns$"],
   ["inspect", ["s3://b/a:1"], "ns$"],
   ["inspect", ["ghcr.io/o/a:1"], "nh"],

@@ -9,8 +9,9 @@ export const COMPLETION: CommandSpec = {
   access: { net: "never", write: "never" },
   options: [],
   details:
-    "SHELL is bash, zsh, fish or powershell. Commands, options and their values are completed, and images and tags " +
-    "of buckets and folders: those are looked up for at most 300 ms and remembered for half a minute.",
+    "SHELL is bash, zsh, fish or powershell. Commands, options, their values and files are completed, and images and tags " +
+    "of buckets and folders. A bucket that does not answer within 300 ms is asked in the background, and the next Tab has " +
+    "its names; they are remembered for ten minutes, also those that list, copy and push have seen.",
   examples: [
     ["s3lo completion bash > ~/.local/share/bash-completion/completions/s3lo", "For bash with bash-completion"],
     ["source <(s3lo completion zsh)", "For this zsh; in ~/.zshrc after compinit for every one"],
@@ -28,21 +29,55 @@ export const COMPLETION: CommandSpec = {
   },
 };
 
+/** How long a shell waits for a look-up, from the start of the program. */
+const LIMIT_MS = 300;
+
+/** How much of that the start may have taken, so that some is left on a slow machine. */
+const MAX_START_MS = 200;
+
+/** How long a look-up may take that nobody waits for. */
+const BACKGROUND_MS = 20_000;
+
+/** What tells a script to call again with `--fill`, in the background. */
+const REFRESH = ":refresh";
+
 /**
  * `s3lo __complete`, which the scripts call with the words up to the cursor, the last one unfinished. `commands` gives what
- * there is to complete.
+ * there is to complete. Lines that begin with a colon are no candidates: files are meant too (`:files`), and the same call
+ * with `--fill` is to be made in the background (`:refresh`).
  */
 export const completeCommand = (commands: () => readonly CommandSpec[]): CommandSpec => ({
   name: "__complete",
   summary: "Print what the last word of a command line can become",
   operands: ["[WORD...]"],
+  // It gives up more itself, once it knows what the line is about.
   access: { net: "always", write: "always" },
   hidden: true,
-  options: [],
+  ignoresFile: true,
+  options: [
+    { name: "fill", help: "Only ask the bucket that the last word names, and remember what it has" },
+    { name: "limit-ms", value: "N", help: "How long a bucket may take to answer" },
+  ],
   examples: [['s3lo __complete -- copy s3://my-bucket/""', "For a shell's script"]],
-  async run(words, _options, io) {
+  async run(words, options, io) {
     const { complete } = await import("../completion/complete.ts");
-    await io.out((await complete(words, commands())).map((line) => `${line}\n`).join(""));
+    const limit = options.value("limit-ms");
+    const limitMs = limit === undefined ? LIMIT_MS - Math.min(MAX_START_MS, performance.now()) : Number(limit);
+    const isFill = options.flag("fill");
+    let needsRefresh = false;
+    const lines = await complete(words, commands(), async (location, said, side) => {
+      const { lookUpNames } = await import("../completion/look_up.ts");
+      const found = await lookUpNames(location, {
+        said,
+        side,
+        io,
+        limitMs: isFill ? undefined : limitMs,
+        backgroundMs: BACKGROUND_MS,
+      });
+      needsRefresh ||= found.needsRefresh;
+      return found.names;
+    });
+    if (!isFill) await io.out([...lines, ...(needsRefresh ? [REFRESH] : [])].map((line) => `${line}\n`).join(""));
     return 0;
   },
 });

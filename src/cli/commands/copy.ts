@@ -46,6 +46,7 @@ export const COPY: CommandSpec = {
     ],
     ["s3lo copy -a s3://my-bucket/app registry.example.com/team/app", "Every tag of an image"],
   ],
+  remembers: ([source = "", target = ""]) => [{ text: source, side: "src" }, { text: target, side: "dst" }],
   async run([source = "", target = ""], options, io) {
     const started = performance.now();
     checkStorageOptions(options, target);
@@ -73,7 +74,11 @@ export const COPY: CommandSpec = {
 
 async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo, elapsedMs: number): Promise<number> {
   const format = outputFormat(options);
-  for (const image of outcome.images) notes(image, io);
+  for (const image of outcome.images) {
+    notes(image, io);
+    await io.remember({ text: image.source, side: "src" });
+    if (!image.dry_run) await io.remember({ text: image.reference, side: "dst" });
+  }
   if (format !== "text" || outcome.images.length > 0) {
     const data = options.flag("all-tags")
       ? {

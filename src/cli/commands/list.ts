@@ -18,6 +18,7 @@ export const LIST: CommandSpec = {
     ["s3lo list s3://my-bucket/team", "Only images whose names start with team/"],
     ["s3lo list ghcr.io/o/app", "The tags of a registry repository"],
   ],
+  remembers: ([text = ""]) => [{ text }],
   async run([location = ""], options, io) {
     const { listCommand, listPages } = await import("../../commands/list.ts");
     await using session = await openSession(options, io);
@@ -27,13 +28,17 @@ export const LIST: CommandSpec = {
     const pages = format === "text"
       ? listPages(session, location, chosen)
       : [await listCommand(session, location, chosen)];
+    const isWhole = /^s3:\/\/[^/]+\/?$/.test(location);
+    const seen: string[] = [];
     let isEmpty = true;
     let hiddenTags = 0;
     for await (const page of pages) {
       if (page.images.length > 0) isEmpty = false;
       hiddenTags += page.hiddenTags;
+      if (isWhole) seen.push(...page.images.flatMap(({ name, tags }) => tags.map((tag) => `${name}:${tag}`)));
       if (format !== "text" || page.images.length > 0) await io.out(await render(format, page.images, listText));
     }
+    if (isWhole) await io.remember({ text: location, all: seen });
     if (isEmpty) io.note("No images found.");
     if (hiddenTags > 0) {
       io.note(`${count(hiddenTags, "tag")} of signatures and other referrers not shown (--all shows them)`);

@@ -41,6 +41,7 @@ export const PUSH: CommandSpec = {
     ["s3lo push -f app.tar s3://my-bucket/app:v1", "What docker save, podman save, kaniko or bazel has written"],
     ["ssh host docker save app:v1 | s3lo push -f - s3://my-bucket/app:v1", "Straight from another machine"],
   ],
+  remembers: (operands) => [{ text: operands.at(-1) ?? "" }],
   async run(operands, options, io) {
     const started = performance.now();
     const { pushCommand } = await import("../../commands/push.ts");
@@ -68,6 +69,7 @@ export const PUSH: CommandSpec = {
       });
     }
     notes(report, io);
+    await io.remember({ text: report.ref });
     await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },

@@ -1,7 +1,7 @@
 import type { CommandSpec, OptionSpec } from "../command.ts";
 import { GLOBAL_OPTIONS } from "../options.ts";
 import { optionAwaitingValue } from "../parse_options.ts";
-import { completeReference } from "./references.ts";
+import { completeReference, entries } from "./references.ts";
 import { SHELLS } from "./scripts.ts";
 
 /** Platforms that images come for, most used first. */
@@ -17,10 +17,26 @@ const PLATFORMS = [
   "windows/amd64",
 ] as const;
 
-/** What the last of the words after `s3lo` can become: a candidate, or a candidate, a tab and what it is. */
+/** Options that say which server is asked, and as who. */
+const SERVER_OPTIONS = ["endpoint", "region", "profile", "ca-cert"];
+
+/** An answer that is no candidate: the shell's own completion of files is meant too. */
+export const FILES = ":files";
+
+/** What the options of buckets say so far, by name. */
+export type SaidSoFar = ReadonlyMap<string, string>;
+
+/** Where names of images come from: a store, the options said so far, and which side's hold. */
+export type LookUpNames = (location: string, said: SaidSoFar, side?: "src" | "dst") => Promise<readonly string[]>;
+
+/**
+ * What the last of the words after `s3lo` can become: a candidate, or a candidate, a tab and what it is; or
+ * {@linkcode FILES}.
+ */
 export async function complete(
   words: readonly string[],
   commands: readonly CommandSpec[],
+  lookUp: LookUpNames,
 ): Promise<readonly string[]> {
   const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);
@@ -30,17 +46,51 @@ export async function complete(
   if (assigned) {
     const [, name = "", typed = ""] = assigned;
     const spec = specs.find((each) => `--${each.name}` === name);
-    return spec ? (await values(spec, typed)).map((value) => `${name}=${value}`) : [];
+    if (!spec) return [];
+    if (isPath(spec)) return await entries(`${name}=`, typed, true);
+    return values(spec, typed).map((value) => `${name}=${value}`);
   }
-  if (pending) return await values(pending, current);
+  if (pending) return isPath(pending) ? [FILES] : values(pending, current);
   if (!isLiteral && current.startsWith("-")) return begin(current, specs.map(optionLine));
-  if (!command) {
-    return begin(current, commandWords(commands, group));
-  }
-  if (command.name === "completion") return operands === 0 ? begin(current, SHELLS) : [];
-  const isMore = command.operands.some((operand) => operand.includes("..."));
-  if (operands >= command.operands.length && !isMore) return [];
-  return await completeReference(current, flagValues(before));
+  if (!command) return begin(current, commandWords(commands, group));
+  return await operand(current, { command, operands, before, commands }, lookUp);
+}
+
+/** What an operand can become. */
+async function operand(
+  current: string,
+  { command, operands, before, commands }: {
+    readonly command: CommandSpec;
+    readonly operands: number;
+    readonly before: readonly string[];
+    readonly commands: readonly CommandSpec[];
+  },
+  lookUp: LookUpNames,
+): Promise<readonly string[]> {
+  const isOpen = command.operands.some((each) => each.includes("..."));
+  if (operands >= command.operands.length && !isOpen) return [];
+  const name = command.operands[Math.min(operands, command.operands.length - 1)]!.replaceAll(/[[\].]/g, "");
+  if (name === "SHELL") return begin(current, SHELLS);
+  if (name === "PLATFORM") return begin(current, PLATFORMS);
+  if (name === "COMMAND") return begin(current, [...commandWords(commands, undefined), "options"]);
+  if (name === "SUB") return begin(current, commandWords(commands, before.at(-1)));
+  if (name === "NAME") return [];
+  const said = saidSoFar(before);
+  const hasSides = command.options.some((option) => option.name === "src-endpoint");
+  const side = !hasSides ? undefined : name === "TARGET" ? "dst" : "src";
+  const files = command.operands.some((each) => each.includes("FILE")) ? [FILES] : [];
+  if (files.length > 0 && !command.operands.includes("TARGET")) return files;
+  const found = await completeReference(
+    current,
+    (location) => lookUp(location, said, side),
+    name === "LOCATION",
+  );
+  return [...found, ...files];
+}
+
+/** Whether an option takes the path of a file or folder. */
+function isPath({ value }: OptionSpec): boolean {
+  return value === "FILE" || value === "PATH" || value === "LIST";
 }
 
 /** What stands before the cursor: the command, an option that waits for its value, and how many operands there are. */
@@ -98,9 +148,9 @@ function optionLine(option: OptionSpec): string {
 }
 
 /** What an option's value can become; platforms may be several, with commas. */
-async function values(spec: OptionSpec, typed: string): Promise<readonly string[]> {
+function values(spec: OptionSpec, typed: string): readonly string[] {
   if (spec.choices) return begin(typed, spec.choices);
-  if (spec.name !== "platform") return await Promise.resolve([]);
+  if (spec.name !== "platform") return [];
   const done = typed.slice(0, typed.lastIndexOf(",") + 1);
   const chosen = new Set(done.split(","));
   return begin(typed, PLATFORMS.filter((platform) => !chosen.has(platform)).map((platform) => done + platform));
@@ -111,13 +161,13 @@ function begin(typed: string, lines: readonly string[]): readonly string[] {
 }
 
 /** What the line says of the S3 server to ask. */
-function flagValues(words: readonly string[]): { endpoint?: string; region?: string; profile?: string } {
-  const found: Record<string, string> = {};
+function saidSoFar(words: readonly string[]): SaidSoFar {
+  const found = new Map<string, string>();
   for (const [index, word] of words.entries()) {
-    for (const name of ["endpoint", "region", "profile"]) {
+    for (const name of ["", "src-", "dst-"].flatMap((side) => SERVER_OPTIONS.map((option) => side + option))) {
       const next = words[index + 1];
-      if (word === `--${name}` && next !== undefined) found[name] = next;
-      else if (word.startsWith(`--${name}=`)) found[name] = word.slice(name.length + 3);
+      if (word === `--${name}` && next !== undefined) found.set(name, next);
+      else if (word.startsWith(`--${name}=`)) found.set(name, word.slice(name.length + 3));
     }
   }
   return found;

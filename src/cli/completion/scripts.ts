@@ -8,14 +8,15 @@ export function completionScript(shell: string): string | undefined {
 
 /**
  * An answer is one candidate a line, a tab and what it is. One that ends with `/`, `:`, `,` or `=` is to be completed
- * further, so no space follows it.
+ * further, so no space follows it. Two lines are none: `:files` (the shell's files are meant too) and `:refresh` (the same
+ * call with `--fill` is made, and not waited for).
  */
 const SCRIPTS: Readonly<Record<string, string>> = {
   // Bash takes ":" and "=" for ends of words, so the words are cut from the line itself and the part up to the last of
   // them is taken off the answers.
   bash: `# bash completion for s3lo
 _s3lo() {
-  local line="\${COMP_LINE:0:COMP_POINT}" words=() word cur answer candidate i
+  local line="\${COMP_LINE:0:COMP_POINT}" words=() cur answer candidate files="" i
   read -ra words <<<"$line"
   [[ $line == *[[:space:]] ]] && words+=("")
   cur="\${words[\${#words[@]}-1]}"
@@ -25,27 +26,40 @@ _s3lo() {
     prefix="\${cur%"\${cur##*=}"}"
   fi
   COMPREPLY=()
-  compopt +o default 2>/dev/null
   while IFS=$'\\t' read -r candidate _; do
-    [[ $candidate == "$cur"* ]] || continue
-    COMPREPLY+=("\${candidate#"$prefix"}")
+    case $candidate in
+      :files) files=1 ;;
+      :refresh) ("\${words[0]}" __complete --fill -- "\${words[@]:1}" </dev/null >/dev/null 2>&1 &) ;;
+      "$cur"*) COMPREPLY+=("\${candidate#"$prefix"}") ;;
+    esac
   done < <("\${words[0]}" __complete -- "\${words[@]:1}" 2>/dev/null)
-  if [ \${#COMPREPLY[@]} -eq 1 ] && [[ \${COMPREPLY[0]} == *[/:,=] ]]; then compopt -o nospace 2>/dev/null; fi
+  if [[ -n $files ]]; then
+    [[ \${#COMPREPLY[@]} -eq 0 ]] && compopt -o filenames 2>/dev/null
+    while IFS= read -r candidate; do COMPREPLY+=("$candidate"); done < <(compgen -f -- "\${cur#"$prefix"}")
+  elif [ \${#COMPREPLY[@]} -eq 1 ] && [[ \${COMPREPLY[0]} == *[/:,=] ]]; then
+    compopt -o nospace 2>/dev/null
+  fi
 }
-complete -o default -o bashdefault -F _s3lo s3lo
+complete -F _s3lo s3lo
 `,
   zsh: `#compdef s3lo
 _s3lo() {
   local -a plain open
-  local line candidate
+  local line candidate files
   for line in "\${(@f)$("\${words[1]}" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
-    [[ -n $line ]] || continue
     candidate="\${line%%$'\\t'*}"
-    if [[ $candidate == *[/:,=] ]]; then open+=("$candidate"); else plain+=("$candidate"); fi
+    case $candidate in
+      '') ;;
+      :files) files=1 ;;
+      :refresh) "\${words[1]}" __complete --fill -- "\${(@)words[2,CURRENT]}" </dev/null >/dev/null 2>&1 &! ;;
+      *[/:,=]) open+=("$candidate") ;;
+      *) plain+=("$candidate") ;;
+    esac
   done
-  (( \${#plain} + \${#open} )) || { _files; return }
   (( \${#plain} )) && compadd -Q -- "\${plain[@]}"
   (( \${#open} )) && compadd -Q -S '' -- "\${open[@]}"
+  [[ -n $files ]] && _files
+  (( \${#plain} + \${#open} )) || [[ -n $files ]]
 }
 if [ "$funcstack[1]" = "_s3lo" ]; then _s3lo "$@"; else compdef _s3lo s3lo; fi
 `,
@@ -53,10 +67,19 @@ if [ "$funcstack[1]" = "_s3lo" ]; then _s3lo "$@"; else compdef _s3lo s3lo; fi
 function __s3lo_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    $words[1] __complete -- $words[2..-1] "$current" 2>/dev/null
+    for line in ($words[1] __complete -- $words[2..-1] "$current" 2>/dev/null)
+        switch $line
+            case :files
+                __fish_complete_path "$current"
+            case :refresh
+                $words[1] __complete --fill -- $words[2..-1] "$current" </dev/null >/dev/null 2>&1 &
+                disown 2>/dev/null
+            case '*'
+                echo $line
+        end
+    end
 end
 complete -c s3lo -f -a '(__s3lo_complete)'
-complete -c s3lo -n 'test -z (__s3lo_complete | string collect)' -F
 `,
   powershell: `# PowerShell completion for s3lo
 Register-ArgumentCompleter -Native -CommandName s3lo -ScriptBlock {
@@ -64,7 +87,15 @@ Register-ArgumentCompleter -Native -CommandName s3lo -ScriptBlock {
   $words = @($commandAst.CommandElements | Select-Object -Skip 1 | Where-Object { $_.Extent.StartOffset -lt $cursorPosition } | ForEach-Object { $_.Extent.Text })
   if ($wordToComplete -eq '') { $words += '""' }
   $words = @($words | ForEach-Object { if ($_ -eq '""') { '' } else { $_ } })
-  & $commandAst.CommandElements[0].Extent.Text __complete '--' @words 2>$null | ForEach-Object {
+  $program = $commandAst.CommandElements[0].Extent.Text
+  & $program __complete '--' @words 2>$null | ForEach-Object {
+    if ($_ -eq ':files') { return }
+    if ($_ -eq ':refresh') {
+      $arguments = @('__complete', '--fill', '--') + @($words | ForEach-Object { if ($_ -eq '') { '""' } else { $_ } })
+      if ($IsLinux -or $IsMacOS) { Start-Process -FilePath $program -ArgumentList $arguments }
+      else { Start-Process -FilePath $program -ArgumentList $arguments -WindowStyle Hidden }
+      return
+    }
     $candidate, $what = $_ -split "\\t", 2
     if ($null -eq $what -or $what -eq '') { $what = $candidate }
     [System.Management.Automation.CompletionResult]::new($candidate, $candidate, 'ParameterValue', $what)
