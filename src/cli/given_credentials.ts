@@ -17,8 +17,10 @@ export interface GivenCredentials {
   readonly target: Given;
 }
 
-/** Where the parts of this program that are given from outside are read. */
+/** What is asked for, and where it is read. */
 export interface GivenFrom {
+  /** Whether the command has a source and a target; otherwise only what holds for its one registry is read. */
+  readonly hasSides?: boolean;
   readonly env?: (name: string) => string | undefined;
   readonly stdin?: () => Promise<string>;
 }
@@ -39,10 +41,10 @@ const KINDS = [
  * too many.
  */
 export async function givenCredentials(options: OptionValues, from: GivenFrom = {}): Promise<GivenCredentials> {
-  const { env = (name: string) => Deno.env.get(name) || undefined, stdin = readStdin } = from;
+  const { hasSides = false, env = (name: string) => Deno.env.get(name) || undefined, stdin = readStdin } = from;
   // What is typed for both goes before what the environment says of one.
   const isBothTyped = options.origin("username") !== undefined;
-  const asked = KINDS.map(({ key, prefix }) => {
+  const asked = KINDS.filter(({ key }) => hasSides || key === "both").map(({ key, prefix }) => {
     const variable = (name: string) => `S3LO_${prefix.replace("-", "_").toUpperCase()}${name}`;
     const typed = options.value(`${prefix}username`);
     const isOnStdin = options.flag(`${prefix}password-stdin`);

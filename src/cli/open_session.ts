@@ -11,13 +11,20 @@ import { formatSize } from "./text.ts";
 import { build } from "./version.ts";
 import { waitNotes } from "./wait_notes.ts";
 
-/** The session that the global options describe. */
-export async function openSession(options: Settings, io: CommandIo): Promise<Session> {
+/**
+ * The session that the global options describe. `hasSides`: for a command with a source and a target; the settings of a side
+ * mean nothing to any other.
+ */
+export async function openSession(
+  options: Settings,
+  io: CommandIo,
+  { hasSides = false }: { readonly hasSides?: boolean } = {},
+): Promise<Session> {
   const { Session } = await import("../transports/session.ts");
   // What dependencies do in old ways on some version of the runtime is nothing that users of a release can act on.
   if (build()) (globalThis as { process?: { noDeprecation?: boolean } }).process!.noDeprecation = true;
   const isDebug = options.flag("debug");
-  const given = await givenCredentials(options);
+  const given = await givenCredentials(options, { hasSides });
   return new Session({
     endpoint: endpoint(options, "endpoint"),
     region: options.value("region"),
@@ -31,8 +38,12 @@ export async function openSession(options: Settings, io: CommandIo): Promise<Ses
     streams: { stdin: stdinReader(), stdout: io.sink },
     compression: compression(options),
     credentials: given.both,
-    source: { ...side(options, "src"), credentials: given.source },
-    target: { ...side(options, "dst"), credentials: given.target },
+    ...(hasSides
+      ? {
+        source: { ...side(options, "src"), credentials: given.source },
+        target: { ...side(options, "dst"), credentials: given.target },
+      }
+      : {}),
     concurrentBlobs: concurrency(options.value("concurrency"), options.origin("concurrency")),
     defaults: {
       bucket: (name) => bucketDefaults(options.bucket(name)),

@@ -230,6 +230,12 @@ Deno.test("what the environment says of a side hinders no copy between other pla
   await using registry = privateRegistry("bob", "two");
   await s3loOk(["copy", local("v1"), `${registry.server.host}/app:v2`], { env });
   assert.deepEqual([...seen(registry.server)], [basic("bob:two")]);
+  // A command with one side is not told of either.
+  await using plain = privateRegistry("zoe", "three");
+  await s3loOk(["inspect", `${plain.server.host}/app:v1`], { env });
+  await s3loOk(["bundle", "save", "-f", `${folder.path}/b.tar`, `${plain.server.host}/app:v1`], { env });
+  await s3loOk(["bundle", "load", `${folder.path}/b.tar`, `${plain.server.host}/app:v3`], { env });
+  assert.deepEqual([...seen(plain.server)], [basic("zoe:three")]);
   await using other = privateRegistry("eve", "four");
   const typed = ["-u", "eve", "--password-stdin"];
   await s3loOk(["copy", ...typed, local("v1"), `${other.server.host}/app:v2`], { env, stdin: "four" });

@@ -52,7 +52,7 @@ export const COPY: CommandSpec = {
     checkStorageOptions(options, target);
     await checkSideOptions(options, { source: [source], target: [target] });
     const { copyCommand } = await import("../../commands/copy.ts");
-    await using session = await openSession(options, io);
+    await using session = await openSession(options, io, { hasSides: true });
     let outcome: CopyOutcome;
     {
       using progress = new Progress(io);

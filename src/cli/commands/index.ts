@@ -85,7 +85,7 @@ async function run(
 ): Promise<number> {
   checkStorageOptions(options, places.target[0]);
   await checkSideOptions(options, places);
-  await using session = await openSession(options, io);
+  await using session = await openSession(options, io, { hasSides: true });
   let report: IndexReport;
   {
     using progress = new Progress(io);
