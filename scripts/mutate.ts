@@ -171,6 +171,27 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["tests/registry/reading_traps_test.ts", "tests/secrets"],
   },
   {
+    name: "one password goes to one registry",
+    file: "src/transports/sides.ts",
+    from: "if (hostOf(owner.registry) === hostOf(registry)) return;",
+    to: "return;",
+    tests: ["tests/cli/sides_test.ts"],
+  },
+  {
+    name: "tags and uploads do not follow a registry to plain http",
+    file: "src/registry/connection.ts",
+    from: 'if (isChecked && method === "GET") return;',
+    to: "return;",
+    tests: ["tests/registry/plain_http_test.ts"],
+  },
+  {
+    name: "a stopped upload is given back",
+    file: "src/registry/upload_session.ts",
+    from: "AbortSignal.timeout(isStopped ? STOPPED_CANCEL_MS : CANCEL_MS)",
+    to: "repository.connection.retry.signal",
+    tests: ["tests/signals/registry_upload_test.ts"],
+  },
+  {
     name: "a token server must speak TLS",
     file: "src/registry/token_client.ts",
     from: "  checkRealm(request);",
