@@ -37,6 +37,8 @@ export interface CopyChunkedLayerOptions {
   readonly diffId?: Digest | undefined;
   /** What is known of the target's chunks; share one between the layers of a copy to save look-ups. */
   readonly presence?: ChunkPresence | undefined;
+  /** Whether what two far stores copy between them is read and checked too, before anything points at it. */
+  readonly verifies?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: RetryOptions | undefined;
 }
@@ -124,7 +126,8 @@ class LayerCopy {
     if (written.includes("other")) return await this.#writeWhole();
     const held = [...present, ...missing.filter((_, index) => written[index] === "present")];
     this.#objects.push(...held.flatMap(({ digest }) => this.#presence.objectOf(digest) ?? []));
-    if (!this.#source.isLocal && this.#target.isLocal) await this.#checkLayer(this.#target);
+    const { verifies = false } = this.#options;
+    if (!this.#source.isLocal && (this.#target.isLocal || verifies)) await this.#checkLayer(this.#target);
     await this.#copyFileIndex();
     await this.#writeRecipe();
     return this.#result("chunked", held);
@@ -144,7 +147,7 @@ class LayerCopy {
   /**
    * Checks everything that the recipe says where reading costs nothing: every chunk, that all of them in this order are the
    * blob that the manifest names, and that they unpack to the tar that the config names. Between two far stores whoever
-   * reads the layer checks it, as with blobs that lie whole.
+   * reads the layer checks it, unless `verifies` says otherwise.
    */
   async #checkLayer(store: ObjectStore): Promise<void> {
     const { digest, diffId, chunks } = this.#recipe;
@@ -203,7 +206,10 @@ class LayerCopy {
     if (info.sizeBytes !== chunk.storedSizeBytes) {
       throw wrongLength(this.#source, chunk, this.#options, `${info.sizeBytes}`);
     }
-    return await this.#target.copyFrom(this.#source, key, key, info.sizeBytes, { condition: { absent: true } });
+    return await this.#target.copyFrom(this.#source, key, key, info.sizeBytes, {
+      condition: { absent: true },
+      sourceEtag: info.etag,
+    });
   }
 
   async #copyThroughHere(chunk: RecipeChunk): Promise<void> {

@@ -16,6 +16,12 @@ export const STORAGE_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
+/** For commands by which a server may copy between its buckets. */
+export const VERIFY_OPTION: OptionSpec = {
+  name: "verify",
+  help: "Read and hash what one server would copy between buckets by itself, before anything refers to it",
+};
+
 /** Classes whose objects cannot be read before somebody has them restored. */
 const ARCHIVES: readonly string[] = ["GLACIER", "DEEP_ARCHIVE"];
 

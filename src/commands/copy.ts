@@ -25,6 +25,8 @@ export interface CopyCommandOptions {
   readonly force?: boolean;
   /** Make a store in a folder that holds something else. */
   readonly create?: boolean;
+  /** Read and check what one bucket's server would copy to another by itself. */
+  readonly verify?: boolean;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
   /** Told of each image before its copy starts. */
   readonly onImage?: ((source: string, target: string) => void) | undefined;

@@ -31,6 +31,8 @@ export interface IndexCommandOptions {
   readonly force?: boolean;
   /** Make a store in a folder that holds something else. */
   readonly create?: boolean;
+  /** Read and check what one bucket's server would copy to another by itself. */
+  readonly verify?: boolean;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
 }
 

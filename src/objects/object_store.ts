@@ -25,6 +25,8 @@ export interface WriteOptions {
 export interface CopyFromOptions extends WriteOptions {
   /** The digest that the bytes must have, where it is known. */
   readonly digest?: Digest;
+  /** The ETag that the source had when the caller looked at it: another object in its place is not copied. */
+  readonly sourceEtag?: string;
 }
 
 /** What an object's bytes are and where they come from. */
@@ -103,8 +105,9 @@ export interface ObjectStore {
    * not under this condition. The new object is written as `options` say and its time is now, so copying an object onto
    * itself refreshes its time. Throws `not-found` when the source has no such object.
    *
-   * A store on this machine checks what it took against `digest` and `sizeBytes`, before anybody can see it, and throws
-   * `digest-mismatch`. Others take the source's bytes as they are: check them or their size before.
+   * Throws `digest-mismatch` when the source does not have `sizeBytes`, or not `digest` as far as the store can tell: one
+   * on this machine reads what it took, before anybody can see it; an S3 server has it hashed where it can, and has only
+   * the size checked where it cannot.
    */
   copyFrom(
     source: ObjectStore,

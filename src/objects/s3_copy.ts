@@ -1,10 +1,12 @@
 import type { CompletedPart, HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import { mapPool } from "../bytes/pool.ts";
-import { isImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { answerOf } from "./s3_answer.ts";
-import type { WriteOptions } from "./object_store.ts";
+import type { CopyFromOptions, WriteOptions } from "./object_store.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { foreignOf } from "./s3_foreign.ts";
+import { digestHeader } from "./s3_habits.ts";
 import { escapeUri } from "./s3_handler.ts";
 import { conditionMembers, inParts, partSize, type Upload } from "./s3_multipart.ts";
 import { isUnmetError, type S3Writer } from "./s3_writer.ts";
@@ -27,14 +29,21 @@ export interface CopyLimits {
 }
 
 /**
- * Has the server copy an object; false when it may not or cannot, so that the bytes have to be carried. Throws `not-found`
- * when the source is not there, `conflict` when the condition does not hold.
+ * Has the server copy an object; false when it may not or cannot, or when another object is in the source's place by now,
+ * so that the bytes have to be carried. Throws `not-found` when the source is not there, `conflict` when the condition does
+ * not hold.
+ *
+ * The source must have the size that is expected, and only the object that was looked at is copied. Where a digest is
+ * expected too, the source's stored SHA-256 must be it, where the server keeps that of the whole object; and the server is
+ * asked to hash what it copies: an object that then proves to be another is removed. Throws `digest-mismatch`. A CRC says
+ * only that the server has kept what somebody wrote, and a SHA-256 made of parts has no relation to the digest: neither
+ * counts.
  */
 export async function copyObject(
   writer: S3Writer,
   source: CopySource,
   key: string,
-  options: WriteOptions,
+  options: CopyFromOptions,
   limits: CopyLimits,
 ): Promise<boolean> {
   const inOne = source.sizeBytes <= limits.limitBytes;
@@ -42,8 +51,13 @@ export async function copyObject(
   const byParts = !inOne || (options.condition !== undefined && !writer.connection.isAws);
   if (byParts && source.sizeBytes === 0) return false;
   try {
-    if (!byParts) return await copyWhole(writer, source, key, options);
-    await copyParts(writer, source, key, options, inOne ? source.sizeBytes : limits.partBytes);
+    const isLookedAt = options.sourceEtag !== undefined && options.digest === undefined;
+    const found = isLookedAt ? undefined : await lookAt(source, options);
+    const etag = options.sourceEtag ?? found?.ETag;
+    if (found && options.sourceEtag !== undefined && found.ETag !== options.sourceEtag) throw swapped(source);
+    const copied = { ...source, etag, sha256: wholeSha256(found) };
+    if (!byParts) return await copyWhole(writer, copied, key, options);
+    await copyParts(writer, copied, key, options, inOne ? source.sizeBytes : limits.partBytes);
     return true;
   } catch (error) {
     // Denied across accounts, or not implemented.
@@ -54,14 +68,61 @@ export async function copyObject(
   }
 }
 
+/** The source as it was looked at. */
+type SeenSource = CopySource & { readonly etag: string | undefined; readonly sha256: string | undefined };
+
+/** What the server knows of the source. Throws `digest-mismatch` where that is not what it must be. */
+async function lookAt(source: CopySource, { digest }: CopyFromOptions): Promise<HeadObjectCommandOutput> {
+  const found = await headObject(source.connection, source.key, digest !== undefined);
+  if (found.ContentLength !== source.sizeBytes) {
+    throw damaged(source, `it has ${found.ContentLength ?? 0} bytes, not ${source.sizeBytes}`);
+  }
+  expectSha256(source, wholeSha256(found), digest);
+  return found;
+}
+
+/** The SHA-256 of all bytes of an object, where the server has it: of one that came in parts it is made of theirs. */
+function wholeSha256(
+  told: { readonly ChecksumSHA256?: string | undefined; readonly ChecksumType?: string | undefined } | undefined,
+): string | undefined {
+  const sha256 = told?.ChecksumSHA256;
+  return told?.ChecksumType === "COMPOSITE" || sha256?.includes("-") ? undefined : sha256;
+}
+
+function expectSha256(source: CopySource, sha256: string | undefined, digest: Digest | undefined): void {
+  const wanted = digest && algorithmOf(digest) === "sha256" && digestHeader(digest)["x-amz-checksum-sha256"];
+  if (sha256 !== undefined && wanted && sha256 !== wanted) {
+    throw damaged(source, "its bytes have another SHA-256 than its name says");
+  }
+}
+
+function damaged(source: CopySource, how: string): ImageError {
+  return new ImageError("digest-mismatch", `Cannot copy "${source.key}" of "${source.connection.name}": ${how}`, {
+    hint: "Write the image to the source again, after removing that object",
+  });
+}
+
+/** The bytes are carried then, and checked on the way. */
+function swapped(source: CopySource, cause?: unknown): ImageError {
+  const what = `"${source.key}" of "${source.connection.name}"`;
+  return new ImageError("unsupported", `Cannot copy ${what} on the server: it has been replaced meanwhile`, { cause });
+}
+
 /** False when an object was copied onto itself and the server kept its time: such a copy is of no use. */
-async function copyWhole(writer: S3Writer, source: CopySource, key: string, options: WriteOptions): Promise<boolean> {
+async function copyWhole(
+  writer: S3Writer,
+  source: SeenSource,
+  key: string,
+  options: CopyFromOptions,
+): Promise<boolean> {
   const { connection } = writer;
   const { condition } = options;
   const onItself = source.connection.bucket === connection.bucket && source.key === key;
   const before = onItself ? await headObject(connection, key) : undefined;
-  try {
-    const { CopyObjectResult } = await writer.habits.adapting((habit) => {
+  // What came in parts gets one hash of the whole by this; AWS, MinIO and others reckon it while they copy.
+  const digest = options.digest && algorithmOf(options.digest) === "sha256" ? options.digest : undefined;
+  const copy = (asksHash: boolean) =>
+    writer.habits.adapting((habit) => {
       const command = new connection.modules.sdk.CopyObjectCommand({
         Bucket: connection.bucket,
         Key: key,
@@ -69,19 +130,70 @@ async function copyWhole(writer: S3Writer, source: CopySource, key: string, opti
         MetadataDirective: "REPLACE",
         ...writer.members(key, options, habit),
         ...conditionMembers(condition),
+        ...(source.etag ? { CopySourceIfMatch: source.etag } : {}),
+        ...(asksHash ? { ChecksumAlgorithm: "SHA256" as const } : {}),
       });
       return connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
     });
+  try {
+    const { CopyObjectResult } = await hashing(writer, digest !== undefined, copy);
+    if (digest) await expectCopy(writer, source, key, digest, wholeSha256(CopyObjectResult));
     return !before || (CopyObjectResult?.LastModified ?? 0) > (before.LastModified ?? 0);
   } catch (error) {
     // A missing source, too, is answered with 404.
-    if (condition && isUnmetError(error) && answerOf(error)?.status !== 404) throw writer.conflict(key, error);
-    throw error;
+    if (!isUnmetError(error) || answerOf(error)?.status === 404) throw error;
+    throw condition ? writer.conflict(key, error) : swapped(source, error);
   }
 }
 
-async function headObject(connection: S3Connection, key: string): Promise<HeadObjectCommandOutput> {
-  const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
+/** Has a copy hashed on the way, unless the server is known, or found out, not to take such a wish. */
+async function hashing<T>(writer: S3Writer, isWanted: boolean, copy: (asksHash: boolean) => Promise<T>): Promise<T> {
+  if (!isWanted || !writer.hashesCopies) return await copy(false);
+  try {
+    return await copy(true);
+  } catch (error) {
+    if (!isImageError(error, "unsupported") || foreignOf(error)) throw error;
+    const copied = await copy(false);
+    writer.hashesCopies = false;
+    return copied;
+  }
+}
+
+/** Makes sure that the copy has the digest, as far as the server tells; one that has not is removed. */
+async function expectCopy(
+  writer: S3Writer,
+  source: SeenSource,
+  key: string,
+  digest: Digest,
+  told: string | undefined,
+): Promise<void> {
+  const { connection } = writer;
+  // Some tell it only when they are asked for the object. One whose source was known by its hash need not be asked.
+  const isAsked = told === undefined && source.sha256 === undefined;
+  const sha256 = isAsked ? wholeSha256(await headObject(connection, key, true)) : told;
+  try {
+    expectSha256(source, sha256, digest);
+  } catch (error) {
+    const command = new connection.modules.sdk.DeleteObjectCommand({ Bucket: connection.bucket, Key: key });
+    await connection.call(`remove "${key}" from "${connection.name}"`, (client, http) => client.send(command, http))
+      .catch((failure) => connection.log(`A damaged copy stays: ${failure}`));
+    throw error;
+  }
+  if (sha256 === undefined && source.sha256 === undefined) {
+    connection.log(`"${connection.name}" tells no SHA-256 of "${key}": its size alone was checked`);
+  }
+}
+
+async function headObject(
+  connection: S3Connection,
+  key: string,
+  asksHash = false,
+): Promise<HeadObjectCommandOutput> {
+  const command = new connection.modules.sdk.HeadObjectCommand({
+    Bucket: connection.bucket,
+    Key: key,
+    ...(asksHash ? { ChecksumMode: "ENABLED" as const } : {}),
+  });
   return await connection.call(
     `look up "${key}" in "${connection.name}"`,
     (client, http) => client.send(command, http),
@@ -90,7 +202,7 @@ async function headObject(connection: S3Connection, key: string): Promise<HeadOb
 
 async function copyParts(
   writer: S3Writer,
-  source: CopySource,
+  source: SeenSource,
   key: string,
   options: WriteOptions,
   partBytes: number,
@@ -113,7 +225,7 @@ async function copyParts(
 
 async function copyPart(
   writer: S3Writer,
-  source: CopySource,
+  source: SeenSource,
   upload: Upload,
   number: number,
   bytesPerPart: number,
@@ -127,14 +239,19 @@ async function copyPart(
     UploadId: upload.id,
     PartNumber: number,
     CopySource: copySource(source),
+    ...(source.etag ? { CopySourceIfMatch: source.etag } : {}),
     CopySourceRange: `bytes=${start}-${Math.min(start + bytesPerPart, source.sizeBytes) - 1}`,
   });
-  const { CopyPartResult } = await connection.call(
-    actionOf(writer, source, upload.key),
-    (client, http) => client.send(command, http),
-    { signal },
-  );
-  return { PartNumber: number, ETag: CopyPartResult?.ETag ?? "" };
+  try {
+    const { CopyPartResult } = await connection.call(
+      actionOf(writer, source, upload.key),
+      (client, http) => client.send(command, http),
+      { signal },
+    );
+    return { PartNumber: number, ETag: CopyPartResult?.ETag ?? "" };
+  } catch (error) {
+    throw answerOf(error)?.status === 412 ? swapped(source, error) : error;
+  }
 }
 
 function copySource(source: CopySource): string {

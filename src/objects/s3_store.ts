@@ -2,7 +2,14 @@ import { type BlobReader, type ByteRange, bytesReader } from "../bytes/blob_read
 import { ImageError, isImageError } from "../errors.ts";
 import { digestOf } from "../oci/digest.ts";
 import { checkKey } from "./keys.ts";
-import type { ListOptions, ObjectContent, ObjectInfo, ObjectStore, WriteOptions } from "./object_store.ts";
+import type {
+  CopyFromOptions,
+  ListOptions,
+  ObjectContent,
+  ObjectInfo,
+  ObjectStore,
+  WriteOptions,
+} from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { copyObject } from "./s3_copy.ts";
@@ -135,7 +142,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
     sourceKey: string,
     key: string,
     sizeBytes: number,
-    options: WriteOptions = {},
+    options: CopyFromOptions = {},
   ): Promise<boolean> {
     checkKey(key);
     checkKey(sourceKey);

@@ -42,6 +42,8 @@ export class S3Writer {
   readonly settings: S3WriteSettings;
   readonly habits: S3Habits;
   readonly buffers: BufferPool;
+  /** Whether the server takes the wish to hash what it copies; learned by the first copy. */
+  hashesCopies = true;
   #canStream = true;
   #hasOpaqueEtags: boolean;
 

@@ -12,6 +12,7 @@ import { TagWriter } from "../bucket/tag_writer.ts";
 import type { BlobContent, ImageSource, ImageTarget, LinkResult } from "../image/places.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import { countBytes } from "../bytes/blob_reader.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { layerCompression } from "../oci/media_types.ts";
@@ -21,6 +22,8 @@ import { type BucketImage, BucketSource } from "./bucket_source.ts";
 export interface BucketTargetOptions {
   /** Whether a protected tag may be replaced all the same. */
   readonly force?: boolean;
+  /** Whether what another bucket's server would copy by itself is read and checked here before. */
+  readonly verifies?: boolean;
   readonly concurrentBlobs: number;
   readonly signal?: AbortSignal | undefined;
   /** How patiently the reading of a chunk is tried again. */
@@ -97,9 +100,18 @@ export class BucketTarget implements ImageTarget {
       const copied = await this.#linkChunks(blob, source);
       if (copied) return copied;
     }
-    // A store on this machine checks what it took; a far store's copy is checked by length, and by whoever reads.
     const key = blobPath(blob.digest);
-    if (!await to.copyFrom(from, key, key, blob.size, { isBlob: true, digest: blob.digest })) return false;
+    let looked: { readonly sourceEtag?: string } = {};
+    // A store on this machine checks what it took; a far one has its server check what can be checked there.
+    if (this.#options.verifies && !from.isLocal && !to.isLocal) {
+      const found = await from.head(key);
+      if (!found) return false;
+      await using reader = await content.open();
+      await countBytes(reader);
+      looked = { sourceEtag: found.etag };
+    }
+    const options = { isBlob: true, digest: blob.digest, ...looked };
+    if (!await to.copyFrom(from, key, key, blob.size, options)) return false;
     await this.#wroteWhole(blob);
     return "linked";
   }
@@ -116,6 +128,7 @@ export class BucketTarget implements ImageTarget {
       what: source.labelOf(layer),
       diffId: await source.diffIdOf(layer),
       presence: this.#presence,
+      verifies: this.#options.verifies,
       signal: this.#options.signal,
       retry: this.#options.retry,
     });

@@ -75,6 +75,7 @@ export async function openTarget(
   }
   return new BucketTarget({ ...image, tag }, {
     force: options.force ?? false,
+    verifies: options.verify ?? false,
     concurrentBlobs: session.concurrentBlobs,
     signal: session.signal,
     retry: session.retry,

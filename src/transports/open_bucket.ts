@@ -14,6 +14,8 @@ export interface OpenBucketOptions {
   readonly force?: boolean;
   /** Make a store in a folder that holds something else. */
   readonly create?: boolean;
+  /** Read and check what one bucket's server would copy to another by itself. */
+  readonly verify?: boolean;
 }
 
 /** The image of a bucket or folder that a reference names. `side`: whose settings hold; default the target's for writing. */
@@ -66,7 +68,14 @@ export async function openBucketTag(
     name: text,
     store: image.store,
     source: new BucketSource(image),
-    target: new BucketTarget({ ...image, tag }, { force, concurrentBlobs, signal, retry, log }),
+    target: new BucketTarget({ ...image, tag }, {
+      force,
+      verifies: options.verify ?? false,
+      concurrentBlobs,
+      signal,
+      retry,
+      log,
+    }),
     tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force, log }),
   };
 }

@@ -6,7 +6,7 @@ import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import { openSession } from "../open_session.ts";
 import { checkSideOptions } from "../side_options.ts";
-import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
+import { checkStorageOptions, STORAGE_OPTIONS, VERIFY_OPTION } from "../storage_options.ts";
 import { errorLines } from "../report_error.ts";
 import { count, formatDuration, formatSize } from "../text.ts";
 
@@ -30,6 +30,7 @@ export const COPY: CommandSpec = {
     { name: "force", short: "f", help: "Replace a tag that is immutable" },
     { name: "create", help: "Make a store in a local folder that already holds something else" },
     ...SIDE_OPTIONS,
+    VERIFY_OPTION,
     ...STORAGE_OPTIONS,
   ],
   examples: [
@@ -64,6 +65,7 @@ export const COPY: CommandSpec = {
         dryRun: options.flag("dry-run"),
         force: options.flag("force"),
         create: options.flag("create"),
+        verify: options.flag("verify"),
         onEvent: progress.onEvent,
         onImage: (from, to) => io.note(`Copying ${from} to ${to}`),
       });

@@ -3,7 +3,7 @@ import type { CommandIo, CommandSpec, Settings } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { SIDE_OPTIONS } from "../options.ts";
 import { checkSideOptions } from "../side_options.ts";
-import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
+import { checkStorageOptions, STORAGE_OPTIONS, VERIFY_OPTION } from "../storage_options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import type { Session } from "../../transports/session.ts";
@@ -28,7 +28,7 @@ export const INDEX_CREATE: CommandSpec = {
   details:
     "The platform of each image is taken from its config. Nothing is downloaded: what TARGET's bucket has stays where " +
     "it is, and what another bucket has is copied by the store itself. Two images of one platform are refused.",
-  options: [PLATFORM, FORCE, CREATE, ...SIDE_OPTIONS, ...STORAGE_OPTIONS],
+  options: [PLATFORM, FORCE, CREATE, VERIFY_OPTION, ...SIDE_OPTIONS, ...STORAGE_OPTIONS],
   examples: [
     ["s3lo index create s3://b/app:v1 s3://b/app:v1-amd64 s3://b/app:v1-arm64", "Two single-arch tags become one tag"],
     [
@@ -50,7 +50,7 @@ export const INDEX_ADD: CommandSpec = {
   operands: ["TARGET", "SOURCE..."],
   access: { net: "references", write: "always" },
   details: "Jobs that build one platform each can add to the same tag at the same time: none of them is lost.",
-  options: [PLATFORM, REPLACE, FORCE, CREATE, ...SIDE_OPTIONS, ...STORAGE_OPTIONS],
+  options: [PLATFORM, REPLACE, FORCE, CREATE, VERIFY_OPTION, ...SIDE_OPTIONS, ...STORAGE_OPTIONS],
   examples: [
     ["s3lo index add s3://b/app:v1 s3://b/app:v1-riscv64", "One more platform"],
     ["s3lo index add --replace s3://b/app:v1 s3://b/app:v1-arm64", "A platform built anew"],
@@ -94,6 +94,7 @@ async function run(
       replace: options.flag("replace"),
       force: options.flag("force"),
       create: options.flag("create"),
+      verify: options.flag("verify"),
       onEvent: progress.onEvent,
     });
   }
