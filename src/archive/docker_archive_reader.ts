@@ -51,6 +51,29 @@ export async function openDockerArchiveImage(
   return await buildImage(files, entry, options);
 }
 
+/**
+ * Opens the only image of an archive that was made from unpacked layers: a docker archive, or an OCI layout (podman's) whose
+ * manifest and compressed layers were made up for it. Either way a manifest is built around the config, with layers that are
+ * known by their diff ids in the form in which they are known.
+ *
+ * Throws as {@linkcode openDockerArchiveImage} does.
+ */
+export async function openConvertedImage(files: ArchiveFiles, options: IntakeOptions = {}): Promise<ArchivedImage> {
+  const index = await readLayoutIndex(files);
+  if (!index || await readDockerManifest(files)) return await openDockerArchiveImage(files, "@0", options);
+  const entry = chooseEntry(index.entries, "@0", files.name);
+  const manifest = entry && await readLayoutManifest(files, entry);
+  if (manifest?.content.kind !== "image") return await openLayoutImage(files, "@0");
+  const { config, layers } = manifest.content;
+  const parts = {
+    config: blobPath(config.digest),
+    names: [],
+    layers: layers.map((layer) => blobPath(layer.digest)),
+    isFromClassicStore: false,
+  };
+  return await buildImage(files, parts, options);
+}
+
 /** The manifest of the layout that belongs to an image of Docker's list. */
 async function originalManifest(
   files: ArchiveFiles,

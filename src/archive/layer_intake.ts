@@ -15,7 +15,7 @@ import { spool, type SpoolOptions } from "./temporary_file.ts";
 /** How layers out of an archive become blobs. */
 export interface IntakeOptions extends CompressionOptions, SpoolOptions {
   /**
-   * The stored form of a raw layer that is known from an earlier time, by its diff id: the layer is then neither read nor
+   * The stored form of a layer that is known from an earlier time, by its diff id: the layer is then neither read nor
    * compressed, unless its bytes are asked for after all.
    */
   readonly knownLayers?: ((diffId: Digest) => Descriptor | undefined) | undefined;
@@ -52,13 +52,14 @@ export async function takeLayer(
     throw new ImageError("unsupported", `Cannot use ${what}: it is compressed with ${found}`);
   }
   const intake = { files, file, diffId, sizeBytes, what, options };
-  if (found !== "none") return await keepCompressed(intake, found);
   const { compression = "zstd" } = options;
-  if (compression === "none") return await keepRaw(intake);
-  const known = options.knownLayers?.(diffId);
-  return known
-    ? new LazyLayer(known, () => compressLayer(intake, compression))
-    : await compressLayer(intake, compression);
+  const take = found !== "none"
+    ? () => keepCompressed(intake, found)
+    : compression === "none"
+    ? () => keepRaw(intake)
+    : () => compressLayer(intake, compression);
+  const known = compression === "none" ? undefined : options.knownLayers?.(diffId);
+  return known ? new LazyLayer(known, take) : await take();
 }
 
 interface Intake {

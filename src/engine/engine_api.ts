@@ -15,6 +15,8 @@ export interface EngineRequest {
   readonly method: "GET" | "POST" | "DELETE";
   /** Path from the version on, with its query: `/images/json?all=1`. */
   readonly path: string;
+  /** The version of another API on the same socket (podman's own); default: the one that was agreed on. */
+  readonly version?: string | undefined;
   /** What is being done, for errors: `Cannot <action>: …`. */
   readonly action: string;
   readonly body?: StreamedBody | undefined;
@@ -64,9 +66,10 @@ export class EngineApi implements Disposable {
   }
 
   async #reach(request: EngineRequest): Promise<HttpResponse> {
-    const { method, path, body, headers, signal, action } = request;
+    const { method, path, version, body, headers, signal, action } = request;
+    const prefix = version === undefined ? this.#prefix : `/v${version}`;
     try {
-      const url = `${this.connection.baseUrl}${this.#prefix}${path}`;
+      const url = `${this.connection.baseUrl}${prefix}${path}`;
       return await this.#http.send({ method, url, body, headers: headers ?? {}, signal });
     } catch (error) {
       // The host of a socket's URL is made up: name the socket instead.

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { type Digest, hexOf } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { EngineConnection } from "./connection.ts";
 import { EngineApi } from "./engine_api.ts";
@@ -131,6 +132,27 @@ export class EngineClient implements Disposable {
       path: `/images/get?${query}`,
       action: `export ${list} from the daemon`,
       signal: options.signal,
+    });
+    return response.reader();
+  }
+
+  /**
+   * Exports an image of podman by its own API as an OCI archive; its layers are those that podman has unpacked, compressed
+   * anew. It can export every image so, and in Docker's format only those whose layers Docker's manifests can name (no zstd).
+   *
+   * Throws `unsupported` for a daemon that has no such API.
+   */
+  async savePodmanImage(id: Digest, signal?: AbortSignal): Promise<BlobReader> {
+    const { libpodVersion } = this.info;
+    if (libpodVersion === undefined) {
+      throw new ImageError("unsupported", "Cannot export an OCI archive: the daemon is not podman");
+    }
+    const response = await this.#api.send({
+      method: "GET",
+      version: libpodVersion,
+      path: `/libpod${imagePath(hexOf(id))}/get?format=oci-archive`,
+      action: `export "${id}" from podman`,
+      signal,
     });
     return response.reader();
   }

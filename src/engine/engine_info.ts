@@ -17,6 +17,8 @@ export interface EngineInfo {
   readonly version: string;
   /** The version of the Engine API that is spoken with it: its own newest, or ours. */
   readonly apiVersion: string;
+  /** The version of podman's own API beside it; podman only. */
+  readonly libpodVersion?: string | undefined;
   /** What its containers run on. */
   readonly platform: Platform;
 }
@@ -26,7 +28,8 @@ export async function readEngineInfo(api: EngineApi, signal?: AbortSignal): Prom
   const action = `ask the daemon at "${api.connection.address}"`;
   const ping = await api.send({ method: "GET", path: "/_ping", action, signal });
   await ping.discard();
-  const isPodman = ping.headers.has("libpod-api-version");
+  const libpod = ping.headers.get("libpod-api-version");
+  const isPodman = libpod !== null;
   const offered = ping.headers.get("api-version") ?? "1.24";
   const apiVersion = compareVersions(offered, NEWEST_API_VERSION) < 0 ? offered : NEWEST_API_VERSION;
   const version = new Members(await api.object({ method: "GET", path: "/version", action, signal }), "daemon version");
@@ -44,6 +47,8 @@ export async function readEngineInfo(api: EngineApi, signal?: AbortSignal): Prom
     store: isPodman ? "podman" : await isContainerdStore(api, signal) ? "containerd" : "classic",
     version: version.string("Version") ?? "unknown",
     apiVersion,
+    // Without what marks a version before its release, which podman's own paths do not take.
+    libpodVersion: /^\d+(?:\.\d+){0,2}/.exec(libpod ?? "")?.[0],
     platform: normalizePlatform({ os: version.string("Os") ?? "linux", architecture: version.string("Arch") ?? "" }),
   };
 }

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import { archiveFiles } from "../archive/archive_file.ts";
 import type { ArchiveFiles } from "../archive/archive_files.ts";
 import { temporaryFile } from "../archive/temporary_file.ts";
@@ -28,13 +28,29 @@ export interface OpenedExport extends AsyncDisposable {
 
 /** Exports an image and opens its files. Throws as {@linkcode spoolExport} does, and `not-found`. */
 export async function openExport(client: EngineClient, options: OpenExportOptions): Promise<OpenedExport> {
-  const { id, platform, signal } = options;
   const name = `the daemon's export of "${options.name}"`;
   // The daemon goes on while the disk writes.
-  await using tar = prefetched(await client.saveImage([id], { platform, signal }), PREFETCH);
+  await using tar = prefetched(await openTar(client, options), PREFETCH);
   const spooled = await spoolExport(tar, { ...options, name });
   const files = await archiveFiles(spooled.file, options);
   return { files, leftOut: spooled.leftOut, [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
+}
+
+/** The export as it comes. What podman cannot put into Docker's format it gives in its own. */
+async function openTar(
+  client: EngineClient,
+  { id, platform, signal }: Pick<OpenExportOptions, "id" | "platform" | "signal">,
+): Promise<BlobReader> {
+  try {
+    return await client.saveImage([id], { platform, signal });
+  } catch (error) {
+    if (client.info.store !== "podman" || !isImageError(error, "unavailable")) throw error;
+    try {
+      return await client.savePodmanImage(id, signal);
+    } catch (second) {
+      throw isImageError(second, "aborted") ? second : error;
+    }
+  }
 }
 
 /** How an export is stored for the time being. */

@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { ArchivedImage } from "../archive/archived_image.ts";
-import { openDockerArchiveImage } from "../archive/docker_archive_reader.ts";
+import { openConvertedImage } from "../archive/docker_archive_reader.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -15,7 +15,7 @@ interface Opened {
 }
 
 /**
- * An image of a daemon that exports raw layers (classic stores, podman): a manifest is built around its config, which
+ * An image of a daemon that keeps layers unpacked (classic stores, podman): a manifest is built around its config, which
  * stays as it is, and layers are compressed. An image that the target knows by its config costs nothing.
  */
 export class PackedImage implements DaemonContent {
@@ -85,7 +85,7 @@ export class PackedImage implements DaemonContent {
     try {
       const knownLayers = (diffId: Digest) => known.get(diffId);
       const intake = { compression, level, knownLayers, temporaryFolder, signal };
-      return { exported, archived: await openDockerArchiveImage(exported.files, "@0", intake) };
+      return { exported, archived: await openConvertedImage(exported.files, intake) };
     } catch (error) {
       await exported[Symbol.asyncDispose]();
       throw error;

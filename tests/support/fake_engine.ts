@@ -7,6 +7,8 @@ export interface FakeEngineScript {
   readonly apiVersion?: string;
   readonly oldestApiVersion?: string;
   readonly podman?: boolean;
+  /** The version of podman's own API, as its ping names it. */
+  readonly libpodVersion?: string;
   readonly containerd?: boolean;
   /** Answers every other request; path and query come without the version prefix. */
   readonly handle?: (request: Request, path: string) => Response | Promise<Response>;
@@ -32,7 +34,7 @@ export async function fakeEngine(script: FakeEngineScript = {}): Promise<FakeEng
     const path = full.replace(/^\/v\d+\.\d+(?=\/)/, "");
     if (path === "/_ping") {
       return new Response("OK", {
-        headers: { "api-version": apiVersion, ...(script.podman ? { "libpod-api-version": "4.3.1" } : {}) },
+        headers: { "api-version": apiVersion, ...(script.podman ? { "libpod-api-version": script.libpodVersion ?? "4.3.1" } : {}) },
       });
     }
     if (path === "/version") {
