@@ -6,6 +6,7 @@ import { mapPool } from "../bytes/pool.ts";
 import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import type { ImageSource } from "../image/places.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
+import { wholePart } from "../image/whole_part.ts";
 import { parsePlatforms, type Platform } from "../oci/platform.ts";
 import { checkSides } from "../transports/check_sides.ts";
 import { isLocalPlace } from "../transports/bundle_places.ts";
@@ -24,6 +25,7 @@ import {
   heldBlobs,
   singlePlatform,
 } from "./bundle_contents.ts";
+import { type LeftOutReport, leftOutReport } from "./left_out.ts";
 
 /** Images looked up at once. */
 const PARALLEL_LOOKUPS = 4;
@@ -48,9 +50,9 @@ export interface BundleSaveOptions {
 }
 
 /** An image of the bundle and where it came from. */
-export interface SavedImageReport extends BundleImageReport {
+export interface SavedImageReport extends BundleImageReport, LeftOutReport {
   readonly source: string;
-  /** The root that the source has, where platforms were chosen. */
+  /** The root that the source has, where platforms were chosen or not all are there. */
   readonly source_digest?: string;
   readonly foreign_layers_skipped: number;
   /** Cosign's tags of the image (`--include-referrers`), which a bundle cannot hold. */
@@ -137,6 +139,8 @@ interface OpenedImage {
   readonly source: ImageSource;
   readonly sourceDigest: string;
   readonly selection: Selection;
+  /** What the source does not hold whole. */
+  readonly missing: LeftOutReport;
 }
 
 /** An image that was written. */
@@ -147,6 +151,7 @@ interface SavedImage {
   readonly sourceDigest: string;
   readonly foreign: number;
   readonly leftOutTags: number;
+  readonly missing: LeftOutReport;
 }
 
 async function allItems(
@@ -199,10 +204,12 @@ async function openImage(
 ): Promise<OpenedImage> {
   const source = stack.use(await openSource(session, item.reference));
   const root = await source.root();
+  const part = await wholePart(source, root, session.signal);
   const selection = platforms.length > 0
-    ? await selectPlatforms(source, root, platforms)
-    : { root, platforms: [], changed: false };
-  return { source, sourceDigest: root.descriptor.digest, selection };
+    ? await selectPlatforms(source, part.root, platforms)
+    : { root: part.root, platforms: [], changed: false };
+  const missing = platforms.length > 0 ? {} : leftOutReport(part.leftOut);
+  return { source, sourceDigest: root.descriptor.digest, selection, missing };
 }
 
 async function saveImage(
@@ -230,6 +237,7 @@ async function saveImage(
     sourceDigest,
     foreign: result.foreignBlobs.length,
     leftOutTags: result.leftOutTags.length,
+    missing: image.missing,
   };
 }
 
@@ -241,13 +249,14 @@ function reportOf(
   document: BundleDocument,
 ): BundleSaveReport {
   const images = document.images.map((image, index) => {
-    const { source, sourceDigest, foreign, leftOutTags } = saved[index]!;
+    const { source, sourceDigest, foreign, leftOutTags, missing } = saved[index]!;
     return {
       ...image,
       source,
       ...(sourceDigest === image.digest ? {} : { source_digest: sourceDigest }),
       foreign_layers_skipped: foreign,
       referrer_tags_dropped: leftOutTags,
+      ...missing,
     };
   });
   return { file, ...(parts ? { parts } : {}), bytes_written: writer.sizeBytes, ...document, images };

@@ -2,6 +2,7 @@ import type { ImageError } from "../errors.ts";
 import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
+import { wholePart } from "../image/whole_part.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { isAttestation, isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
@@ -10,6 +11,7 @@ import { pairTags } from "../transports/list_images.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import { type LeftOutReport, leftOutReport } from "./left_out.ts";
 import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `copy` goes about it. */
@@ -33,12 +35,12 @@ export interface CopyCommandOptions {
 }
 
 /** What `copy` did with one image; the JSON of docs/json.md. */
-export interface CopyReport {
+export interface CopyReport extends LeftOutReport {
   readonly source: string;
   readonly reference: string;
   readonly digest: string;
   readonly media_type: string;
-  /** The root that the source has, where the target got another one (a platform was chosen). */
+  /** The root that the source has, where the target got another one (a platform was chosen, or not all are there). */
   readonly source_digest?: string;
   /** Platform images copied, 1 for a single image; attestations are counted apart. */
   readonly platforms: number;
@@ -99,9 +101,10 @@ async function copyOne(
   await using target = await openTarget(session, targetText, { ...options, source });
   options.onImage?.(source.name, target.name);
   const root = await source.root();
+  const part = await wholePart(source, root, session.signal);
   const selection: Selection = platforms.length > 0
-    ? await selectPlatforms(source, root, platforms)
-    : { root, platforms: [], changed: false };
+    ? await selectPlatforms(source, part.root, platforms)
+    : { root: part.root, platforms: [], changed: false };
   const result = await copyImage(source, target, {
     root: selection.root,
     includeReferrers: options.includeReferrers ?? false,
@@ -113,7 +116,8 @@ async function copyOne(
   return {
     source: source.name,
     reference: target.name,
-    ...(selection.changed ? { source_digest: root.descriptor.digest } : {}),
+    ...(selection.root === root ? {} : { source_digest: root.descriptor.digest }),
+    ...(platforms.length > 0 ? {} : leftOutReport(part.leftOut)),
     ...countPlatforms(result),
     ...countBlobs(result),
     signatures_dropped: await signatureCount(source),

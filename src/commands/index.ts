@@ -9,14 +9,16 @@ import {
   withoutEntries,
 } from "../image/join_index.ts";
 import { childTarget } from "../image/child_target.ts";
-import type { ImageSource } from "../image/places.ts";
+import type { ImageSource, LeftOutEntry } from "../image/places.ts";
 import { configPlatform, selectPlatforms } from "../image/select_platforms.ts";
+import { wholePart } from "../image/whole_part.ts";
 import { isAttestation, isRunnable, type Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform, selectPlatform } from "../oci/platform.ts";
 import { checkSides } from "../transports/check_sides.ts";
 import { openSource } from "../transports/open.ts";
 import { type BucketTag, openBucketTag } from "../transports/open_bucket.ts";
 import type { Session } from "../transports/session.ts";
+import { type LeftOutReport, leftOutReport } from "./left_out.ts";
 
 /** How often an index is built anew because somebody else changed it meanwhile. */
 const MAX_TRIES = 20;
@@ -37,7 +39,7 @@ export interface IndexCommandOptions {
 }
 
 /** What an index is after a change; the JSON of docs/json.md. */
-export interface IndexReport {
+export interface IndexReport extends LeftOutReport {
   readonly reference: string;
   readonly digest: string;
   readonly media_type: string;
@@ -58,12 +60,12 @@ export async function createIndex(
   const place = await openBucketTag(session, target, options);
   await place.tag.read();
   await place.tag.check(undefined);
-  const added = await collect(session, place, sources, options);
+  const { entries: added, leftOut } = await collect(session, place, sources, options);
   const index = indexManifest(joinEntries([], added, options));
   const previous = await place.tag.read();
   await place.tag.check(index.descriptor.digest);
   await place.tag.write(index);
-  return report(place.name, index, previous);
+  return { ...report(place.name, index, previous), ...leftOutReport(leftOut) };
 }
 
 /**
@@ -78,11 +80,12 @@ export async function addToIndex(
 ): Promise<IndexReport> {
   checkSides(session, { source: sources, target: [target] });
   const place = await openBucketTag(session, target, options);
-  const added = await collect(session, place, sources, options);
-  return await change(place, async (current) => {
+  const { entries: added, leftOut } = await collect(session, place, sources, options);
+  const changed = await change(place, async (current) => {
     const existing = current ? await entriesOfRoot(place, current) : [];
     return indexManifest(joinEntries(existing, added, options), current);
   });
+  return { ...changed, ...leftOutReport(leftOut) };
 }
 
 /** Takes platforms out of the target's index, and what attests to them. Throws `not-found` when one is not there. */
@@ -113,19 +116,27 @@ export async function removeFromIndex(
   });
 }
 
+/** Entries for an index, and what could not be brought for it. */
+interface Collected {
+  readonly entries: readonly IndexEntry[];
+  readonly leftOut: readonly LeftOutEntry[];
+}
+
 /** Brings every source's images into the target's store and gives their entries. Blobs are moved by the store, where it can. */
 async function collect(
   session: Session,
   place: BucketTag,
   sources: readonly string[],
   options: IndexCommandOptions,
-): Promise<readonly IndexEntry[]> {
+): Promise<Collected> {
   const platforms = parsePlatforms(options.platforms ?? []);
   const entries: IndexEntry[] = [];
+  const leftOut: LeftOutEntry[] = [];
   for (const text of sources) {
     await using source = await openSource(session, text);
-    const root = await source.root();
-    const chosen = platforms.length > 0 ? (await selectPlatforms(source, root, platforms)).root : root;
+    const part = await wholePart(source, await source.root(), session.signal);
+    const chosen = platforms.length > 0 ? (await selectPlatforms(source, part.root, platforms)).root : part.root;
+    if (platforms.length === 0) leftOut.push(...part.leftOut);
     await copyImage(source, childTarget(place.target, chosen.content.kind !== "index"), {
       root: chosen,
       ...session.copyOptions,
@@ -133,7 +144,7 @@ async function collect(
     });
     entries.push(...await entriesOfImage(source, chosen));
   }
-  return entries;
+  return { entries, leftOut };
 }
 
 async function entriesOfImage(source: ImageSource, root: Manifest): Promise<readonly IndexEntry[]> {

@@ -2,14 +2,18 @@ import { ImageError } from "../errors.ts";
 import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
+import { chooseForMachine, type PlatformDoubt } from "../image/choose_platform.ts";
 import { selectPlatforms } from "../image/select_platforms.ts";
+import { wholePart } from "../image/whole_part.ts";
+import { artifactType, isArtifact } from "../oci/container_image.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
-import { isPortableName, parseReference, tagOf } from "../oci/reference.ts";
+import { formatPlatform, namesPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
+import { DEFAULT_TAG, isPortableName, parseReference, tagOf } from "../oci/reference.ts";
 import { choosePullPlatform, type PullPlatform } from "../transports/docker_daemon_platform.ts";
 import { isRepositoryText, openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
+import { type LeftOutReport, leftOutReport } from "./left_out.ts";
 import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `pull` goes about it. */
@@ -28,9 +32,11 @@ export interface PullOptions {
 }
 
 /** What `pull` did; the JSON of docs/json.md. */
-export interface PullReport {
+export interface PullReport extends LeftOutReport {
   readonly ref: string;
   readonly image_tag: string;
+  /** Whether neither the user nor the reference has named the tag, so that it is `latest`. */
+  readonly image_tag_assumed?: true;
   /** The manifest (or with all platforms the index) that was pulled. */
   readonly digest: string;
   /** The ID in the daemon; absent for a file. */
@@ -41,6 +47,8 @@ export interface PullReport {
   readonly platform?: string;
   /** Why it is that one. */
   readonly platform_chosen_by?: PullPlatform["chosenBy"];
+  /** Why the image may not run there; see {@linkcode PlatformDoubt}. */
+  readonly platform_doubt?: PlatformDoubt;
   /** Sum of the sizes of config and layers. */
   readonly bytes: number;
   readonly bytes_moved: number;
@@ -53,11 +61,11 @@ export interface PullReport {
 /** Brings an image from any place into the daemon, or into a file or folder. */
 export async function pullCommand(session: Session, reference: string, options: PullOptions): Promise<PullReport> {
   await using source = await openSource(session, reference);
-  const name = options.name ?? defaultName(reference);
+  const naming = options.name === undefined ? defaultName(reference) : { name: options.name, isAssumed: false };
   const choice = await choosePlatform(session, options);
-  const root = await source.root();
-  const chosen = choice ? await select(source, root, choice) : { root, platform: undefined };
-  const opened = await openPullTarget(session, { name, reference }, source, options);
+  const part = await wholePart(source, await source.root(), session.signal);
+  const chosen = await select(source, part.root, choice, options);
+  const opened = await openPullTarget(session, { ...naming, reference }, source, options);
   await using target = opened.target;
   const result = await copyImage(source, target, {
     root: chosen.root,
@@ -67,12 +75,15 @@ export async function pullCommand(session: Session, reference: string, options: 
   const id = opened.imageId();
   return {
     ref: source.name,
-    image_tag: name,
+    image_tag: naming.name,
+    ...(naming.isAssumed ? { image_tag_assumed: true } : {}),
     digest: result.root.descriptor.digest,
     ...(id === undefined ? {} : { image_id: id }),
     ...(options.file ? { file: options.file.path, format: options.file.kind } : {}),
     ...(chosen.platform ? { platform: formatPlatform(chosen.platform) } : {}),
     ...(choice && chosen.platform ? { platform_chosen_by: choice.chosenBy } : {}),
+    ...(chosen.doubt ? { platform_doubt: chosen.doubt } : {}),
+    ...(choice ? {} : leftOutReport(part.leftOut)),
     ...counts(result),
   };
 }
@@ -93,15 +104,29 @@ async function choosePlatform(session: Session, options: PullOptions): Promise<P
   return choosePullPlatform((await session.engine()).info, options.host, requested);
 }
 
-/** The manifest of the platform. A platform that nobody asked for may be another one that the machine runs. */
+/** What is pulled: the manifest of the platform, or the root where all are wanted. */
 async function select(
   source: ImageSource,
   root: Manifest,
-  choice: PullPlatform,
-): Promise<{ root: Manifest; platform: Platform | undefined }> {
-  const otherArchitectures = choice.chosenBy !== "requested";
-  const selection = await selectPlatforms(source, root, [choice.platform], { otherArchitectures });
-  return { root: selection.root, platform: selection.platforms[0] };
+  choice: PullPlatform | undefined,
+  { file }: PullOptions,
+): Promise<{ readonly root: Manifest; readonly platform?: Platform | undefined; readonly doubt?: PlatformDoubt }> {
+  if (!choice) return { root };
+  if (isArtifact(root.content)) {
+    if (file && choice.chosenBy !== "requested") return { root };
+    throw new ImageError(
+      "unsupported",
+      `Cannot pull "${source.name}": it is an artifact (${artifactType(root.content)}) and no image to run`,
+      { hint: "Write it to a file with --file, or keep it as it is with --all-platforms" },
+    );
+  }
+  // One that nobody asked for by name may be another platform that the machine runs.
+  if (choice.chosenBy !== "requested") return await chooseForMachine(source, root, choice.platform);
+  const selection = await selectPlatforms(source, root, [choice.platform]);
+  const [platform] = selection.platforms;
+  return platform && namesPlatform(platform)
+    ? { root: selection.root, platform }
+    : { root: selection.root, doubt: "unnamed" };
 }
 
 /** Where the image goes, and the ID that it has there in the end. */
@@ -112,26 +137,36 @@ interface PullTarget {
 
 async function openPullTarget(
   session: Session,
-  { name, reference }: { readonly name: string; readonly reference: string },
+  { name, isAssumed, reference }: PullName & { readonly reference: string },
   source: ImageSource,
   options: PullOptions,
 ): Promise<PullTarget> {
   const { file } = options;
   if (file) return { target: await openArchiveTarget(session, file, file.path, [name]), imageId: () => undefined };
   const siblings = isRepositoryText(reference) ? await openSiblings(session, reference) : [];
-  const target = await openDaemonTargetFor(session, name, { source, siblings });
+  const target = await openDaemonTargetFor(session, name, { source, siblings, keepsOther: isAssumed });
   return { target, imageId: () => target.imageId };
 }
 
+/** What the image is called. */
+interface PullName {
+  readonly name: string;
+  /** Whether its tag is nobody's choice: a name that stands for another image then stays with that. */
+  readonly isAssumed: boolean;
+}
+
 /** `image:tag` of the reference, as `docker images` shows it. */
-function defaultName(text: string): string {
+function defaultName(text: string): PullName {
   if (!isRepositoryText(text)) {
     throw new ImageError("usage", `Give the name that "${text}" shall have`, { hint: "s3lo pull REF NAME:TAG" });
   }
   const reference = parseReference(text);
-  const tag = tagOf(reference) ?? "latest";
+  const named = tagOf(reference);
+  const tag = named ?? DEFAULT_TAG;
+  const isAssumed = named === undefined;
   if (reference.kind === "registry") {
-    return `${reference.registry}/${reference.repository}:${tag}`.replace(/^docker\.io\/(?:library\/)?/, "");
+    const image = `${reference.registry}/${reference.repository}`.replace(/^docker\.io\/(?:library\/)?/, "");
+    return { name: `${image}:${tag}`, isAssumed };
   }
   const image = reference.kind === "s3" ? reference.image : reference.readings[0].image;
   if (!isPortableName(image, tag)) {
@@ -139,7 +174,7 @@ function defaultName(text: string): string {
       hint: "s3lo pull REF NAME:TAG",
     });
   }
-  return `${image}:${tag}`;
+  return { name: `${image}:${tag}`, isAssumed };
 }
 
 function counts(

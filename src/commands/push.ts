@@ -3,12 +3,15 @@ import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import { HeldContent } from "../image/held_content.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
+import { readChild } from "../image/index_walk.ts";
 import { platformsOf, selectPlatforms } from "../image/select_platforms.ts";
-import { isAttestation, type Manifest } from "../oci/manifest.ts";
+import { type WholePart, wholePart } from "../image/whole_part.ts";
+import { isAttestation, isRunnable, type Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
 import { openArchive, openDaemon, openTarget } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
+import { leftOutReport } from "./left_out.ts";
 import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `push` goes about it. */
@@ -30,8 +33,10 @@ export interface PushReport {
   readonly media_type: string;
   readonly platforms: readonly string[];
   readonly attestations: number;
-  /** Platforms of the image that the daemon does not hold whole, and that stayed behind. */
+  /** Platforms of the image that the daemon or file does not hold whole, and that stayed behind. */
   readonly platforms_missing: readonly string[];
+  /** The same for attestations of platforms that were pushed. */
+  readonly attestations_missing?: number;
   /** Whether the manifest was built here, because the daemon or archive had none. */
   readonly manifest_built: boolean;
   /** Sum of the stored sizes of configs and layers. */
@@ -52,8 +57,11 @@ export async function pushCommand(
   await using target = await openTarget(session, reference, options);
   const opened = await openPushSource(session, image, reference, target, options);
   await using source = opened.source;
-  const root = await source.root();
-  const chosen = platforms.length > 0 ? await selectPlatforms(source, root, platforms) : { root };
+  const original = await source.root();
+  const part = await wholePart(source, original, session.signal);
+  const chosen = platforms.length > 0
+    ? await selectPlatforms(source, part.root, platforms)
+    : { root: options.allPlatforms ? part.root : await onlyWholeImage(source, part) };
   const result = await copyImage(source, target, {
     root: chosen.root,
     ...session.copyOptions,
@@ -65,10 +73,12 @@ export async function pushCommand(
     ref: target.name,
     digest: descriptor.digest,
     media_type: descriptor.mediaType,
-    platforms: (await platformsIn(opened, result.root)).map(formatPlatform),
+    platforms: (await platformsIn(opened, result.root)).map(formatPlatform).filter((text) => text !== ""),
     attestations: content.kind === "index" ? content.manifests.filter(isAttestation).length : 0,
-    platforms_missing: opened.missingPlatforms.map(formatPlatform),
-    manifest_built: !opened.source.isOriginal,
+    platforms_missing: [],
+    // Of platforms that were chosen none is missing.
+    ...(platforms.length > 0 ? {} : leftOutReport(part.leftOut)),
+    manifest_built: !opened.source.isOriginal || (chosen.root === part.root && part.root !== original),
     bytes: sizeOfBlobs(moved) + sizeOfBlobs(result.presentBlobs),
     bytes_uploaded: sizeOfBlobs(moved),
     blobs_copied: moved.length,
@@ -80,7 +90,6 @@ export async function pushCommand(
 interface PushSource {
   /** Its manifest is the daemon's or file's own, or was built. */
   readonly source: ImageSource & { readonly isOriginal: boolean };
-  readonly missingPlatforms: readonly Platform[];
   /** The platform of an image that is no index, where it is known without reading the config. */
   readonly platform?: Platform;
 }
@@ -95,7 +104,7 @@ async function openPushSource(
   const { file } = options;
   if (file) {
     const place = { ...file, ...(image === undefined ? {} : { name: image }) };
-    return { source: await openArchive(session, place, file.path), missingPlatforms: [] };
+    return { source: await openArchive(session, place, file.path) };
   }
   if (image === undefined) throw new ImageError("usage", "Missing IMAGE, the name in the daemon");
   const [platform, ...more] = parsePlatforms(options.platforms ?? []);
@@ -111,7 +120,14 @@ async function openPushSource(
       hasBlob: (digest) => held.hasBlob(digest),
     },
   });
-  return { source, missingPlatforms: source.missingPlatforms, platform: platform ?? source.image.platform };
+  return { source, platform: platform ?? source.image.platform };
+}
+
+/** The one image that is whole of an index that is not, as a daemon would push it; else what is whole of it. */
+async function onlyWholeImage(source: ImageSource, { root, leftOut }: WholePart): Promise<Manifest> {
+  if (leftOut.length === 0 || root.content.kind !== "index") return root;
+  const [only, ...more] = root.content.manifests.filter(isRunnable);
+  return only && more.length === 0 ? await readChild(source, only) : root;
 }
 
 /** The platforms of what was pushed. The config of an unchanged image is not read: it would have to be exported. */

@@ -19,6 +19,8 @@ export interface EngineRequest {
   readonly version?: string | undefined;
   /** What is being done, for errors: `Cannot <action>: …`. */
   readonly action: string;
+  /** What to do when the daemon refuses. */
+  readonly refusalHint?: string | undefined;
   readonly body?: StreamedBody | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -51,7 +53,8 @@ export class EngineApi implements Disposable {
   async send(request: EngineRequest): Promise<HttpResponse> {
     const response = await this.#reach(request);
     if (response.status >= 200 && response.status < 300) return response;
-    throw new ImageError(codeOf(response.status), `Cannot ${request.action}: ${await daemonMessage(response)}`);
+    const { action, refusalHint: hint } = request;
+    throw new ImageError(codeOf(response.status), `Cannot ${action}: ${await daemonMessage(response)}`, { hint });
   }
 
   /** Sends one request and reads its answer as a JSON object. */

@@ -131,6 +131,7 @@ export class EngineClient implements Disposable {
       method: "GET",
       path: `/images/get?${query}`,
       action: `export ${list} from the daemon`,
+      refusalHint: this.#otherWay(),
       signal: options.signal,
     });
     return response.reader();
@@ -152,6 +153,7 @@ export class EngineClient implements Disposable {
       version: libpodVersion,
       path: `/libpod${imagePath(hexOf(id))}/get?format=oci-archive`,
       action: `export "${id}" from podman`,
+      refusalHint: this.#otherWay(),
       signal,
     });
     return response.reader();
@@ -170,6 +172,12 @@ export class EngineClient implements Disposable {
     const action = `remove image "${name}" from the daemon`;
     const response = await this.#api.send({ method: "DELETE", path: imagePath(name), action, signal });
     await response.discard();
+  }
+
+  /** What brings images out of a daemon that it cannot export (nested indexes, images without layers). */
+  #otherWay(): string {
+    const program = this.info.store === "podman" ? "podman" : "docker";
+    return `Push it to a registry with ${program} push, and copy it from there: s3lo copy REGISTRY/NAME:TAG REF`;
   }
 
   /** Closes idle connections. */

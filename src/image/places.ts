@@ -31,12 +31,26 @@ export interface ImageSource extends AsyncDisposable {
   openRawLayer?(layer: Descriptor, diffId: Digest, signal?: AbortSignal): Promise<RawLayer | undefined>;
   /** How the place holds each of these layers; absent where that is nobody's business. */
   storedLayers?(layers: readonly Descriptor[]): Promise<ReadonlyMap<Digest, LayerState>>;
+  /**
+   * Whether a blob is there, for places whose indexes may name more than they hold (archives); see `wholePart`. Absent
+   * where all that an index names must be there.
+   */
+  holds?(blob: Descriptor): Promise<boolean>;
+  /** Entries of an index that the place does not hold whole and that its root does not name any more; absent for none. */
+  readonly leftOut?: readonly LeftOutEntry[];
   /** The manifests that refer to a subject (signatures, SBOMs); absent where the place cannot hold any. */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>;
   /** What another tag of the same repository means; undefined when there is none. Absent where there are no tags beside. */
   tagged?(tag: string): Promise<Manifest | undefined>;
   /** The signature records that a bucket keeps beside the tag; absent elsewhere. They are bound to their place. */
   signatures?(): Promise<readonly SignatureRecord[]>;
+}
+
+/** An entry of an index that is not taken, since not all of it is there. */
+export interface LeftOutEntry {
+  /** Its platform, `attestation of` one, or its digest where the index names neither. */
+  readonly label: string;
+  readonly isAttestation: boolean;
 }
 
 /** A layer without its compression. */

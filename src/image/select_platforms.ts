@@ -1,5 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { readAll } from "../bytes/blob_reader.ts";
+import { mapPool } from "../bytes/pool.ts";
+import { artifactType, isArtifact } from "../oci/container_image.ts";
 import { type Descriptor, embeddedBytes } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import {
@@ -14,6 +16,7 @@ import { manifestKind } from "../oci/media_types.ts";
 import { type JsonObject, parseJsonObject } from "../oci/json.ts";
 import {
   formatPlatform,
+  namesPlatform,
   nearestPlatform,
   parsePlatformObject,
   type Platform,
@@ -24,6 +27,9 @@ import { readChild, type WalkedManifest, walkIndex } from "./index_walk.ts";
 import { entriesOf, type IndexEntry, indexManifest } from "./join_index.ts";
 import type { ImageSource } from "./places.ts";
 import { SourceBlob } from "./source_blob.ts";
+
+/** How many configs are read at once. */
+const PARALLEL_CONFIGS = 8;
 
 /** What was chosen of an image. */
 export interface Selection {
@@ -51,10 +57,12 @@ export async function selectPlatforms(
   if (!only) throw new ImageError("usage", "No platform was given");
   if (root.content.kind !== "index") return await selectSingle(source, root, wanted, options);
   const index = await flattened(source, root);
-  const runnable = index.map((entry) => entry.descriptor).filter(isRunnable);
+  let images: readonly Descriptor[] = index.map((entry) => entry.descriptor).filter(isRunnable);
+  // Configs are read only where the index does not say enough.
+  if (wanted.some((platform) => !selectPlatform(images, platform, options))) images = await nameImages(source, index);
   const chosen = wanted.map((platform) => {
-    const entry = selectPlatform(runnable, platform, options);
-    if (!entry) throw noMatch(source.name, runnable.flatMap((candidate) => candidate.platform ?? []), platform);
+    const entry = selectPlatform(images, platform, options);
+    if (!entry) throw noPlatform(source.name, images.flatMap((candidate) => candidate.platform ?? []), platform);
     return entry;
   });
   const unique = [...new Map(chosen.map((entry) => [entry.digest, entry])).values()];
@@ -106,12 +114,43 @@ async function selectSingle(
   wanted: readonly Platform[],
   options: SelectOptions,
 ): Promise<Selection> {
+  const { content } = root;
+  if (isArtifact(content)) {
+    throw new ImageError(
+      "unsupported",
+      `Cannot choose a platform of "${source.name}": it is an artifact (${artifactType(content)}) and no image`,
+      { hint: "Leave --platform out" },
+    );
+  }
   const platforms = await platformsOf(source, root);
   const entries = platforms.map((platform) => ({ platform }));
   for (const platform of wanted) {
-    if (!selectPlatform(entries, platform, options)) throw noMatch(source.name, platforms, platform);
+    // An image that does not say what it runs on is as good as any.
+    if (platforms.some(namesPlatform) && !selectPlatform(entries, platform, options)) {
+      throw noPlatform(source.name, platforms, platform);
+    }
   }
   return { root, platforms, changed: false };
+}
+
+/**
+ * The images of an index, those of nested ones too: with the platform that the index names or, where it names none, their
+ * config.
+ */
+export async function namedImages(source: ImageSource, root: Manifest): Promise<readonly Descriptor[]> {
+  return await nameImages(source, await flattened(source, root));
+}
+
+async function nameImages(source: ImageSource, index: readonly IndexEntry[]): Promise<readonly Descriptor[]> {
+  const found = await mapPool(index, PARALLEL_CONFIGS, async ({ descriptor }): Promise<readonly Descriptor[]> => {
+    if (isAttestation(descriptor)) return [];
+    if (descriptor.platform && namesPlatform(descriptor.platform)) return [descriptor];
+    if (manifestKind(descriptor.mediaType) !== "image") return [];
+    const { content } = await readChild(source, descriptor);
+    if (content.kind !== "image" || isArtifact(content)) return [];
+    return [{ ...descriptor, platform: await configPlatform(source, content) }];
+  });
+  return found.flat();
 }
 
 /** An index with the entries of nested indexes in place of those, each with its JSON as it was written. */
@@ -142,10 +181,17 @@ function filterIndex(
   return { root: indexManifest(staying, root, "filtered index"), changed: true };
 }
 
-function noMatch(name: string, available: readonly Platform[], wanted: Platform): ImageError {
-  const list = available.map(formatPlatform).join(", ") || "none";
-  const nearest = nearestPlatform(available, wanted);
-  return new ImageError("not-found", `Cannot find platform ${formatPlatform(wanted)} in "${name}" (there: ${list})`, {
+/** The error for a platform that an image does not have: it lists what is there and names the nearest. */
+export function noPlatform(name: string, available: readonly Platform[], wanted: Platform): ImageError {
+  const named = available.filter(namesPlatform);
+  const action = `Cannot find platform ${formatPlatform(wanted)} in "${name}"`;
+  if (named.length === 0) {
+    return new ImageError("not-found", `${action}: it holds no image that says what it runs on`, {
+      hint: "Look at what it holds with s3lo inspect",
+    });
+  }
+  const nearest = nearestPlatform(named, wanted);
+  return new ImageError("not-found", `${action} (there: ${named.map(formatPlatform).join(", ")})`, {
     hint: nearest ? `Use --platform ${formatPlatform(nearest)}, which is the nearest` : undefined,
   });
 }

@@ -8,3 +8,14 @@ export function isContainerImage(content: ManifestContent): content is ImageMani
   return content.kind === "image" && CONFIG_TYPES.includes(content.config.mediaType) &&
     content.layers.every((layer) => layerCompression(layer.mediaType) !== undefined);
 }
+
+/** Whether a manifest is of an artifact (a chart, a signature, an SBOM), which no platform runs; its config tells. */
+export function isArtifact(content: ManifestContent): boolean {
+  if (content.kind !== "image") return content.kind === "artifact";
+  return content.config.mediaType !== "" && !CONFIG_TYPES.includes(content.config.mediaType);
+}
+
+/** What kind of artifact a manifest is of, as it calls itself. */
+export function artifactType(content: ManifestContent): string {
+  return content.artifactType || (content.kind === "image" ? content.config.mediaType : content.mediaType);
+}

@@ -129,6 +129,11 @@ export function formatPlatform(platform: Platform): string {
   return [os, platform.architecture, platform.variant].filter((part) => part).join("/");
 }
 
+/** Whether a platform says anything: configs of artifacts, and of some images, name none. */
+export function namesPlatform({ os, architecture }: Platform): boolean {
+  return os !== "" && architecture !== "";
+}
+
 /**
  * The platform whose images this machine runs: containers on macOS and Windows are linux ones.
  *

@@ -1,3 +1,4 @@
+import { ImageError } from "../errors.ts";
 import { readLayoutManifest } from "../archive/layout_reader.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
@@ -61,6 +62,16 @@ export class KeptImage implements DaemonContent {
     const { kept } = this.#choice;
     if (!kept) return root;
     const entries = entriesOf(root).filter((entry) => kept.has(entry.descriptor.digest));
+    if (entries.length === 0) {
+      // The daemon lists what lies below nested indexes, of which it gives nothing but single platforms.
+      throw new ImageError(
+        "unsupported",
+        `Cannot read image "${this.#described.name}": not all of it is in the daemon`,
+        {
+          hint: "Choose what is there with --platform",
+        },
+      );
+    }
     return indexManifest(entries, root, `the part of index "${digest}" that is in the daemon`);
   }
 

@@ -68,6 +68,20 @@ export async function findHeldContent(client: EngineClient, options: FindHeldOpt
   return { ...part, blobs };
 }
 
+/** The ID of the image that a name stands for in the daemon; undefined where it stands for none. */
+export async function imageIdOfName(
+  client: EngineClient,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Digest | undefined> {
+  try {
+    return (await client.inspectImage(name, signal)).id;
+  } catch (error) {
+    if (isImageError(error, "not-found")) return undefined;
+    throw error;
+  }
+}
+
 /** The planned image, where the daemon has any of it under its ID. */
 async function findPlannedImage(
   client: EngineClient,

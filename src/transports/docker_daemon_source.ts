@@ -2,7 +2,7 @@ import { ImageError, isImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
 import type { EngineImage } from "../engine/engine_image.ts";
-import type { ImageSource } from "../image/places.ts";
+import type { ImageSource, LeftOutEntry } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { formatPlatform, normalizePlatform, type Platform, selectPlatform } from "../oci/platform.ts";
@@ -25,7 +25,7 @@ export async function openDaemonSource(
   const image = await findImage(client, name, options.signal);
   if (image.root && image.manifests.length > 0) {
     const choice = chooseFromDaemon({ ...image, root: image.root }, name, options);
-    return new DaemonSource(new KeptImage(client, { image, name, options }, choice), name, image, choice.missing);
+    return new DaemonSource(new KeptImage(client, { image, name, options }, choice), name, image, choice.leftOut);
   }
   checkPlatform(image, name, options.platform);
   return new DaemonSource(new PackedImage(client, { image, name, options }), name, image, []);
@@ -38,16 +38,16 @@ export class DaemonSource implements ImageSource {
   readonly parallelRanges = 1;
   /** What the daemon says of the image. */
   readonly image: EngineImage;
-  /** Platforms that the image has and that are not there whole, so that they stay behind. */
-  readonly missingPlatforms: readonly Platform[];
+  /** What the image's index names and the daemon does not hold whole, so that it stays behind. */
+  readonly leftOut: readonly LeftOutEntry[];
   readonly #content: DaemonContent;
 
   /** Use {@linkcode openDaemonSource}. */
-  constructor(content: DaemonContent, name: string, image: EngineImage, missing: readonly Platform[]) {
+  constructor(content: DaemonContent, name: string, image: EngineImage, leftOut: readonly LeftOutEntry[]) {
     this.#content = content;
     this.name = name;
     this.image = image;
-    this.missingPlatforms = missing;
+    this.leftOut = leftOut;
   }
 
   /**
@@ -96,7 +96,8 @@ function hasHost(name: string): boolean {
 
 /** Throws `not-found` when the one platform that the daemon holds is not the one asked for. */
 function checkPlatform({ platform }: EngineImage, name: string, wanted: Platform | undefined): void {
-  if (!wanted || selectPlatform([{ platform }], wanted)) return;
+  // An image that does not say what it runs on is as good as any.
+  if (!wanted || platform.os === "" || platform.architecture === "" || selectPlatform([{ platform }], wanted)) return;
   throw new ImageError(
     "not-found",
     `Cannot find platform ${formatPlatform(wanted)} of image "${name}" in the daemon: it holds ` +

@@ -12,6 +12,7 @@ import { jsonBytes } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { layerCompression } from "../oci/media_types.ts";
 import type { Platform } from "../oci/platform.ts";
+import { artifactType, isArtifact } from "../oci/container_image.ts";
 import { finishKeptLoad, isUnpacked, loadingName, platformToUnpack } from "./docker_daemon_load.ts";
 import { openRawLayer } from "./docker_daemon_raw_layer.ts";
 import {
@@ -20,6 +21,7 @@ import {
   type FindManifest,
   type HeldContent,
   imageIdOf,
+  imageIdOfName,
   type ReadConfig,
 } from "./docker_daemon_reuse.ts";
 import { TarStream } from "./docker_daemon_stream.ts";
@@ -31,6 +33,8 @@ export interface DaemonTargetOptions {
   readonly readConfig?: ReadConfig | undefined;
   /** Finds manifests of older versions in the source, to learn which blobs another daemon holds of them. */
   readonly findManifest?: FindManifest | undefined;
+  /** Whether a name that stands for another image is left to that, and the copy refused. */
+  readonly keepsOther?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -98,8 +102,28 @@ export class DaemonTarget implements ImageTarget {
     const [root] = manifests;
     const images = manifests.filter((manifest) => manifest.content.kind !== "index");
     this.#plan = root && { root, images };
+    if (root) await this.#check(root);
     for (const image of images) this.#diffIds?.note(image);
     this.#platform = root && await platformToUnpack(this.#client, root, this.#options.readConfig);
+  }
+
+  /** Refuses what this daemon cannot keep, or not under this name. */
+  async #check(root: Manifest): Promise<void> {
+    const { store } = this.#client.info;
+    if (store !== "containerd" && isArtifact(root.content)) {
+      const what = `it is an artifact (${artifactType(root.content)})`;
+      throw new ImageError("unsupported", `Cannot load "${this.name}": ${what}, and this daemon keeps images only`, {
+        hint: "Write it to a file or copy it to a registry instead",
+      });
+    }
+    if (!this.#options.keepsOther) return;
+    const id = await imageIdOfName(this.#client, this.#name.full, this.#options.signal);
+    if (id === undefined || id === imageIdOf(this.#client, root)) return;
+    throw new ImageError(
+      "conflict",
+      `Cannot call the image "${this.#name.familiar}", as nobody named a tag: another image has that name`,
+      { hint: "Give a name of your own: s3lo pull REF NAME:TAG" },
+    );
   }
 
   /** Finds what the daemon holds of the image that was planned. */

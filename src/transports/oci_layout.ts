@@ -15,7 +15,8 @@ import { type ArchivedSource, openArchivedSource } from "./archived_source.ts";
  * it. Throws what `openFolder` and `openLayoutImage` throw.
  */
 export async function openOciLayoutSource({ path, name }: ArchiveReference, text: string): Promise<ArchivedSource> {
-  return await openArchivedSource(text, await openFolder(path), (files) => openLayoutImage(files, name));
+  const files = await openFolder(path);
+  return await openArchivedSource(text, files, (opened) => openLayoutImage(opened, name), { isFolder: true });
 }
 
 /**

@@ -27,7 +27,10 @@ export interface OpenTargetOptions extends OpenBucketOptions {
 
 /** Opens any reference for reading. The only place, with {@linkcode openTarget}, that knows all kinds of places. */
 export async function openSource(session: Session, text: string): Promise<ImageSource> {
-  if (text.startsWith(DAEMON_SCHEME)) return await openDaemon(session, text.slice(DAEMON_SCHEME.length));
+  if (text.startsWith(DAEMON_SCHEME)) {
+    // An index is kept with all that is there of it, as from any other place.
+    return await openDaemon(session, text.slice(DAEMON_SCHEME.length), { allPlatforms: true });
+  }
   const archive = parseArchiveReference(text);
   if (archive) return await openArchive(session, archive, text);
   const reference = parseReference(text);
@@ -99,6 +102,14 @@ export async function openDaemon(
   });
 }
 
+/** What a name in the daemon is written from, and how. */
+export interface DaemonTargetFor {
+  readonly source?: ImageSource | undefined;
+  readonly siblings?: readonly ImageSource[];
+  /** Whether a name that stands for another image is left to that, and the copy refused. */
+  readonly keepsOther?: boolean;
+}
+
 /**
  * Opens a name in the daemon for writing what `source` holds. `siblings`: other images of its repository, by which a daemon
  * that keeps manifests is found to have layers already.
@@ -106,12 +117,13 @@ export async function openDaemon(
 export async function openDaemonTargetFor(
   session: Session,
   name: string,
-  { source, siblings = [] }: { readonly source?: ImageSource | undefined; readonly siblings?: readonly ImageSource[] },
+  { source, siblings = [], keepsOther = false }: DaemonTargetFor,
 ): Promise<DaemonTarget> {
   const { openDaemonTarget } = await import("./docker_daemon_target.ts");
   return openDaemonTarget(await session.engine(), name, {
     ...(source ? { readConfig: (config) => readSmallBlob(source, config) } : {}),
     ...(siblings.length > 0 ? { findManifest: manifestFinder(siblings) } : {}),
+    keepsOther,
     signal: session.signal,
   });
 }

@@ -5,7 +5,7 @@ import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import { layerCompression } from "../../src/oci/media_types.ts";
-import { formatPlatform, parsePlatform } from "../../src/oci/platform.ts";
+import { parsePlatform } from "../../src/oci/platform.ts";
 import type { DaemonSourceOptions } from "../../src/transports/docker_daemon_content.ts";
 import { openDaemonSource } from "../../src/transports/docker_daemon_source.ts";
 import { connectDaemon, pullInto, removeNames } from "../support/daemon_api.ts";
@@ -127,7 +127,7 @@ daemonTest("DaemonSource leaves out platforms that are not there, and says so", 
   const partial = without(image, "linux/arm/v7");
   await pullInto(client, partial, "s3lo-test/push:1");
   await using source = await openDaemonSource(client, "s3lo-test/push:1");
-  assert.deepEqual(source.missingPlatforms.map(formatPlatform), ["linux/arm/v7"]);
+  assert.deepEqual(source.leftOut.map((entry) => entry.label), ["linux/arm/v7"]);
   const pushed = await readImage(source);
   assert.equal(pushed.root.content.kind, "index");
   assert.deepEqual([...pushed.platforms.keys()], ["linux/amd64", "linux/arm64"]);

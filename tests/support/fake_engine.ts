@@ -34,7 +34,10 @@ export async function fakeEngine(script: FakeEngineScript = {}): Promise<FakeEng
     const path = full.replace(/^\/v\d+\.\d+(?=\/)/, "");
     if (path === "/_ping") {
       return new Response("OK", {
-        headers: { "api-version": apiVersion, ...(script.podman ? { "libpod-api-version": script.libpodVersion ?? "4.3.1" } : {}) },
+        headers: {
+          "api-version": apiVersion,
+          ...(script.podman ? { "libpod-api-version": script.libpodVersion ?? "4.3.1" } : {}),
+        },
       });
     }
     if (path === "/version") {

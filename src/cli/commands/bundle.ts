@@ -3,6 +3,7 @@ import type { LoadedImageReport } from "../../commands/bundle_load.ts";
 import type { BundleSaveReport } from "../../commands/bundle_save.ts";
 import { ImageError } from "../../errors.ts";
 import type { CommandIo, CommandSpec, OptionSpec } from "../command.ts";
+import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
@@ -176,9 +177,12 @@ export const BUNDLE_LIST: CommandSpec = {
 
 function saveNotes(report: BundleSaveReport, io: CommandIo): void {
   for (const image of report.images) {
+    const leftOut = leftOutNote(image, image.source);
+    if (leftOut !== undefined) io.note(leftOut);
     if (image.source_digest !== undefined) {
+      const why = leftOut === undefined ? "platforms were chosen" : "not all platforms are there";
       io.note(
-        `Note: the digest of ${image.name} changes, since platforms were chosen: ${image.source_digest} -> ${image.digest}`,
+        `Note: the digest of ${image.name} changes, since ${why}: ${image.source_digest} -> ${image.digest}`,
       );
     }
     if (image.referrer_tags_dropped > 0) {

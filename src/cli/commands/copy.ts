@@ -2,6 +2,7 @@ import { ImageError, printableData } from "../../errors.ts";
 import type { CopyOutcome, CopyReport } from "../../commands/copy.ts";
 import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
 import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
+import { leftOutNote } from "../left_out_note.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import { openSession } from "../open_session.ts";
@@ -123,8 +124,11 @@ function summary(image: CopyReport, elapsedMs: number): string {
 
 /** Says what is not the same in the target as in the source. */
 function notes(image: CopyReport, io: CommandIo): void {
+  const leftOut = leftOutNote(image, image.source);
+  if (leftOut !== undefined) io.note(leftOut);
   if (image.source_digest !== undefined) {
-    io.note(`Note: the digest changes, since platforms were chosen: ${image.source_digest} -> ${image.digest}`);
+    const why = leftOut === undefined ? "platforms were chosen" : "not all platforms are there";
+    io.note(`Note: the digest changes, since ${why}: ${image.source_digest} -> ${image.digest}`);
   }
   if (image.foreign_layers_skipped > 0) {
     io.note(

@@ -1,5 +1,6 @@
 import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
 import type { CommandIo, CommandSpec, Settings } from "../command.ts";
+import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
 import { SIDE_OPTIONS } from "../options.ts";
 import { checkSideOptions } from "../side_options.ts";
@@ -98,6 +99,8 @@ async function run(
       onEvent: progress.onEvent,
     });
   }
+  const leftOut = leftOutNote(report, "the sources");
+  if (leftOut !== undefined) io.note(leftOut);
   await io.out(await render(outputFormat(options), report, text));
   return 0;
 }

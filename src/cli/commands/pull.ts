@@ -3,6 +3,7 @@ import type { PullReport } from "../../commands/pull.ts";
 import { hostPlatform } from "../../oci/platform.ts";
 import { archivePlace } from "../archive_place.ts";
 import type { CommandSpec } from "../command.ts";
+import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
 import { Progress } from "../progress.ts";
 import { isTemplateText, outputFormat, render } from "../render.ts";
@@ -61,11 +62,27 @@ export const PULL: CommandSpec = {
         onEvent: progress.onEvent,
       });
     }
-    if (report.platform_chosen_by === "daemon") io.note(`Note: took ${report.platform}, which is what the daemon runs`);
+    for (const note of notes(report)) io.note(note);
     await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
 };
+
+function notes(report: PullReport): string[] {
+  const { platform, platform_doubt: doubt } = report;
+  const machine = report.file === undefined ? "the daemon" : "this machine";
+  const leftOut = leftOutNote(report, report.ref);
+  return [
+    ...(leftOut === undefined ? [] : [leftOut]),
+    ...(report.image_tag_assumed ? [`Note: called ${report.image_tag}, since ${report.ref} names no tag`] : []),
+    ...(report.platform_chosen_by === "daemon" && doubt === undefined
+      ? [`Note: took ${platform}, which is what the daemon runs`]
+      : []),
+    ...(doubt === "unnamed" ? [`Note: the image does not say what it runs on`] : []),
+    ...(doubt === "other" ? [`Note: the image is for ${platform}, which ${machine} may not run`] : []),
+    ...(doubt === "newer" ? [`Note: the image needs ${platform}, which ${machine} may be too old for`] : []),
+  ];
+}
 
 function summary(report: PullReport, elapsedMs: number): string {
   const where = report.file === undefined
@@ -74,9 +91,9 @@ function summary(report: PullReport, elapsedMs: number): string {
   const skipped = report.bytes_skipped > 0 ? `, ${formatSize(report.bytes_skipped)} skipped as already there` : "";
   return [
     `${report.image_tag}  ${where}`,
-    `${report.platform ?? "all platforms"}, ${formatSize(report.bytes_moved)} moved${skipped}, ${
-      formatDuration(elapsedMs)
-    }`,
+    `${report.platform ?? (report.platform_doubt ? "no platform named" : "all platforms")}, ${
+      formatSize(report.bytes_moved)
+    } moved${skipped}, ${formatDuration(elapsedMs)}`,
     "",
   ].join("\n");
 }

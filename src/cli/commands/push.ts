@@ -2,6 +2,7 @@ import { ImageError } from "../../errors.ts";
 import type { PushReport } from "../../commands/push.ts";
 import { archivePlace } from "../archive_place.ts";
 import type { CommandIo, CommandSpec } from "../command.ts";
+import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
@@ -68,18 +69,17 @@ export const PUSH: CommandSpec = {
         onEvent: progress.onEvent,
       });
     }
-    notes(report, io);
+    notes(report, path ?? "the daemon", io);
     await io.remember({ text: report.ref });
     await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
 };
 
-function notes(report: PushReport, io: CommandIo): void {
-  if (report.platforms_missing.length > 0) {
-    io.note(`Note: not pushed, since the daemon does not hold them whole: ${report.platforms_missing.join(", ")}`);
-  }
-  if (report.manifest_built) {
+function notes(report: PushReport, source: string, io: CommandIo): void {
+  const leftOut = leftOutNote(report, source === "-" ? "standard input" : source);
+  if (leftOut !== undefined) io.note(leftOut);
+  else if (report.manifest_built) {
     io.note("Note: there was no manifest, so one was built; the image ID is the same, the digest is new");
   }
 }
