@@ -83,6 +83,8 @@ export interface CopiedImage {
   readonly blobsSkipped: number;
   /** Bytes of the blobs that were copied. */
   readonly bytesCopied: number;
+  /** Platforms that the source's index names and does not hold whole (an archive, a daemon), and that stayed behind. */
+  readonly platformsMissing: readonly string[];
 }
 
 /** An entry of an index, or a single image. */
@@ -138,6 +140,7 @@ export async function copy(source: string, target: string, options: CopyImageOpt
     blobsCopied: report!.blobs_copied,
     blobsSkipped: report!.blobs_skipped,
     bytesCopied: report!.bytes_copied,
+    platformsMissing: report!.platforms_missing ?? [],
   };
 }
 
