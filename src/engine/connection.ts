@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { clipped, ImageError } from "../errors.ts";
 import type { HttpOptions } from "../http/message.ts";
 import { readDockerContext, selectedContext } from "./docker_context.ts";
 import { dockerConfigFolder, type EngineHost } from "./engine_host.ts";
@@ -26,7 +26,7 @@ export interface FindConnectionOptions {
  * The address that was chosen for the daemon by the user or a setting; undefined when nobody chose one.
  *
  * In this order, as Docker's own client does: `--docker-host`, `DOCKER_HOST`, the context in `DOCKER_CONTEXT`, the
- * `currentContext` of Docker's `config.json`. Addresses are `unix://`, `tcp://`, `http://` and `https://`;
+ * `currentContext` of Docker's `config.json`. Addresses are `unix://`, `tcp://` (or none), `http://` and `https://`;
  * `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` (`ca.pem`, `cert.pem`, `key.pem`; default: Docker's settings folder) turn
  * `tcp://` into TLS.
  *
@@ -38,7 +38,7 @@ export async function chosenConnection(
   options: FindConnectionOptions = {},
 ): Promise<EngineConnection | undefined> {
   if (options.dockerHost) return addressConnection(options.dockerHost, "--docker-host", await environmentTls(host));
-  const fromEnvironment = host.env("DOCKER_HOST");
+  const fromEnvironment = host.env("DOCKER_HOST")?.trim();
   if (fromEnvironment) return addressConnection(fromEnvironment, "DOCKER_HOST", await environmentTls(host));
   const name = await selectedContext(host);
   if (name === undefined) return undefined;
@@ -46,24 +46,33 @@ export async function chosenConnection(
   return addressConnection(context.address, `context "${name}"`, context.tls);
 }
 
-/** The connection for an address as people write it. Throws as {@linkcode chosenConnection} does. */
+/** Docker's own socket. */
+const DOCKER_SOCKET = "/var/run/docker.sock";
+
+/**
+ * The connection for an address as people write it and Docker's client reads it: without a scheme it is one of tcp, and
+ * what is left out (host, port, path of the socket) is Docker's default. Throws as {@linkcode chosenConnection} does.
+ */
 export function addressConnection(address: string, origin: string, tls?: ClientTls): EngineConnection {
-  const [, scheme = "", rest = ""] = /^([a-z]+):\/\/(.*)$/.exec(address) ?? [];
-  const named = { address: withoutPassword(address), origin };
+  const { scheme, rest } = splitAddress(address);
+  const named = { address: shownAddress(scheme, rest), origin };
   if (scheme === "unix") {
-    if (!rest.startsWith("/")) throw invalidAddress(named, "expected a full path after unix://");
-    return { ...named, baseUrl: "http://localhost", http: { unixSocket: rest } };
+    const path = rest || DOCKER_SOCKET;
+    if (!path.startsWith("/")) throw invalidAddress(named, "expected a full path after unix://");
+    return { address: `unix://${path}`, origin, baseUrl: "http://localhost", http: { unixSocket: path } };
   }
   if (scheme === "tcp" || scheme === "http" || scheme === "https") {
     const secure = scheme === "https" || (scheme === "tcp" && tls !== undefined);
-    return { ...named, baseUrl: tcpBaseUrl(named, rest, secure), http: secure ? tlsOptions(tls) : {} };
+    const url = tcpBaseUrl(named, scheme === "tcp" ? withDefaultHost(rest) : rest, secure);
+    return { ...named, baseUrl: url, http: secure ? tlsOptions(tls) : {} };
   }
   if (scheme === "ssh") {
     throw new ImageError(
       "unsupported",
       `Cannot use the daemon at "${named.address}" (${origin}): no ssh:// addresses`,
       {
-        hint: "Forward its socket with ssh -L /tmp/docker.sock:/var/run/docker.sock HOST and use " +
+        hint:
+          `Forward its socket with ssh -nNT -L /tmp/docker.sock:${DOCKER_SOCKET} ${sshTarget(named.address)} and use ` +
           "--docker-host unix:///tmp/docker.sock, or pipe: s3lo pull REF -f - | ssh HOST docker load",
       },
     );
@@ -74,6 +83,34 @@ export function addressConnection(address: string, origin: string, tls?: ClientT
     });
   }
   throw invalidAddress(named, "expected unix://, tcp://, http:// or https://");
+}
+
+function splitAddress(address: string): { readonly scheme: string; readonly rest: string } {
+  const text = address.trim();
+  const end = text.indexOf("://");
+  // Docker would look for a server of this name; who writes a path means a socket.
+  if (end < 0) return text.startsWith("/") ? { scheme: "", rest: text } : { scheme: "tcp", rest: text };
+  return { scheme: text.slice(0, end), rest: text.slice(end + "://".length) };
+}
+
+/** Without a password; the user of an ssh address tells machines apart, elsewhere it may be a secret too. */
+function shownAddress(scheme: string, rest: string): string {
+  const shown = rest.replace(
+    scheme === "ssh" ? /^([^/@:]*)(?::[^/@]*)?@/ : /^()[^/@]*@/,
+    (_, user) => user && `${user}@`,
+  );
+  return clipped(scheme === "" ? shown : `${scheme}://${shown}`, 300);
+}
+
+/** What follows `ssh` on a command line: `-p 2222 me@host`. */
+function sshTarget(address: string): string {
+  const [, target = "HOST", port] = /^ssh:\/\/([^/]*?)(?::(\d+))?(?:\/|$)/.exec(address) ?? [];
+  return port === undefined ? target || "HOST" : `-p ${port} ${target}`;
+}
+
+/** Docker's client means this machine where an address names no host. */
+function withDefaultHost(rest: string): string {
+  return rest === "" || /^[:/]/.test(rest) ? `localhost${rest}` : rest;
 }
 
 /** The certificates that the environment asks for; undefined when it asks for no TLS. */
@@ -107,9 +144,7 @@ function tcpBaseUrl(named: { address: string; origin: string }, rest: string, se
 }
 
 function invalidAddress(named: { address: string; origin: string }, why: string): ImageError {
-  return new ImageError("invalid-reference", `Invalid daemon address "${named.address}" (${named.origin}): ${why}`);
-}
-
-function withoutPassword(address: string): string {
-  return address.replace(/\/\/[^/@]*@/, "//").slice(0, 300);
+  return new ImageError("invalid-reference", `Invalid daemon address "${named.address}" (${named.origin}): ${why}`, {
+    hint: named.address.startsWith("/") ? `Write it as unix://${named.address}` : undefined,
+  });
 }

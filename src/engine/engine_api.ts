@@ -1,6 +1,6 @@
 import { clipped, type ErrorCode, ImageError, isImageError } from "../errors.ts";
 import { HttpClient } from "../http/client.ts";
-import { type HttpResponse, MAX_ERROR_BODY_BYTES, type StreamedBody } from "../http/message.ts";
+import { type HttpResponse, MAX_ERROR_BODY_BYTES, plainCause, type StreamedBody } from "../http/message.ts";
 import { isObject, type JsonObject, parseJsonObject } from "../oci/json.ts";
 import type { EngineConnection } from "./connection.ts";
 
@@ -51,7 +51,7 @@ export class EngineApi implements Disposable {
    * or `unavailable`, with the daemon's own words.
    */
   async send(request: EngineRequest): Promise<HttpResponse> {
-    const response = await this.#reach(request);
+    const response = this.#named(await this.#reach(request), request.action);
     if (response.status >= 200 && response.status < 300) return response;
     const { action, refusalHint: hint } = request;
     throw new ImageError(codeOf(response.status), `Cannot ${action}: ${await daemonMessage(response)}`, { hint });
@@ -75,13 +75,35 @@ export class EngineApi implements Disposable {
       const url = `${this.connection.baseUrl}${prefix}${path}`;
       return await this.#http.send({ method, url, body, headers: headers ?? {}, signal });
     } catch (error) {
-      // The host of a socket's URL is made up: name the socket instead.
-      if (!isImageError(error, "unavailable")) throw error;
-      const { address } = this.connection;
-      throw new ImageError("unavailable", `Cannot ${action}: no answer from the daemon at "${address}"`, {
-        cause: error,
-      });
+      throw this.#broken(error, action, "no answer from the daemon");
     }
+  }
+
+  /** The answer, whose body names the daemon where it breaks. */
+  #named(response: HttpResponse, action: string): HttpResponse {
+    const broken = (error: unknown) => this.#broken(error, action, "the connection broke to the daemon");
+    return {
+      status: response.status,
+      headers: response.headers,
+      reader() {
+        const reader = response.reader();
+        return {
+          read: (into) => reader.read(into).catch((error) => Promise.reject(broken(error))),
+          [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+        };
+      },
+      bytes: (maxBytes) => response.bytes(maxBytes).catch((error) => Promise.reject(broken(error))),
+      discard: () => response.discard(),
+    };
+  }
+
+  /** A lost connection, told by the daemon's address: the host of a socket's URL is made up. */
+  #broken(error: unknown, action: string, what: string): unknown {
+    if (!isImageError(error, "unavailable")) return error;
+    const why = error.cause === undefined ? "it was silent for too long" : plainCause(error);
+    return new ImageError("unavailable", `Cannot ${action}: ${what} at "${this.connection.address}" (${why})`, {
+      cause: error,
+    });
   }
 }
 

@@ -14,6 +14,8 @@ export interface EngineHost {
   readFile(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Whether somebody listens on a Unix socket. */
   probeSocket(path: string): Promise<SocketState>;
+  /** The name of the group that owns a file; undefined where that cannot be told. */
+  groupOf?(path: string): Promise<string | undefined>;
 }
 
 /** What connecting to a Unix socket shows. */
@@ -42,6 +44,15 @@ export function systemHost(): EngineHost {
       } catch (error) {
         if (isNotFound(error)) return "not there";
         return error instanceof Deno.errors.PermissionDenied ? "permission denied" : "connection refused";
+      }
+    },
+    async groupOf(path) {
+      try {
+        const { gid } = await Deno.stat(path);
+        const lines = (await Deno.readTextFile("/etc/group")).split("\n").map((line) => line.split(":"));
+        return gid === null ? undefined : lines.find((fields) => fields[2] === String(gid))?.[0];
+      } catch {
+        return undefined; // it only makes a hint better
       }
     },
   };

@@ -22,8 +22,8 @@ const WITHOUT_DAEMON = "give another address with --docker-host, or use an archi
  * Connects to the daemon: the one that was chosen (see {@linkcode chosenConnection}), else the first of the usual sockets
  * that answers.
  *
- * Throws `unavailable`, saying everything that was tried, when no daemon answers; `denied` when one is there and may not
- * be used; and as {@linkcode chosenConnection} does.
+ * Throws `unavailable` when no daemon answers, naming the sockets that are there and silent (`log` is told of each that was
+ * tried); `denied` when one is there and may not be used; and as {@linkcode chosenConnection} does.
  */
 export async function findEngine(options: FindEngineOptions = {}): Promise<EngineClient> {
   const { host = systemHost(), dockerHost, signal, log } = options;
@@ -36,10 +36,14 @@ export async function findEngine(options: FindEngineOptions = {}): Promise<Engin
     }
   }
   const attempts: Attempt[] = [];
+  const failed = (attempt: Attempt) => {
+    attempts.push(attempt);
+    log?.(`daemon ${attempt.path} (${attempt.product}): ${attempt.why}`);
+  };
   for (const { product, path } of options.sockets ?? defaultSockets(host)) {
     const state = await host.probeSocket(path);
     if (state !== "listening") {
-      attempts.push({ product, path, why: state });
+      failed({ product, path, why: state });
       continue;
     }
     const connection = addressConnection(`unix://${path}`, product);
@@ -47,10 +51,10 @@ export async function findEngine(options: FindEngineOptions = {}): Promise<Engin
       return await EngineClient.connect(connection, { signal, log });
     } catch (error) {
       if (!isImageError(error, "unavailable")) throw error;
-      attempts.push({ product, path, why: plainCause(error) });
+      failed({ product, path, why: plainCause(error) });
     }
   }
-  throw nothingFound(attempts);
+  throw await nothingFound(host, attempts);
 }
 
 interface Attempt {
@@ -63,6 +67,7 @@ async function unreachable(host: EngineHost, connection: EngineConnection, cause
   const { address, origin } = connection;
   const socket = connection.http.unixSocket;
   const state = socket === undefined ? undefined : await host.probeSocket(socket);
+  if (socket !== undefined && state === "permission denied") return await forbidden(host, socket, origin, cause);
   const why = state === undefined || state === "listening" ? plainCause(cause) : state;
   return new ImageError("unavailable", `Cannot reach the daemon at "${address}" (from ${origin}): ${why}`, {
     hint: `Start the daemon, ${WITHOUT_DAEMON}`,
@@ -70,17 +75,28 @@ async function unreachable(host: EngineHost, connection: EngineConnection, cause
   });
 }
 
-function nothingFound(attempts: readonly Attempt[]): ImageError {
-  const forbidden = attempts.find((attempt) => attempt.why === "permission denied");
-  const tried = attempts.map(({ product, path, why }) => `${path} (${product}: ${why})`).join(", ");
-  return new ImageError(
-    forbidden ? "denied" : "unavailable",
-    `Cannot find a container daemon: --docker-host, DOCKER_HOST and docker contexts name none, and no usual socket ` +
-      `answers; tried ${tried}`,
-    {
-      hint: forbidden
-        ? `Get access to ${forbidden.path} (on Linux: join the group that owns it), ${WITHOUT_DAEMON}`
-        : `Start Docker or podman, ${WITHOUT_DAEMON}`,
-    },
-  );
+async function nothingFound(host: EngineHost, attempts: readonly Attempt[]): Promise<ImageError> {
+  const denied = attempts.find((attempt) => attempt.why === "permission denied");
+  if (denied) return await forbidden(host, denied.path, denied.product);
+  // Ten places where nothing is are no news; one where something is that does not answer may be the cause.
+  const silent = attempts.filter((attempt) => attempt.why !== "not there")
+    .map(({ product, path, why }) => `${path} (${product}): ${why}`);
+  const state = silent.length > 0 ? `answers; ${silent.join(", ")}` : "is there";
+  return new ImageError("unavailable", `Cannot find a container daemon: none is named and no usual socket ${state}`, {
+    hint: `Start Docker or podman, ${WITHOUT_DAEMON} (s3lo doctor --self lists where it looks)`,
+  });
+}
+
+/** The error for a socket that this user may not open. */
+async function forbidden(host: EngineHost, path: string, origin: string, cause?: unknown): Promise<ImageError> {
+  const group = await host.groupOf?.(path);
+  const way = path.includes("podman")
+    ? "Start a podman service of your own (systemctl --user start podman.socket)"
+    : group !== undefined && group !== "root"
+    ? `Join the group "${group}", which may use it (sudo usermod -aG ${group} $USER, then log in again)`
+    : "Run s3lo as the user who owns it, or set up rootless Docker (dockerd-rootless-setuptool.sh install)";
+  return new ImageError("denied", `Cannot use the daemon at "unix://${path}" (from ${origin}): permission denied`, {
+    hint: `${way}, ${WITHOUT_DAEMON}`,
+    cause,
+  });
 }
