@@ -1,7 +1,7 @@
 import { hasZstd } from "../bytes/zstd_runtime.ts";
 import { chosenConnection } from "../engine/connection.ts";
 import { defaultSockets } from "../engine/default_sockets.ts";
-import { systemHost } from "../engine/engine_host.ts";
+import { type SocketState, systemHost } from "../engine/engine_host.ts";
 import { messageOf } from "../errors.ts";
 import { describeUrl } from "../http/describe.ts";
 import { configuredEndpoint, readAwsConfig } from "../objects/aws_config.ts";
@@ -35,6 +35,8 @@ export interface SelfReport {
     readonly origin: string | null;
     /** Why there is none. */
     readonly problem: string | null;
+    /** Where it was looked for, if nobody named one and none was found. */
+    readonly tried?: readonly DaemonAttempt[];
   };
   /** Proxies by variable, without passwords. */
   readonly proxies: Readonly<Record<string, string>>;
@@ -42,6 +44,14 @@ export interface SelfReport {
   readonly ca_file: string | null;
   /** What this runtime lacks of what s3lo can use. */
   readonly runtime_lacks: readonly string[];
+}
+
+/** A usual socket on which nobody listens. */
+export interface DaemonAttempt {
+  readonly path: string;
+  /** Which program would put it there. */
+  readonly product: string;
+  readonly state: SocketState;
 }
 
 /** Tells what s3lo would use, from files and the environment alone. */
@@ -113,12 +123,16 @@ async function describeDaemon(dockerHost: string | undefined, named: string): Pr
       const origin = dockerHost === undefined ? chosen.origin : named;
       return { address: chosen.address, origin, problem: null };
     }
+    const tried: DaemonAttempt[] = [];
     for (const { product, path } of defaultSockets(host)) {
       const state = await host.probeSocket(path);
-      if (state === "not there") continue;
-      return { address: `unix://${path}`, origin: product, problem: state === "listening" ? null : state };
+      if (state === "listening") return { address: `unix://${path}`, origin: product, problem: null };
+      tried.push({ path, product, state });
     }
-    return { address: null, origin: null, problem: "no daemon's socket is in a usual place" };
+    const silent = tried.find(({ state }) => state !== "not there");
+    return silent
+      ? { address: `unix://${silent.path}`, origin: silent.product, problem: silent.state, tried }
+      : { address: null, origin: null, problem: "no daemon's socket is in a usual place", tried };
   } catch (error) {
     return { address: null, origin: null, problem: messageOf(error) };
   }

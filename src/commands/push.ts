@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import { HeldContent } from "../image/held_content.ts";
@@ -104,7 +104,9 @@ async function openPushSource(
   const { file } = options;
   if (file) {
     const place = { ...file, ...(image === undefined ? {} : { name: image }) };
-    return { source: await openArchive(session, place, file.path) };
+    return {
+      source: await openArchive(session, place, file.path).catch((error) => Promise.reject(unclear(error, image))),
+    };
   }
   if (image === undefined) throw new ImageError("usage", "Missing IMAGE, the name in the daemon");
   const [platform, ...more] = parsePlatforms(options.platforms ?? []);
@@ -121,6 +123,13 @@ async function openPushSource(
     },
   });
   return { source, platform: platform ?? source.image.platform };
+}
+
+/** An archive of several images names them, and after its path they are named for other commands. */
+function unclear(error: unknown, image: string | undefined): unknown {
+  if (image !== undefined || !isImageError(error, "usage") || error.hint === undefined) return error;
+  const hint = "Name one of them before REF: s3lo push --file PATH IMAGE REF";
+  return new ImageError(error.code, error.message, { hint, cause: error });
 }
 
 /** The one image that is whole of an index that is not, as a daemon would push it; else what is whole of it. */

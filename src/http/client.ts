@@ -158,11 +158,10 @@ export class HttpClient implements Disposable {
 
   async #sendByNode(request: HttpRequest, way: Way): Promise<RawResponse> {
     const isStream = request.body !== undefined && !(request.body instanceof Uint8Array);
-    const { unixSocket } = this.#options;
     // A stream goes on a connection of its own: where a kept one has broken, node may send anew what the stream's buffers
     // held.
-    const keepsConnection = !isStream && unixSocket === undefined;
-    return await nodeSend(request, { unixSocket, way, agents: this.#agents, keepsConnection });
+    const keepsConnection = !isStream && way.unixSocket === undefined;
+    return await nodeSend(request, { way, agents: this.#agents, keepsConnection });
   }
 
   async #sendByHttp2(request: HttpRequest, way: Way): Promise<RawResponse> {
@@ -172,7 +171,7 @@ export class HttpClient implements Disposable {
 
   async #way(url: URL): Promise<Way> {
     const { unixSocket, insecure = false } = this.#options;
-    if (unixSocket !== undefined) return { url, proxy: undefined, trust: NO_OWN_TRUST, insecure: false };
+    if (unixSocket !== undefined) return { url, unixSocket, proxy: undefined, trust: NO_OWN_TRUST, insecure: false };
     this.#proxies ??= readProxySettings();
     const proxy = proxyFor(url, this.#proxies);
     const hasTls = url.protocol === "https:" || proxy?.scheme === "https";

@@ -12,6 +12,8 @@ export interface Way {
   /** Where requests go; only scheme, host and port count. */
   readonly url: URL;
   readonly proxy: Proxy | undefined;
+  /** A Unix socket, which stands for host, port and proxy. */
+  readonly unixSocket?: string | undefined;
   readonly trust: Trust;
   /** Whether certificates go unchecked. */
   readonly insecure: boolean;
@@ -35,7 +37,8 @@ export class Dialer {
 
   /** Connects. Throws what the runtime throws, or `ProxyRefusal`. */
   async dial(way: Way): Promise<Duplex> {
-    const { url, trust } = way;
+    const { url, trust, unixSocket } = way;
+    if (unixSocket !== undefined) return new ConnStream(await Deno.connect({ transport: "unix", path: unixSocket }));
     // The runtime shows a client certificate only on connections that it makes from their start.
     const mustShow = way.proxy !== undefined && trust.clientCertificate !== undefined;
     if (url.protocol !== "https:" || way.insecure || mustShow || this.isSelfSigned(url)) {

@@ -22,8 +22,6 @@ const CONTINUE_TIMEOUT_MS = 3000;
 
 /** How a request gets out. */
 export interface NodeSendOptions {
-  /** The Unix socket that it goes to, in place of the host. */
-  readonly unixSocket?: string | undefined;
   /** Where it goes and whom to trust there. */
   readonly way: Way;
   readonly agents: KeptAgents;
@@ -70,8 +68,8 @@ function whenAborted(signal: AbortSignal | undefined): Promise<never> {
 }
 
 function open(request: HttpRequest, options: NodeSendOptions): http.ClientRequest {
-  const { unixSocket, way, agents } = options;
-  const { url, proxy, trust } = way;
+  const { way, agents } = options;
+  const { url, proxy, trust, unixSocket } = way;
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
   // A proxy that does not tunnel is told where the request goes by the whole URL.
@@ -89,7 +87,9 @@ function open(request: HttpRequest, options: NodeSendOptions): http.ClientReques
     ...(request.signal ? { signal: request.signal } : {}),
   };
   const path = `${url.pathname}${url.search}`;
-  if (unixSocket !== undefined) return http.request(url, { ...common, agent: false, socketPath: unixSocket });
+  if (unixSocket !== undefined && isOldRuntime()) {
+    return http.request(url, { ...common, agent: false, socketPath: unixSocket });
+  }
   const agent = options.keepsConnection ? agents.get(way) : agents.once(way);
   if (isOldRuntime()) {
     if (url.protocol !== "https:") return http.request(url, { ...common, agent });

@@ -4,7 +4,8 @@ import type { Wait } from "../bytes/retry.ts";
 import { SharedBuffers } from "../bytes/shared_buffers.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { Manifest } from "../oci/manifest.ts";
+import { type IndexManifest, isRunnable, type Manifest } from "../oci/manifest.ts";
+import { formatPlatform } from "../oci/platform.ts";
 import { type GraphBlob, type GraphManifest, type ImageGraph, loadGraph } from "./image_graph.ts";
 import { ManifestTotals } from "./index_walk.ts";
 import type { ImageSource, ImageTarget } from "./places.ts";
@@ -94,17 +95,9 @@ export async function copyImage(
   options: CopyOptions = {},
 ): Promise<CopyResult> {
   const root = options.root ?? await source.root();
+  if (root.content.kind === "index" && !target.limits.acceptsIndex) throw tooMany(source, target, root.content);
   const limited = { ...options, totals: new ManifestTotals(source.name) };
   const graph = await loadGraph(source, root, limited);
-  if (root.content.kind === "index" && !target.limits.acceptsIndex) {
-    throw new ImageError(
-      "unsupported",
-      `Cannot write "${target.name}": it holds one platform and "${source.name}" is an index`,
-      {
-        hint: "Choose one with --platform",
-      },
-    );
-  }
   const referrers = options.includeReferrers ? await findReferrers(source, graph, limited) : { graphs: [], tagged: [] };
   const tagged = target.writeTagged ? referrers.tagged : [];
   const graphs = [graph, ...referrers.graphs, ...tagged.map((each) => each.graph)];
@@ -146,6 +139,19 @@ export async function copyImage(
     referrers: [...referrers.graphs, ...tagged.map((each) => each.graph)].map(rootOf),
     leftOutTags: target.writeTagged ? [] : referrers.tagged.map((each) => each.tag),
   };
+}
+
+/** The error for an index where only one image has room. */
+function tooMany(source: ImageSource, target: ImageTarget, { manifests }: IndexManifest): ImageError {
+  const platforms = manifests.filter(isRunnable).map((entry) => formatPlatform(entry.platform!));
+  const names = platforms.length > 0
+    ? ` of ${platforms.slice(0, 8).join(", ")}${platforms.length > 8 ? ", …" : ""}`
+    : "";
+  return new ImageError(
+    "unsupported",
+    `Cannot write "${target.name}": one platform of an image has room there, and "${source.name}" is an index${names}`,
+    { hint: `Choose one with --platform${platforms[0] === undefined ? "" : ` ${platforms[0]}`}` },
+  );
 }
 
 /** A blob and how it got to the target. */

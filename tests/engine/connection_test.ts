@@ -121,12 +121,12 @@ test("addressConnection() refuses what it cannot use, with a way out", () => {
         isImageError(error, code) && /DOCKER_HOST/.test(error.message) && (!hint || hint.test(error.hint ?? "")),
       address,
     );
-  refused("ssh://me@server", "unsupported", /ssh -L .*docker load/);
+  refused("ssh://me@server", "unsupported", /ssh -nNT -L .*docker load/);
   refused("npipe:////./pipe/docker_engine", "unsupported", /--file/);
   refused("fd://", "invalid-reference");
   refused("/var/run/docker.sock", "invalid-reference");
   refused("unix://relative.sock", "invalid-reference");
-  refused("tcp://", "invalid-reference");
+  refused("http://", "invalid-reference");
   refused("tcp://user:secret@host", "invalid-reference");
   assert.throws(() => addressConnection("tcp://user:secret@host", "t"), (error) => !/secret/.test(String(error)));
 });

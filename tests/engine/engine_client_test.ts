@@ -239,33 +239,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "findEngine() says everything that was tried, and offers an archive",
-  fn: async () => {
-    const host = fakeHost({ sockets: { "/home/me/.rd/docker.sock": "connection refused" } });
-    await assert.rejects(findEngine({ host }), (error) => {
-      assert.ok(isImageError(error, "unavailable"));
-      for (const part of ["--docker-host", "DOCKER_HOST", "/var/run/docker.sock (Docker: not there)", "podman"]) {
-        assert.ok(error.message.includes(part), part);
-      }
-      assert.match(error.message, /\.rd\/docker\.sock \(Rancher Desktop: connection refused\)/);
-      assert.match(error.hint ?? "", /--file/);
-      return true;
-    });
-  },
-});
-
-Deno.test({
-  name: "findEngine() names a socket that may not be used",
-  fn: async () => {
-    const host = fakeHost({ sockets: { "/var/run/docker.sock": "permission denied" } });
-    await assert.rejects(
-      findEngine({ host }),
-      (error) => isImageError(error, "denied") && /\/var\/run\/docker\.sock/.test(error.hint ?? ""),
-    );
-  },
-});
-
-Deno.test({
   name: "findEngine() goes past dead sockets to the first daemon that answers",
   fn: async () => {
     await using engine = await fakeEngine();

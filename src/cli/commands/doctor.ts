@@ -117,6 +117,9 @@ function doctorText(report: DoctorReport): string {
       "daemon",
       [daemon.address, daemon.origin && `(${daemon.origin})`, daemon.problem].filter((part) => part).join(" "),
     ],
+    ...(daemon.tried ?? []).map((
+      { path, product, state },
+    ): [string, string] => ["  tried", `${path} (${product}): ${state}`]),
     ["proxies", Object.entries(report.proxies).map(([name, value]) => `${name}=${value}`).join(" ") || "none"],
     ["authorities", report.ca_file ?? "the runtime's"],
     [
