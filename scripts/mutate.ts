@@ -222,7 +222,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "documents are escaped for terminals",
     file: "src/cli/render.ts",
-    from: "printable(JSON.stringify(data, null, 2))",
+    from: "printableLines(JSON.stringify(data, null, 2))",
     to: "JSON.stringify(data, null, 2)",
     tests: ["tests/hostile"],
   },
