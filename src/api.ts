@@ -55,7 +55,7 @@ export interface ImageOptions {
 }
 
 /** What may differ between the two ends of a copy. */
-export type SideOptions = Pick<ImageOptions, "endpoint" | "region" | "profile" | "credentials">;
+export type SideOptions = Pick<ImageOptions, "endpoint" | "region" | "profile" | "credentials" | "plainHttp">;
 
 /** How an image is copied. */
 export interface CopyImageOptions extends ImageOptions {

@@ -33,7 +33,7 @@ export async function openSession(
     sseKmsKeyId: options.value("sse-kms-key-id"),
     caFiles: options.values("ca-cert"),
     insecure: options.flag("insecure"),
-    plainHttp: options.origin("plain-http") === undefined ? undefined : options.flag("plain-http"),
+    plainHttp: switched(options, "plain-http"),
     dockerHost: options.value("docker-host"),
     streams: { stdin: stdinReader(), stdout: io.sink },
     compression: compression(options),
@@ -74,7 +74,13 @@ function side(options: OptionValues, prefix: "src" | "dst"): SideOptions {
     endpoint: isBelow("endpoint") ? undefined : endpoint(options, `${prefix}-endpoint`),
     region: value("region"),
     profile: value("profile"),
+    plainHttp: isBelow("plain-http") ? undefined : switched(options, `${prefix}-plain-http`),
   };
+}
+
+/** A switch that may have been left alone. */
+function switched(options: OptionValues, name: string): boolean | undefined {
+  return options.origin(name) === undefined ? undefined : options.flag(name);
 }
 
 function bucketDefaults(settings: PlaceSettings): BucketDefaults {

@@ -54,6 +54,7 @@ function sideOptions(prefix: string, side: string, otherPrefixes: readonly strin
   const options: readonly Omit<OptionSpec, "aliases">[] = [
     { name: "username", value: "NAME", help: `User name for the ${side}'s registry alone` },
     { name: "password-stdin", help: `Read its password from stdin; also S3LO_${prefix.toUpperCase()}_PASSWORD` },
+    { name: "plain-http", help: `Speak http, not https, to the ${side}'s registry alone` },
     { name: "endpoint", value: "URL", help: `S3 endpoint of the ${side} alone` },
     { name: "region", value: "REGION", help: `S3 region of the ${side} alone` },
     { name: "profile", value: "NAME", help: `AWS profile for the ${side} alone` },

@@ -7,6 +7,7 @@ const SIDES = [["source", "src"], ["target", "dst"]] as const;
 /** What each option of a side is for. */
 const NEEDS: readonly (readonly [option: string, needed: "registry" | "bucket" | "either", why: string])[] = [
   ["username", "registry", "is no registry"],
+  ["plain-http", "registry", "is no registry"],
   ["endpoint", "bucket", "is no S3 bucket"],
   ["region", "bucket", "is no S3 bucket"],
   ["profile", "either", "is neither an S3 bucket nor a registry"],

@@ -23,8 +23,6 @@ export interface SessionOptions extends SideOptions {
   readonly caFiles?: readonly string[];
   /** Whether TLS certificates go unchecked. */
   readonly insecure?: boolean;
-  /** Whether registries are spoken to by http. */
-  readonly plainHttp?: boolean | undefined;
   /** What holds for a bucket or registry where nothing above says otherwise. */
   readonly defaults?: PlaceDefaults | undefined;
   /** The daemon's address; otherwise DOCKER_HOST, the docker context, or the first usual socket that answers. */
@@ -103,7 +101,7 @@ export class Session implements AsyncDisposable {
     return {
       ...(credentials ? { credentials: { kind: "password", ...credentials } } : {}),
       awsProfile: own.profile ?? this.options.profile ?? defaults.profile,
-      plainHttp: this.options.plainHttp ?? defaults.plainHttp,
+      plainHttp: own.plainHttp ?? this.options.plainHttp ?? defaults.plainHttp,
     };
   }
 

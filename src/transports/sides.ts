@@ -13,10 +13,12 @@ export interface SideOptions {
   readonly profile?: string | undefined;
   /** For registries; otherwise those of `docker login`. */
   readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+  /** Whether registries are spoken to by http. */
+  readonly plainHttp?: boolean | undefined;
 }
 
 /** What holds for one bucket unless the run says otherwise. */
-export interface BucketDefaults extends Omit<SideOptions, "credentials"> {
+export interface BucketDefaults extends Omit<SideOptions, "credentials" | "plainHttp"> {
   readonly storageClass?: string | undefined;
   readonly sseKmsKeyId?: string | undefined;
   readonly concurrentBlobs?: number | undefined;
