@@ -4,6 +4,7 @@
  *
  *   deno task demo      works in the folder demo/, which it removes first
  */
+import { nextSteps } from "./demo/next_steps.ts";
 import { verifyStore } from "./demo/verify_store.ts";
 import { demoImage, writeStore } from "./demo_image.ts";
 import { ROOT } from "./source_files.ts";
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
 
   await s3lo("copy", "--platform", PLATFORM, "local://./demo/store//hello:v1", "local://./demo/single//hello:arm64");
   await verify("single", "arm64", image.platforms.get(PLATFORM));
+  say(`\n${nextSteps()}`);
 }
 
 if (import.meta.main) {

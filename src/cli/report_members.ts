@@ -44,6 +44,7 @@ export const REPORT_MEMBERS: readonly string[] = [
   "empty_layer",
   "endpoint",
   "endpoint_from",
+  "entries",
   "entrypoint",
   "env",
   "error",

@@ -10,14 +10,15 @@ export function formatSize(sizeBytes: number): string {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** A size in megabytes with two decimals, as `inspect` shows it: `7.80 MB`. */
+/** A size in megabytes with two decimals, as `inspect` shows it: `7.80 MB`; what would be `0.00 MB` in smaller units. */
 export function formatMegabytes(sizeBytes: number): string {
-  return `${(sizeBytes / 1024 / 1024).toFixed(2)} MB`;
+  const megabytes = (sizeBytes / 1024 / 1024).toFixed(2);
+  return megabytes === "0.00" ? formatSize(sizeBytes) : `${megabytes} MB`;
 }
 
-/** A number with its noun: `1 blob`, `2 blobs`. */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+/** A number with its noun: `1 blob`, `2 blobs`, `2 entries`. */
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`;
 }
 
 /** A span of time for people: `0.8 s`, `2 min 5 s`. */

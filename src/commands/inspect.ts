@@ -6,6 +6,7 @@ import { listReferrers } from "../image/referrers.ts";
 import { readConfig, selectPlatforms } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
+import { artifactTypeOf, entryKind } from "../oci/entry_kind.ts";
 import { isObject, type JsonObject } from "../oci/json.ts";
 import { attestedDigest, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
@@ -33,7 +34,7 @@ export interface LayerReport {
 
 /** One entry of an index. Members are in the JSON of docs/json.md. */
 export interface PlatformReport {
-  /** `linux/arm64/v8`, or `(attestation)`. */
+  /** `linux/arm64/v8`, `(attestation)`, or what an entry without a platform is; see `EntryKind`. */
   readonly platform: string;
   readonly digest: string;
   readonly media_type: string;
@@ -46,6 +47,10 @@ export interface PlatformReport {
   readonly os_version?: string;
   /** When the image was built, as its config says. */
   readonly created?: string;
+  /** What an artifact is; of an entry that is one. */
+  readonly artifact_type?: string;
+  /** Of an index within the index: how many entries it has. */
+  readonly entries?: number;
   /** For an attestation: the digest of the manifest that it speaks of. */
   readonly attests_to?: string;
   /** The place has no manifest of this digest. */
@@ -102,7 +107,8 @@ export async function inspectCommand(
     listReferrers(source, [root.descriptor.digest]),
     source.signatures?.() ?? [],
   ]);
-  const { annotations, artifactType } = root.content;
+  const { annotations } = root.content;
+  const artifactType = artifactTypeOf(root.content);
   return {
     reference: source.name,
     digest: root.descriptor.digest,
@@ -172,22 +178,28 @@ async function describeEntry(
   configFor: (image: ImageManifest) => Promise<ConfigSummary | undefined>,
 ): Promise<PlatformReport> {
   const subject = attestedDigest(entry);
+  const artifactType = artifactTypeOf(found.content) ?? entry.artifactType;
   const common = {
-    platform: isAttestation(entry) ? "(attestation)" : label,
+    platform: isAttestation(entry) ? "(attestation)" : label || entryKind(entry, found.content),
     digest: entry.digest,
     media_type: entry.mediaType,
+    ...(artifactType === undefined || isAttestation(entry) ? {} : { artifact_type: artifactType }),
     ...(subject === undefined ? {} : { attests_to: subject }),
     layers: [],
   };
   if (found.isMissing) return { ...common, total_size: 0, missing: true };
   if (!found.content) return { ...common, total_size: entry.size };
-  if (found.content.kind !== "image") return { ...common, total_size: 0 };
+  if (found.content.kind === "index") return { ...common, total_size: 0, entries: found.content.manifests.length };
+  if (found.content.kind === "artifact") {
+    const blobs = found.content.blobs.map(layerReport);
+    return { ...common, layers: blobs, total_size: sumOf(blobs) };
+  }
   const layers = found.content.layers.map(layerReport);
   const config = isAttestation(entry) ? undefined : await configFor(found.content);
   const platform = entry.platform ?? config?.platform;
   return {
     ...common,
-    platform: isAttestation(entry) ? common.platform : label || (platform ? formatPlatform(platform) : ""),
+    platform: isAttestation(entry) || label || !platform?.os ? common.platform : formatPlatform(platform),
     layers,
     total_size: sumOf(layers),
     ...(platform && !isAttestation(entry) ? platformMembers(platform) : {}),

@@ -1,4 +1,5 @@
-import type { ConfigReport, InspectReport, LayerReport } from "../../commands/inspect.ts";
+import type { ConfigReport, InspectReport, LayerReport, PlatformReport } from "../../commands/inspect.ts";
+import { isBuildCache } from "../../oci/entry_kind.ts";
 import { printableData } from "../../errors.ts";
 import type { CommandSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
@@ -61,26 +62,41 @@ function inspectText(report: InspectReport, digests: boolean): string {
 }
 
 function indexLines(report: InspectReport, digests: boolean): string[] {
-  const entries = report.platforms ?? [];
-  const platforms = entries.filter((entry) => entry.platform !== "(attestation)");
-  const attestations = entries.length - platforms.length;
-  const width = Math.max(0, ...platforms.map((entry) => entry.platform.length));
+  const entries = (report.platforms ?? []).filter((entry) => entry.platform !== "(attestation)");
+  const attestations = (report.platforms ?? []).length - entries.length;
+  const platforms = entries.filter((entry) => !entry.platform.startsWith("("));
+  const width = Math.max(0, ...entries.map((entry) => entry.platform.length));
+  const type = entries.some((entry) => entry.platform === "(build cache)") && platforms.length === 0
+    ? `build cache of BuildKit (${count(entries.length, "entry", "entries")})`
+    : `multi-arch image index (${platforms.length} platform(s))`;
   return [
-    `Type: multi-arch image index (${platforms.length} platform(s))`,
-    ...platforms.flatMap((entry) => {
-      const state = entry.missing
-        ? "MISSING: the place has no such manifest"
-        : `Layers: ${entry.layers.length}  Size: ${formatMegabytes(entry.total_size)}`;
-      const line = `Platform: ${entry.platform.padEnd(width)}   ${state}`;
+    `Type: ${type}`,
+    ...entries.flatMap((entry) => {
+      const name = entry.platform.startsWith("(") ? "Entry:   " : "Platform:";
+      const line = `${name} ${entry.platform.padEnd(width)}   ${entryState(entry)}`;
       return digests ? [line, `  ${entry.digest}`, ...layerLines(entry.layers, true, true)] : [line];
     }),
     ...(attestations > 0 ? [`Attestations: ${attestations}`] : []),
   ];
 }
 
+/** What an entry holds, and what it is where its platform does not tell. */
+function entryState(entry: PlatformReport): string {
+  if (entry.missing) return "MISSING: the place has no such manifest";
+  if (entry.entries !== undefined) return `${count(entry.entries, "entry", "entries")}; see it by its digest`;
+  const type = entry.artifact_type ?? (/^\((?:layer|blob|build cache)\)$/.test(entry.platform) ? entry.media_type : "");
+  const layers = entry.layers.length > 0 || type === "" ? `Layers: ${entry.layers.length}  ` : "";
+  return `${layers}Size: ${formatMegabytes(entry.total_size)}${type === "" ? "" : `  ${type}`}`;
+}
+
 function singleLines(report: InspectReport, digests: boolean): string[] {
   const layers = report.layers ?? [];
-  const type = report.artifact_type === undefined ? "single image" : `artifact (${report.artifact_type})`;
+  const { artifact_type: artifactType } = report;
+  const type = artifactType === undefined
+    ? "single image"
+    : isBuildCache(artifactType)
+    ? `build cache of BuildKit (${artifactType})`
+    : `artifact (${artifactType})`;
   return [
     `Type: ${type}`,
     ...(report.platform ? [`Platform: ${report.platform}`] : []),
