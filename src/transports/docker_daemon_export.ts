@@ -7,6 +7,7 @@ import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from "..
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { prefetched } from "../bytes/prefetch.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
+import { LastWords } from "../engine/last_words.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
 
@@ -100,20 +101,27 @@ class ExportCopy {
   position = 0;
   readonly #leftOut: Set<Digest>;
   readonly #tar: BlobReader;
+  readonly #words: LastWords;
   readonly #file: Deno.FsFile;
   readonly #options: SpoolExportOptions;
   #paxSize: number | undefined;
 
   /** `leftOut`: where the blobs that are left out are noted. */
   constructor(tar: BlobReader, file: Deno.FsFile, leftOut: Set<Digest>, options: SpoolExportOptions) {
-    this.#tar = tar;
+    this.#words = new LastWords(tar);
+    this.#tar = this.#words.reader;
     this.#file = file;
     this.#leftOut = leftOut;
     this.#options = options;
   }
 
   async run(): Promise<void> {
-    while (await this.#entry()) this.#options.signal?.throwIfAborted();
+    try {
+      while (await this.#entry()) this.#options.signal?.throwIfAborted();
+    } catch (error) {
+      const words = isImageError(error, "invalid-input") ? await this.#words.find() : undefined;
+      throw words === undefined ? error : this.#broken(words, error);
+    }
     await this.#file.truncate(this.position);
   }
 
