@@ -34,7 +34,7 @@ export async function chooseForMachine(source: ImageSource, root: Manifest, mach
   const { content } = root;
   if (content.kind === "artifact") return { root, platform: undefined };
   if (content.kind === "image") return withDoubt(root, await configPlatform(source, content), machine);
-  const images = await namedImages(source, root);
+  const images = await namedImages(source, root, (named) => selectPlatform(named, machine, RUNS) !== undefined);
   const chosen = selectPlatform(images, machine, RUNS) ?? oldestVariant(images, machine) ?? onlyUnnamed(images);
   if (!chosen) throw noPlatform(source.name, images.flatMap(({ platform }) => platform ?? []), machine);
   const label = chosen.platform ? formatPlatform(chosen.platform) : "";

@@ -23,7 +23,7 @@ import {
   type SelectOptions,
   selectPlatform,
 } from "../oci/platform.ts";
-import { readChild, type WalkedManifest, walkIndex } from "./index_walk.ts";
+import { ManifestTotals, readChild, type WalkedManifest, walkIndex } from "./index_walk.ts";
 import { entriesOf, type IndexEntry, indexManifest } from "./join_index.ts";
 import type { ImageSource } from "./places.ts";
 import { SourceBlob } from "./source_blob.ts";
@@ -57,9 +57,8 @@ export async function selectPlatforms(
   if (!only) throw new ImageError("usage", "No platform was given");
   if (root.content.kind !== "index") return await selectSingle(source, root, wanted, options);
   const index = await flattened(source, root);
-  let images: readonly Descriptor[] = index.map((entry) => entry.descriptor).filter(isRunnable);
-  // Configs are read only where the index does not say enough.
-  if (wanted.some((platform) => !selectPlatform(images, platform, options))) images = await nameImages(source, index);
+  const fits = (images: readonly Descriptor[]) => wanted.every((platform) => selectPlatform(images, platform, options));
+  const images = await nameImages(source, index, fits);
   const chosen = wanted.map((platform) => {
     const entry = selectPlatform(images, platform, options);
     if (!entry) throw noPlatform(source.name, images.flatMap((candidate) => candidate.platform ?? []), platform);
@@ -134,23 +133,41 @@ async function selectSingle(
 }
 
 /**
- * The images of an index, those of nested ones too: with the platform that the index names or, where it names none, their
- * config.
+ * The images of an index, those of nested ones too: with the platform that the index names or, where it names none and
+ * `isEnough` is not satisfied by the others, that of their config.
  */
-export async function namedImages(source: ImageSource, root: Manifest): Promise<readonly Descriptor[]> {
-  return await nameImages(source, await flattened(source, root));
+export async function namedImages(
+  source: ImageSource,
+  root: Manifest,
+  isEnough: (named: readonly Descriptor[]) => boolean,
+): Promise<readonly Descriptor[]> {
+  return await nameImages(source, await flattened(source, root), isEnough);
 }
 
-async function nameImages(source: ImageSource, index: readonly IndexEntry[]): Promise<readonly Descriptor[]> {
-  const found = await mapPool(index, PARALLEL_CONFIGS, async ({ descriptor }): Promise<readonly Descriptor[]> => {
-    if (isAttestation(descriptor)) return [];
-    if (descriptor.platform && namesPlatform(descriptor.platform)) return [descriptor];
-    if (manifestKind(descriptor.mediaType) !== "image") return [];
-    const { content } = await readChild(source, descriptor);
-    if (content.kind !== "image" || isArtifact(content)) return [];
-    return [{ ...descriptor, platform: await configPlatform(source, content) }];
+async function nameImages(
+  source: ImageSource,
+  index: readonly IndexEntry[],
+  isEnough: (named: readonly Descriptor[]) => boolean,
+): Promise<readonly Descriptor[]> {
+  const entries = index.map((entry) => entry.descriptor).filter((entry) => !isAttestation(entry));
+  const isNamed = ({ platform }: Descriptor) => platform !== undefined && namesPlatform(platform);
+  const named = entries.filter(isNamed);
+  if (isEnough(named)) return named;
+  const unnamed = entries.filter((entry) => !isNamed(entry) && manifestKind(entry.mediaType) === "image");
+  const totals = new ManifestTotals(source.name);
+  const platforms = new Map<Digest, Platform>();
+  await mapPool(new Map(unnamed.map((entry) => [entry.digest, entry])).values(), PARALLEL_CONFIGS, async (entry) => {
+    totals.read(entry.size);
+    const { content } = await readChild(source, entry);
+    if (content.kind !== "image" || isArtifact(content)) return;
+    totals.read(content.config.size);
+    platforms.set(entry.digest, await configPlatform(source, content));
   });
-  return found.flat();
+  return entries.flatMap((entry) => {
+    if (isNamed(entry)) return [entry];
+    const platform = platforms.get(entry.digest);
+    return platform === undefined ? [] : [{ ...entry, platform }];
+  });
 }
 
 /** An index with the entries of nested indexes in place of those, each with its JSON as it was written. */
