@@ -5,14 +5,39 @@ import type { Manifest } from "../oci/manifest.ts";
 import type { ArchiveOutput } from "./archive_output.ts";
 import { bundleAnnotations, type BundleName } from "./bundle_names.ts";
 import { type HeldBlob, NEEDS_FILE, needsBytes } from "./bundle_needs.ts";
-import { dockerList, LAYOUT_BYTES, layoutEntries, layoutIndex, looseEntries, onlyImage } from "./layout_writer.ts";
+import {
+  dockerList,
+  type DockerListImage,
+  LAYOUT_BYTES,
+  layoutEntries,
+  type LayoutEntry,
+  layoutIndex,
+  looseEntries,
+  onlyImage,
+} from "./layout_writer.ts";
 import { bytesMember, type TarMember, tarReader } from "./tar_writer.ts";
 
-/** An image that was written whole. */
+/** What the end of a bundle says of an image that was written whole: its manifests need not be held until then. */
 export interface WrittenImage {
   readonly name: BundleName;
-  /** The root first, then what is below it and what refers to it. */
-  readonly manifests: readonly Manifest[];
+  /** The entry of its root. */
+  readonly entries: readonly LayoutEntry[];
+  /** Those of what nothing below the root names. */
+  readonly loose: readonly LayoutEntry[];
+  /** The one image for containers that the root comes down to. */
+  readonly only: DockerListImage | undefined;
+}
+
+/** Keeps of an image what the end of a bundle says of it. `manifests`: the root first, then all others. */
+export function writtenImage(name: BundleName, manifests: readonly Manifest[]): WrittenImage {
+  const only = onlyImage(manifests);
+  const bare = ({ digest }: Descriptor) => ({ digest });
+  return {
+    name,
+    entries: layoutEntries(manifests[0]!.descriptor, [name], bundleAnnotations(name)),
+    loose: looseEntries(manifests),
+    only: only && { config: bare(only.config), layers: only.layers.map(bare) },
+  };
 }
 
 /**
@@ -77,15 +102,12 @@ export class BundleWriter implements AsyncDisposable {
    * containers and nothing was left out, so that `docker load` and `podman load` take the same file.
    */
   async finish(images: readonly WrittenImage[], needs: readonly HeldBlob[]): Promise<void> {
-    const named = images.flatMap(({ name, manifests }) =>
-      layoutEntries(manifests[0]!.descriptor, [name], bundleAnnotations(name))
-    );
-    const loose = images.flatMap(({ manifests }) => looseEntries(manifests));
+    const named = images.flatMap(({ entries }) => entries);
+    const loose = images.flatMap((image) => image.loose);
     const entries = [...named, ...new Map(loose.map((entry) => [entry.digest, entry])).values()];
     const members = [bytesMember("index.json", layoutIndex(entries)), bytesMember("oci-layout", LAYOUT_BYTES)];
     if (needs.length > 0) members.push(bytesMember(NEEDS_FILE, needsBytes(needs)));
-    const docker = images.map(({ name, manifests }) => ({ image: onlyImage(manifests), names: [name.full] }));
-    const whole = docker.flatMap(({ image, names }) => image ? [{ image, names }] : []);
+    const whole = images.flatMap(({ name, only }) => only ? [{ image: only, names: [name.full] }] : []);
     if (needs.length === 0 && whole.length === images.length) {
       members.push(bytesMember("manifest.json", dockerList(whole)));
     }

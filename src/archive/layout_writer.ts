@@ -82,9 +82,15 @@ export async function* ociArchiveMembers(image: OciArchiveImage): AsyncGenerator
   if (only) yield bytesMember("manifest.json", dockerList([{ image: only, names }]));
 }
 
+/** What Docker's list says of an image. */
+export interface DockerListImage {
+  readonly config: Pick<Descriptor, "digest">;
+  readonly layers: readonly Pick<Descriptor, "digest">[];
+}
+
 /** Docker's `manifest.json` of images whose blobs lie where the layout has them. */
 export function dockerList(
-  images: readonly { readonly image: ImageManifest; readonly names: readonly string[] }[],
+  images: readonly { readonly image: DockerListImage; readonly names: readonly string[] }[],
 ): Uint8Array<ArrayBuffer> {
   return jsonBytes(images.map(({ image, names }) => ({
     Config: blobPath(image.config.digest),

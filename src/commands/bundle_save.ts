@@ -1,7 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { type BundleItem, type BundleName, parseBundleItem } from "../archive/bundle_names.ts";
 import { type HeldBlobs, parseBundleDocument } from "../archive/bundle_needs.ts";
-import { BundleWriter, type WrittenImage } from "../archive/bundle_writer.ts";
+import { BundleWriter, type WrittenImage, writtenImage } from "../archive/bundle_writer.ts";
 import { mapPool } from "../bytes/pool.ts";
 import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import type { ImageSource } from "../image/places.ts";
@@ -231,7 +231,7 @@ async function saveImage(
   });
   const { manifests, blobs, leftOut, name } = target.image;
   return {
-    written: { name, manifests },
+    written: writtenImage(name, manifests),
     content: describeImage({ name: name.ref, manifests, blobs, leftOut, platform }),
     source: source.name,
     sourceDigest,

@@ -55,6 +55,8 @@ export interface CopyReport extends LeftOutReport {
   readonly referrers_copied: number;
   readonly foreign_layers_skipped: number;
   readonly signatures_dropped: number;
+  /** What refers to the image (`--include-referrers`) and cannot be held by the target. */
+  readonly referrers_dropped: number;
   /** Cosign's tags of the image (`--include-referrers`) that the target cannot hold, having no tags. */
   readonly referrer_tags_dropped: number;
   readonly dry_run: boolean;
@@ -153,6 +155,7 @@ function countBlobs(
     bytes_linked: sizeOfBlobs(result.linkedBlobs),
     bytes_skipped: sizeOfBlobs(result.presentBlobs),
     referrers_copied: result.referrers.length,
+    referrers_dropped: result.leftOutReferrers.length,
     referrer_tags_dropped: result.leftOutTags.length,
     foreign_layers_skipped: result.foreignBlobs.length,
   };

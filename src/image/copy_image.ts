@@ -66,6 +66,8 @@ export interface CopyResult {
   readonly foreignBlobs: readonly Descriptor[];
   /** Manifests that refer to the image and came along. */
   readonly referrers: readonly Descriptor[];
+  /** Manifests that refer to the image and that the target cannot hold. */
+  readonly leftOutReferrers: readonly Descriptor[];
   /** Tags of what belongs to the image that the target cannot hold, having no tags of its own. */
   readonly leftOutTags: readonly string[];
 }
@@ -98,14 +100,15 @@ export async function copyImage(
   if (root.content.kind === "index" && !target.limits.acceptsIndex) throw tooMany(source, target, root.content);
   const limited = { ...options, totals: new ManifestTotals(source.name) };
   const graph = await loadGraph(source, root, limited);
-  const referrers = options.includeReferrers ? await findReferrers(source, graph, limited) : { graphs: [], tagged: [] };
-  const tagged = target.writeTagged ? referrers.tagged : [];
-  const graphs = [graph, ...referrers.graphs, ...tagged.map((each) => each.graph)];
+  const found = options.includeReferrers ? await findReferrers(source, graph, limited) : { graphs: [], tagged: [] };
+  const referrers = target.limits.holdsReferrers === false ? [] : found.graphs;
+  const tagged = target.writeTagged ? found.tagged : [];
+  const graphs = [graph, ...referrers, ...tagged.map((each) => each.graph)];
   const blobs = [...new Map(graphs.flatMap((each) => each.blobs).map((each) => [each.blob.digest, each])).values()];
   await target.plan?.(graph.manifests.map((each) => each.manifest), blobs.map((each) => each.blob));
   const children = [
     ...graph.manifests.slice(1),
-    ...referrers.graphs.flatMap((each) => each.manifests),
+    ...referrers.flatMap((each) => each.manifests),
     ...tagged.flatMap((each) => each.graph.manifests.slice(1)),
   ];
   const present = await target.findBlobs([
@@ -136,8 +139,9 @@ export async function copyImage(
     linkedBlobs: byHow("linked"),
     presentBlobs: [...presentBlobs, ...byHow("present")],
     foreignBlobs: graph.foreign,
-    referrers: [...referrers.graphs, ...tagged.map((each) => each.graph)].map(rootOf),
-    leftOutTags: target.writeTagged ? [] : referrers.tagged.map((each) => each.tag),
+    referrers: [...referrers, ...tagged.map((each) => each.graph)].map(rootOf),
+    leftOutReferrers: referrers.length === 0 ? found.graphs.map(rootOf) : [],
+    leftOutTags: target.writeTagged ? [] : found.tagged.map((each) => each.tag),
   };
 }
 

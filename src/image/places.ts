@@ -125,6 +125,8 @@ export interface TargetLimits {
   readonly takesInOrder?: boolean;
   /** Whether it holds an index; otherwise one platform must be chosen. */
   readonly acceptsIndex: boolean;
+  /** Whether what refers to the image (signatures, SBOMs) can be found there afterwards. Default yes. */
+  readonly holdsReferrers?: boolean;
 }
 
 /**

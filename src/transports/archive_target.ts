@@ -28,6 +28,7 @@ export interface ArchiveTargetParts {
   /** The reference as the user wrote it. */
   readonly name: string;
   readonly acceptsIndex: boolean;
+  readonly holdsReferrers: boolean;
   readonly output: ArchiveOutput;
   /** Checks a plan before anything is written. */
   readonly check?: (manifests: readonly Manifest[]) => void;
@@ -61,7 +62,8 @@ export class ArchiveTarget implements ImageTarget {
     this.#parts = parts;
     this.#queue = new BlobQueue(parts.isUnpacked);
     this.name = parts.name;
-    this.limits = { concurrentBlobs: CONCURRENT_BLOBS, takesInOrder: true, acceptsIndex: parts.acceptsIndex };
+    const { acceptsIndex, holdsReferrers } = parts;
+    this.limits = { concurrentBlobs: CONCURRENT_BLOBS, takesInOrder: true, acceptsIndex, holdsReferrers };
     this.#complete.promise.catch(() => {});
   }
 

@@ -2,7 +2,7 @@ import { ImageError } from "../errors.ts";
 import { BlobQueue } from "../archive/blob_queue.ts";
 import type { BundleName } from "../archive/bundle_names.ts";
 import type { HeldBlobs } from "../archive/bundle_needs.ts";
-import type { BundleWriter, WrittenImage } from "../archive/bundle_writer.ts";
+import type { BundleWriter } from "../archive/bundle_writer.ts";
 import type { BlobContent, ImageTarget, LinkResult, TargetLimits } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -10,7 +10,10 @@ import { type Manifest, MAX_MANIFEST_BYTES } from "../oci/manifest.ts";
 import { ImagePlan } from "./image_plan.ts";
 
 /** What became of an image in a bundle. */
-export interface BundledImage extends WrittenImage {
+export interface BundledImage {
+  readonly name: BundleName;
+  /** The root first, then what is below it and what refers to it. */
+  readonly manifests: readonly Manifest[];
   /** Its blobs, those of referrers too. */
   readonly blobs: readonly Descriptor[];
   /** Those of them that were left out, since the other side holds them. */

@@ -42,6 +42,7 @@ export async function openDockerArchiveTarget(
   return new ArchiveTarget({
     name: text,
     acceptsIndex: false,
+    holdsReferrers: false,
     output: await openOutput(path, options),
     check: (manifests) => checkDockerArchive(manifests, names),
     isUnpacked: (blob) => layerCompression(blob.mediaType) === "zstd",

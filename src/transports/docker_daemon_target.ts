@@ -90,6 +90,7 @@ export class DaemonTarget implements ImageTarget {
       concurrentBlobs: CONCURRENT_BLOBS,
       takesInOrder: true,
       acceptsIndex: client.info.store === "containerd",
+      holdsReferrers: false,
     };
   }
 

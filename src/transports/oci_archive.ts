@@ -42,6 +42,7 @@ export async function openOciArchiveTarget(
   return new ArchiveTarget({
     name: text,
     acceptsIndex: true,
+    holdsReferrers: true,
     output: await openOutput(path, options),
     make: (plan) =>
       Promise.resolve(tarReader(ociArchiveMembers({

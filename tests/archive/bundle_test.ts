@@ -4,7 +4,7 @@ import { type ArchiveOutput, openArchiveOutput, streamOutput } from "../../src/a
 import { givenBundleName } from "../../src/archive/bundle_names.ts";
 import type { HeldBlobs } from "../../src/archive/bundle_needs.ts";
 import { Bundle } from "../../src/archive/bundle_reader.ts";
-import { BundleWriter } from "../../src/archive/bundle_writer.ts";
+import { BundleWriter, writtenImage } from "../../src/archive/bundle_writer.ts";
 import { partListPath, partPath } from "../../src/archive/part_list.ts";
 import { openSplitOutput } from "../../src/archive/split_output.ts";
 import { isImageError } from "../../src/errors.ts";
@@ -45,7 +45,7 @@ async function writeBundle(output: ArchiveOutput, options: SaveOptions = {}, cho
     moved += (await copyImage(source, target)).movedBlobs.length;
     written.push(target.image);
   }
-  await bundle.finish(written, []);
+  await bundle.finish(written.map(({ name, manifests }) => writtenImage(name, manifests)), []);
   return moved;
 }
 

@@ -4,7 +4,7 @@ import { openArchiveOutput } from "../../src/archive/archive_output.ts";
 import { copyImage } from "../../src/image/copy_image.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
 import { givenBundleName } from "../../src/archive/bundle_names.ts";
-import { BundleWriter } from "../../src/archive/bundle_writer.ts";
+import { BundleWriter, writtenImage } from "../../src/archive/bundle_writer.ts";
 import { type BundledImage, BundleTarget } from "../../src/transports/bundle_target.ts";
 import { openDockerArchiveSource, openDockerArchiveTarget } from "../../src/transports/docker_archive.ts";
 import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports/oci_archive.ts";
@@ -100,7 +100,7 @@ toolTest("skopeo copies each image out of a bundle", ["skopeo"], async ([skopeo 
     await copyImage(new MemorySource(image), target);
     written.push(target.image);
   }
-  await bundle.finish(written, []);
+  await bundle.finish(written.map(({ name, manifests }) => writtenImage(name, manifests)), []);
   for (const [name, image] of images) {
     const copied = await skopeoCopy(skopeo, `oci-archive:${path}:${name}`, folder, "--all");
     assert.equal(copied.descriptor.digest, image.root.descriptor.digest);

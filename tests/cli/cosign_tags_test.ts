@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { hexOf } from "../../src/oci/digest.ts";
 import type { Manifest } from "../../src/oci/manifest.ts";
 import { parsePlatform } from "../../src/oci/platform.ts";
-import { multiImage, singleImage } from "../support/images.ts";
+import { multiImage, referrerOf, singleImage } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
 import { makeBuckets, readStoredTag, tempFolder, writeStore } from "./places.ts";
 import { s3lo, s3loJson, s3loOk } from "./program.ts";
@@ -73,6 +73,24 @@ Deno.test("what cannot hold cosign's tags says how many it leaves out", async ()
     assert.equal(run.code, 0, run.stderr);
     assert.match(run.stderr, /Note: 5 tags of cosign/, args.join(" "));
   }
+});
+
+Deno.test("what can hold the image alone takes no referrers, and says how many it leaves out", async () => {
+  await using folder = await tempFolder();
+  const single = singleImage(parsePlatform("linux/amd64"), { seed: 83 });
+  const signature = referrerOf(single.root, "application/vnd.example.signature", new Uint8Array([7, 7]));
+  await writeStore(folder.path, "app", "v1", single);
+  await writeStore(folder.path, "app", "ref", signature);
+  await s3loOk(["copy", `local://${folder.path}//app:ref`, `local://${folder.path}/b//app:ref`]);
+  await s3loOk(["copy", `local://${folder.path}//app:v1`, `local://${folder.path}/b//app:v1`]);
+  const args = ["copy", "--include-referrers", `local://${folder.path}/b//app:v1`];
+  const run = await s3lo([...args, "-o", "json", `docker-archive:${folder.path}/out.tar`]);
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(run.stderr, /Note: 1 referrer \(signatures, SBOMs\) not copied/);
+  const { referrers_copied, referrers_dropped, blobs_copied } = JSON.parse(run.stdout);
+  assert.deepEqual([referrers_copied, referrers_dropped], [0, 1]);
+  assert.equal(blobs_copied, single.blobs.size, "nothing of the signature is read");
+  assert.equal((await s3loJson([...args, `oci:${folder.path}/layout:v1`])).referrers_copied, 1);
 });
 
 Deno.test("a protected tag of cosign is not replaced, unless forced, and nothing is published", async () => {

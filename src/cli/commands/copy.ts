@@ -137,6 +137,12 @@ function notes(image: CopyReport, io: CommandIo): void {
       } that must not be distributed left out (--allow-nondistributable-artifacts copies them)`,
     );
   }
+  if (image.referrers_dropped > 0) {
+    io.note(
+      `Note: ${count(image.referrers_dropped, "referrer")} (signatures, SBOMs) not copied: ` +
+        `${image.reference} can hold the image alone`,
+    );
+  }
   if (image.referrer_tags_dropped > 0) {
     io.note(
       `Note: ${count(image.referrer_tags_dropped, "tag")} of cosign (signatures, attestations) not copied: ` +
