@@ -37,15 +37,15 @@ async function main(args: readonly string[]): Promise<number> {
   }
   say(new TextDecoder().decode(compiled.stdout));
   const program = `${ROOT}/dist/s3lo_${Deno.build.os}_${Deno.build.arch === "x86_64" ? "amd64" : "arm64"}`;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--allow-read", "--allow-write", "--allow-env", "--allow-run", "scripts/run_tests.ts"],
-      ...args.length > 0 ? args : ["tests/cli", "tests/ship/permissions_test.ts"],
-    ],
-    cwd: ROOT,
-    env: { S3LO_TEST_PROGRAM: program, S3LO_TEST_LACKS: await lacks(program) },
-  }).spawn();
-  return (await child.status).code;
+  const env = { S3LO_TEST_PROGRAM: program, S3LO_TEST_LACKS: await lacks(program) };
+  const test = async (wanted: readonly string[]) => {
+    const run = ["run", "--allow-read", "--allow-write", "--allow-env", "--allow-run", "scripts/run_tests.ts"];
+    const child = new Deno.Command(Deno.execPath(), { args: [...run, ...wanted], cwd: ROOT, env }).spawn();
+    return (await child.status).code;
+  };
+  if (args.length > 0) return await test(args);
+  const code = await test(["tests/cli", "tests/ship/permissions_test.ts"]);
+  return await test(["--tls"]) || code;
 }
 
 /** What the runtime in the executable lacks; the tests do without, and this says so. */

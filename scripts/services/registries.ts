@@ -1,4 +1,4 @@
-/** The three registries: a current one, an older one and one that asks for a password. */
+/** The registries: a current one, the same over TLS, an older one and one that asks for a password. */
 import { capture } from "./run.ts";
 import type { Service } from "./service.ts";
 import { answers, type Site } from "./site.ts";
@@ -9,6 +9,17 @@ export const registry: Service = {
   programs: ["registry"],
   async start(site) {
     return `http://${await serveRegistry(site, "registry", 200)}`;
+  },
+};
+
+/** The current release over TLS. */
+export const tlsRegistry: Service = {
+  name: "tlsRegistry",
+  programs: ["registry"],
+  async start(site) {
+    const { ca, cert, key } = await site.certificates();
+    const tls = `  tls:\n    certificate: ${cert}\n    key: ${key}\n`;
+    return `https://${await serveRegistry(site, "registry", 200, { http: tls, ca })}/#${ca}`;
   },
 };
 
@@ -32,7 +43,7 @@ export const privateRegistry: Service = {
     if (!users.success) throw new Error(`htpasswd failed: ${users.text}`);
     const path = await site.write("htpasswd", users.text.trim() + "\n");
     const auth = `auth:\n  htpasswd:\n    realm: tests\n    path: ${path}\n`;
-    return `http://${user}:${password}@${await serveRegistry(site, "registry", 401, auth)}`;
+    return `http://${user}:${password}@${await serveRegistry(site, "registry", 401, { auth })}`;
   },
 };
 
@@ -40,7 +51,7 @@ async function serveRegistry(
   site: Site,
   program: "registry" | "docker-registry",
   readyStatus: number,
-  more = "",
+  more: { readonly auth?: string; readonly http?: string; readonly ca?: string } = {},
 ): Promise<string> {
   const address = `127.0.0.1:${site.port()}`;
   const config = await site.write(
@@ -57,10 +68,10 @@ storage:
     enabled: true
 http:
   addr: ${address}
-${more}`,
+${more.http ?? ""}${more.auth ?? ""}`,
   );
   // Without this the registry looks for a trace collector and logs every failure.
   const server = site.serve(program, ["serve", config], { OTEL_TRACES_EXPORTER: "none" });
-  await site.ready(server, () => answers(`http://${address}/v2/`, [readyStatus]));
+  await site.ready(server, () => answers(`${more.ca ? "https" : "http"}://${address}/v2/`, [readyStatus], more.ca));
   return address;
 }

@@ -1,4 +1,5 @@
 /** What a service gets to start in: a folder, ports, its programs, and somebody who stops what it started. */
+import { type CertificateFiles, certificatesIn } from "./certificates.ts";
 import type { ProgramName } from "./programs.ts";
 import { ServerProcess } from "./server_process.ts";
 
@@ -35,6 +36,11 @@ export class Site {
     return `${this.folder}/${name}`;
   }
 
+  /** Certificates for this machine, the same for all services. */
+  certificates(): Promise<CertificateFiles> {
+    return certificatesIn(`${this.folder.slice(0, this.folder.lastIndexOf("/"))}/tls`);
+  }
+
   /** Starts a server whose output goes to `<name>.log` in the folder. */
   serve(name: ProgramName, args: readonly string[], env: Readonly<Record<string, string>> = {}): ServerProcess {
     const server = new ServerProcess({
@@ -67,9 +73,10 @@ export class Site {
   }
 }
 
-/** Whether a URL answers with one of the statuses. */
-export async function answers(url: string, statuses: readonly number[]): Promise<boolean> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
+/** Whether a URL answers with one of the statuses. `ca`: the file of its authority. */
+export async function answers(url: string, statuses: readonly number[], ca?: string): Promise<boolean> {
+  using client = Deno.createHttpClient(ca === undefined ? {} : { caCerts: [await Deno.readTextFile(ca)] });
+  const response = await fetch(url, { client, signal: AbortSignal.timeout(2000) });
   await response.body?.cancel();
   return statuses.includes(response.status);
 }

@@ -1,4 +1,5 @@
 import { ImageError, messageOf } from "../errors.ts";
+import { loadRuntimeAuthorities, makeRuntimeClient } from "./runtime_clients.ts";
 
 /** A file of certificate authorities, and who named it. */
 export interface CaFile {
@@ -46,6 +47,7 @@ export async function readCaCertificates(sources: CaSources): Promise<readonly s
 
 /** The certificates among the entries of a PEM text. */
 export function certificatesIn(text: string, path: string, log?: (line: string) => void): readonly string[] {
+  loadRuntimeAuthorities(); // what fails there is no fault of these
   const entries = text.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
   if (isTaken(entries)) return entries;
   return entries.filter((entry, index) => {
@@ -97,7 +99,7 @@ async function readFolder(folder: string, log: CaSources["log"]): Promise<readon
 /** Whether the runtime takes all of these: it tells only by taking them. */
 function isTaken(certificates: readonly string[]): boolean {
   try {
-    Deno.createHttpClient({ caCerts: [...certificates] }).close();
+    makeRuntimeClient({ caCerts: [...certificates] }).close();
     return true;
   } catch {
     return false;

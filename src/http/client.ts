@@ -16,6 +16,7 @@ import { nodeSend } from "./node_send.ts";
 import { isOldRuntime } from "./old_runtime.ts";
 import { proxyFor, type ProxySettings, readProxySettings } from "./proxy.ts";
 import { ProxyRefusal } from "./proxy_refusal.ts";
+import { loadRuntimeAuthorities } from "./runtime_clients.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { NO_OWN_TRUST, type Trust } from "./trust.ts";
 import { sendFailure, watchedRequest, watchedResponse } from "./watched.ts";
@@ -185,6 +186,7 @@ export class HttpClient implements Disposable {
   }
 
   async #findTrust(host: string): Promise<Trust> {
+    loadRuntimeAuthorities();
     const { caCertificates = [], clientCertificate, trust } = this.#options;
     const own = await trust?.(host) ?? NO_OWN_TRUST;
     if (caCertificates.length === 0 && !clientCertificate) return own;

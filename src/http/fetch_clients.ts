@@ -2,6 +2,7 @@ import { streamReader } from "../bytes/blob_reader.ts";
 import type { Way } from "./dialer.ts";
 import type { HttpRequest, RawResponse, StreamedBody } from "./message.ts";
 import type { Proxy } from "./proxy.ts";
+import { makeRuntimeClient } from "./runtime_clients.ts";
 import type { Trust } from "./trust.ts";
 
 /** Idle connections that are kept for one host. */
@@ -9,11 +10,6 @@ const MAX_IDLE = 16;
 
 /** Size of the pieces in which a streamed body is sent. */
 const PIECE_BYTES = 256 * 1024;
-
-/** What the runtime reads of proxies. */
-const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].flatMap((
-  name,
-) => [name, name.toLowerCase()]);
 
 /** Variations of the runtime's client. */
 export interface FetchVariant {
@@ -28,7 +24,7 @@ export class FetchClients implements Disposable {
 
   /** Sends a request to a Unix socket. */
   async sendToSocket(request: HttpRequest, path: string): Promise<RawResponse> {
-    this.#unixClient ??= Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    this.#unixClient ??= makeRuntimeClient({ proxy: { transport: "unix", path } });
     return await fetchOnce(request, this.#unixClient);
   }
 
@@ -50,34 +46,15 @@ export class FetchClients implements Disposable {
     const key = `${http2} ${proxy?.label ?? ""}`;
     const known = clients.get(key);
     if (known) return known;
-    const client = withoutProxies(() =>
-      Deno.createHttpClient({
-        caCerts: [...trust.authorities],
-        poolMaxIdlePerHost: MAX_IDLE,
-        http2,
-        ...(proxy ? { proxy: fetchProxy(proxy) } : {}),
-        ...trust.clientCertificate,
-      })
-    );
+    const client = makeRuntimeClient({
+      caCerts: [...trust.authorities],
+      poolMaxIdlePerHost: MAX_IDLE,
+      http2,
+      ...(proxy ? { proxy: fetchProxy(proxy) } : {}),
+      ...trust.clientCertificate,
+    });
     clients.set(key, client);
     return client;
-  }
-}
-
-/**
- * Makes a client while no variable names a proxy: the runtime reads them at that moment, and in its own way, which knows no
- * ports in NO_PROXY and sends what is for this machine to a proxy too.
- */
-function withoutProxies(make: () => Deno.HttpClient): Deno.HttpClient {
-  const before = PROXY_VARIABLES.flatMap((name) => {
-    const value = Deno.env.get(name);
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  try {
-    for (const [name] of before) Deno.env.delete(name);
-    return make();
-  } finally {
-    for (const [name, value] of before) Deno.env.set(name, value);
   }
 }
 

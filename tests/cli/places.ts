@@ -6,6 +6,8 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
+import { HttpClient } from "../../src/http/client.ts";
+import { sdkHandler } from "../../src/objects/s3_handler.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
 import type { TestImage } from "../support/images.ts";
 
@@ -62,9 +64,18 @@ export interface TestBuckets {
 
 /** Two fresh buckets on the server at `http://access:secret@host:port`. */
 export async function makeBuckets(address: string): Promise<TestBuckets & Disposable> {
-  const { origin: endpoint, username, password } = new URL(address);
+  const { origin: endpoint, protocol, username, password, hash } = new URL(address);
   const credentials = { accessKeyId: username, secretAccessKey: password };
-  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  // The test itself asks by the program's own client where there is TLS: it trusts whom it is told to.
+  const ca = protocol === "https:" ? await Deno.readTextFile(decodeURIComponent(hash.slice(1))) : undefined;
+  const http = ca === undefined ? undefined : new HttpClient({ caCertificates: [ca] });
+  const client = new S3Client({
+    endpoint,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials,
+    ...(http ? { requestHandler: sdkHandler(http) } : {}),
+  });
   const suffix = crypto.randomUUID().slice(0, 12);
   const [first, second] = [`s3lo-cli-a-${suffix}`, `s3lo-cli-b-${suffix}`];
   for (const Bucket of [first, second]) await client.send(new CreateBucketCommand({ Bucket }));
@@ -89,7 +100,10 @@ export async function makeBuckets(address: string): Promise<TestBuckets & Dispos
     async get(Bucket, Key) {
       return await (await client.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToByteArray();
     },
-    [Symbol.dispose]: () => client.destroy(),
+    [Symbol.dispose]() {
+      client.destroy();
+      http?.[Symbol.dispose]();
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { permissionFlags } from "../../src/cli/permissions.ts";
+import { servicesAuthority, TLS_VARIABLE } from "../support/services.ts";
 
 /** What a run of the program gave. */
 export interface ProgramRun {
@@ -46,6 +47,12 @@ export function compressionArguments(): readonly string[] {
   return LACKS_ZSTD ? ["--compression", "gzip"] : [];
 }
 
+/** Over TLS the program is told whom to trust as people tell it: by the environment. */
+function tlsEnvironment(): Readonly<Record<string, string>> {
+  const authority = Deno.env.get(TLS_VARIABLE) === "true" ? servicesAuthority() : undefined;
+  return authority === undefined ? {} : { SSL_CERT_FILE: authority };
+}
+
 /** Runs `s3lo args…` to its end. */
 export async function s3lo(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
   const [file, ...before] = programCommand();
@@ -54,7 +61,7 @@ export async function s3lo(args: readonly string[], options: ProgramOptions = {}
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1", ...options.env },
+    env: { NO_COLOR: "1", ...tlsEnvironment(), ...options.env },
   }).spawn();
   if (options.stdin !== undefined) {
     const writer = process.stdin.getWriter();

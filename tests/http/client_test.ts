@@ -7,7 +7,7 @@ import type { HttpResponse, StreamedBody } from "../../src/http/message.ts";
 import { certificatesExpected, makeCertificate } from "../support/certificates.ts";
 import { serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 
-const permissions: Deno.PermissionOptions = { net: ["127.0.0.1", "localhost"], env: true, sys: true };
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1", "localhost"], env: true, sys: "inherit" };
 
 function streamOf(bytes: Uint8Array): StreamedBody {
   return { sizeBytes: bytes.byteLength, content: bytesReader(bytes) };

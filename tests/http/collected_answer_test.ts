@@ -1,3 +1,4 @@
+import { permissionFlags } from "../../src/cli/permissions.ts";
 import assert from "node:assert/strict";
 import { serveRaw, writeText } from "../support/scripted_server.ts";
 
@@ -39,7 +40,7 @@ Deno.test("HttpClient ends a wait for a body that stands still, also after the c
       "--allow-net=127.0.0.1",
       "--allow-env",
       "--allow-read",
-      "--allow-sys",
+      ...permissionFlags().filter((flag) => flag.startsWith("--allow-sys")),
     ];
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args, "--v8-flags=--expose-gc", `${folder}/program.ts`, `http://${server.host}/`],

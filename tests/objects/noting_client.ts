@@ -4,7 +4,7 @@ import type { HttpRequest, HttpResponse } from "../../src/http/message.ts";
 import { openS3Store, type S3StoreOptions } from "../../src/objects/open_s3_store.ts";
 import { withEnvironment } from "./s3_kit.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { env: true, read: "inherit", sys: "inherit" };
 
 /** How requests are answered: with 200 and nothing, unless said otherwise. */
 export type Answering = (request: HttpRequest) => { status?: number; headers?: Record<string, string>; body?: string };

@@ -5,7 +5,7 @@ import { contentOf, pattern } from "./object_store_contract.ts";
 import { oddS3 } from "./odd_s3_server.ts";
 import { etagOf, xml } from "./odd_s3_answers.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, permissions: PERMISSIONS, fn });

@@ -8,7 +8,7 @@ import { contentOf, pattern } from "./object_store_contract.ts";
 import { oddS3 } from "./odd_s3_server.ts";
 import { withEnvironment } from "./s3_kit.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { env: true, read: "inherit", write: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { env: true, read: "inherit", write: "inherit", sys: "inherit" };
 
 /** What a server says to whatever this test asks. */
 const answers = ({ url, method }: { readonly url: string; readonly method: string }) => ({

@@ -15,7 +15,7 @@ const PERMISSIONS: Deno.PermissionOptions = {
   env: true,
   read: "inherit",
   write: "inherit",
-  sys: true,
+  sys: "inherit",
 };
 
 function test(name: string, fn: () => Promise<void>): void {

@@ -6,7 +6,7 @@ import { contentOf, pattern } from "./object_store_contract.ts";
 import { onAws } from "./noting_client.ts";
 import { type OddS3, oddS3, refuse } from "./odd_s3_server.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };
 
 const PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Welcome</body></html>";
 

@@ -7,7 +7,7 @@ import { onAws } from "./noting_client.ts";
 import { type OddRequest, oddS3, refuse } from "./odd_s3_server.ts";
 import { wrongChecksum } from "./odd_s3_answers.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };
 const isWrite = ({ operation }: OddRequest) => ["PutObject", "UploadPart"].includes(operation);
 const blob = { isBlob: true };
 

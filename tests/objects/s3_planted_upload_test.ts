@@ -11,7 +11,7 @@ import { type OddS3, oddS3, type Quirk, refuse } from "./odd_s3_server.ts";
 import { etagOf, sha256Of, xml } from "./odd_s3_answers.ts";
 import { s3Kit } from "./s3_kit.ts";
 
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };
 const blob = { isBlob: true };
 const whole = pattern(3500);
 

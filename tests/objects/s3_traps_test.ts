@@ -6,7 +6,7 @@ import { contentOf, pattern, readObject } from "./object_store_contract.ts";
 import { type OddRequest, oddS3, type Quirk, refuse } from "./odd_s3_server.ts";
 
 /** What the SDK reads; the network is this machine's own. */
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };
 
 function trap(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, permissions: PERMISSIONS, fn });

@@ -9,7 +9,7 @@ import { singleImage } from "../support/images.ts";
 import { type Handler, type ScriptedServer, serveScript } from "../support/scripted_server.ts";
 import { registryReference, testSession } from "./support.ts";
 
-const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: true };
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: "inherit" };
 const image = singleImage({ os: "linux", architecture: "amd64" });
 const credentials: Credentials = { kind: "password", username: "user", password: "hush" };
 

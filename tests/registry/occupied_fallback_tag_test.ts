@@ -8,7 +8,7 @@ import { referrerOf, singleImage } from "../support/images.ts";
 import { serveFakeRegistry } from "./fake_registry.ts";
 import { registryReference, testSession } from "./support.ts";
 
-const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: true };
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: "inherit" };
 const image = singleImage(parsePlatform("linux/amd64"));
 const other = singleImage(parsePlatform("linux/amd64"), { seed: 9 });
 const signature = referrerOf(image.root, "application/vnd.example.signature", new Uint8Array([1]));

@@ -10,7 +10,7 @@ import { Random, singleImage } from "../support/images.ts";
 import { type Handler, serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 import { readBlob, registryReference, testSession } from "./support.ts";
 
-const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: true };
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: "inherit" };
 const bytes = new Random(5).bytes(5000);
 const blob: Descriptor = { mediaType: "application/octet-stream", digest: digestOf(bytes), size: bytes.byteLength };
 const image = singleImage({ os: "linux", architecture: "amd64" });

@@ -8,7 +8,7 @@ import { serveFakeRegistry } from "./fake_registry.ts";
 import { CURRENT_REGISTRY, needs, OLD_REGISTRY, startRegistry } from "./real_registry.ts";
 import { pushImage, registryReference, testSession } from "./support.ts";
 
-const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: true };
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: "inherit" };
 const image = singleImage({ os: "linux", architecture: "amd64" });
 const { digest } = image.root.descriptor;
 const signature = referrerOf(image.root, "application/vnd.example.signature", new Uint8Array([1]));

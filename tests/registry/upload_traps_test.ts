@@ -10,7 +10,7 @@ import { serveCutting } from "./cutting_proxy.ts";
 import { type FakeOptions, type FakeRegistry, serveFakeRegistry } from "./fake_registry.ts";
 import { contentOf, registryReference, testSession } from "./support.ts";
 
-const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: true };
+const permissions: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, sys: "inherit" };
 const MIB = 1024 * 1024;
 const small = new Random(1).bytes(3000);
 const large = new Uint8Array(18 * MIB);

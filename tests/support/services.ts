@@ -17,6 +17,10 @@ export const SERVICE_VARIABLES = {
   minio: "S3LO_TEST_S3_MINIO",
   /** Versity's gateway over a folder: `http://access:secret@host:port`. */
   versity: "S3LO_TEST_S3_VERSITY",
+  /** A registry like the first, over TLS: `https://host:port/#path of its authority's certificate`. */
+  tlsRegistry: "S3LO_TEST_REGISTRY_TLS",
+  /** MinIO over TLS: `https://access:secret@host:port/#path of its authority's certificate`. */
+  tlsMinio: "S3LO_TEST_S3_MINIO_TLS",
   /** Docker 20.10 with its classic image store: the path of its unix socket. */
   docker20: "S3LO_TEST_DOCKER20",
   /** Docker 29 with containerd's image store: the path of its unix socket. */
@@ -30,9 +34,22 @@ export const SERVICE_VARIABLES = {
 /** One of the services. */
 export type ServiceName = keyof typeof SERVICE_VARIABLES;
 
+/** When `true`, tests of the program get the services over TLS where there are such. */
+export const TLS_VARIABLE = "S3LO_TEST_TLS";
+
+/** What takes a service's place over TLS. */
+const OVER_TLS: Partial<Record<ServiceName, ServiceName>> = { registry: "tlsRegistry", minio: "tlsMinio" };
+
 /** Where a service is; undefined when it is not there. */
 export function serviceAddress(name: ServiceName): string | undefined {
-  return Deno.env.get(SERVICE_VARIABLES[name]) || undefined;
+  const isTls = Deno.env.get(TLS_VARIABLE) === "true";
+  return Deno.env.get(SERVICE_VARIABLES[isTls ? OVER_TLS[name] ?? name : name]) || undefined;
+}
+
+/** The file of the authority behind the services' certificates; undefined where there are none over TLS. */
+export function servicesAuthority(): string | undefined {
+  const address = serviceAddress("tlsRegistry") ?? serviceAddress("tlsMinio");
+  return address === undefined ? undefined : decodeURIComponent(new URL(address).hash.slice(1)) || undefined;
 }
 
 /** A test that needs real services; their addresses are handed to it. */
