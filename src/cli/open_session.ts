@@ -1,6 +1,7 @@
 import { ImageError, printable } from "../errors.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { keepSecret } from "../http/redact.ts";
 import type { Session } from "../transports/session.ts";
 import type { BucketDefaults, RegistryDefaults, SideOptions } from "../transports/sides.ts";
 import type { CommandIo, OptionValues, PlaceSettings, Settings } from "./command.ts";
@@ -23,6 +24,8 @@ export async function openSession(
   const { Session } = await import("../transports/session.ts");
   // What dependencies do in old ways on some version of the runtime is nothing that users of a release can act on.
   if (build()) (globalThis as { process?: { noDeprecation?: boolean } }).process!.noDeprecation = true;
+  // Known before they are used: the SDK, and who answers it, may quote them.
+  for (const name of ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]) keepSecret(Deno.env.get(name));
   const isDebug = options.flag("debug");
   const given = await givenCredentials(options, { hasSides });
   return new Session({
@@ -114,6 +117,7 @@ function endpoint(options: OptionValues, name: string): string | undefined {
 function checkedEndpoint(text: string | undefined, name: string): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
+  keepSecret(url?.password);
   if (!url || !/^https?:$/.test(url.protocol) || url.host === "") {
     throw new ImageError("usage", `Invalid ${name} "${text}": expected an http or https URL`);
   }

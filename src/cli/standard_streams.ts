@@ -1,3 +1,4 @@
+import { redact } from "../http/redact.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import { sleep } from "../bytes/retry.ts";
 
@@ -129,9 +130,9 @@ export class NoteStream {
     return this.#waiting.length > 0;
   }
 
-  /** Writes the text, now or once there is room for it. */
+  /** Writes the text without the secrets in it, now or once there is room for it. */
   write(text: string): void {
-    this.#waiting.push(new TextEncoder().encode(text));
+    this.#waiting.push(new TextEncoder().encode(redact(text)));
     this.#drain();
     let waitingBytes = this.#waiting.reduce((sum, bytes) => sum + bytes.byteLength, 0);
     while (waitingBytes > MAX_WAITING_BYTES) waitingBytes -= this.#waiting.shift()!.byteLength;

@@ -16,6 +16,7 @@ import { nodeSend } from "./node_send.ts";
 import { isOldRuntime } from "./old_runtime.ts";
 import { proxyFor, type ProxySettings, readProxySettings } from "./proxy.ts";
 import { ProxyRefusal } from "./proxy_refusal.ts";
+import { keepSecretHeaders } from "./redact.ts";
 import { loadRuntimeAuthorities } from "./runtime_clients.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { NO_OWN_TRUST, type Trust } from "./trust.ts";
@@ -112,6 +113,7 @@ export class HttpClient implements Disposable {
       "user-agent": this.#options.userAgent ?? "s3lo",
       ...asked.headers,
     };
+    keepSecretHeaders(headers);
     const request = { ...asked, headers };
     const way = await this.#way(new URL(asked.url));
     if (way.proxy === undefined) return await this.#sendDirectly(request, way);

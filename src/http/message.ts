@@ -114,7 +114,7 @@ function refusedByProxy(host: string, refusal: ProxyRefusal): ImageError {
   const code = status === 407 ? "unauthorized" : status === 403 ? "denied" : "unavailable";
   return new ImageError(code, `Cannot reach "${host}": ${refusal.message}`, {
     hint: status === 407
-      ? `Write its user and password into ${proxy.variable}: ${proxy.scheme}://USER:PASSWORD@HOST:PORT`
+      ? `Put its user and password before the host in ${proxy.variable}`
       : `Check the proxy in ${proxy.variable}, or name the host in NO_PROXY`,
     cause: refusal,
   });

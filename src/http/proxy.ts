@@ -1,6 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { ImageError } from "../errors.ts";
 import { isLoopback } from "./loopback.ts";
+import { keepSecret } from "./redact.ts";
 
 /** A proxy of the environment. */
 export interface Proxy {
@@ -89,6 +90,7 @@ export function parseProxy({ value, variable }: NamedProxy): Proxy {
   }
   const port = portOf(address) ?? DEFAULT_PORTS[known];
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  keepSecret(decoded(url.password));
   const hasCredentials = url.username !== "" || url.password !== "";
   return {
     scheme: known,

@@ -5,6 +5,7 @@ import { readAll } from "../bytes/blob_reader.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { HttpRequest, HttpResponse } from "../http/message.ts";
+import { keepSecret } from "../http/redact.ts";
 import { isPermanent } from "../http/send_retrying.ts";
 import type { ObjectContent } from "./object_store.ts";
 import { answerOf, readAnswer, type S3Answer, sdkAnswer, unreadableAnswer } from "./s3_answer.ts";
@@ -311,7 +312,11 @@ export class S3Connection {
     this.#signer ??= new this.modules.signing.SignatureV4({
       service: base.service,
       region: base.region,
-      credentials: this.#client.config.credentials,
+      credentials: async () => {
+        const found = await this.#client.config.credentials();
+        for (const secret of [found.secretAccessKey, found.sessionToken]) keepSecret(secret);
+        return found;
+      },
       sha256: this.#client.config.sha256,
       uriEscapePath: false,
       applyChecksum: false,

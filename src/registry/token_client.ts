@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { Members, parseJsonObject } from "../oci/json.ts";
 import { isLoopback } from "../http/loopback.ts";
+import { keepSecret } from "../http/redact.ts";
 import { type HttpSender, sendRetrying } from "../http/send_retrying.ts";
 import { retrying, type RetryOptions } from "../bytes/retry.ts";
 import { answerBody } from "./answer_body.ts";
@@ -85,6 +86,7 @@ function passwordRequest({ realm, service, scopes, credentials }: TokenRequest) 
 }
 
 function refreshRequest({ realm, service, scopes }: TokenRequest, refreshToken: string) {
+  keepSecret(refreshToken);
   const form = new URLSearchParams({
     grant_type: "refresh_token",
     client_id: "s3lo",

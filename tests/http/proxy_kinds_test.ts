@@ -83,7 +83,7 @@ for (const kind of ["http", "socks5"] as const) {
             outcome,
             new RegExp(
               `^unauthorized Cannot reach "registry\\.test": the proxy ${kind}://${proxy.host} ` +
-                "does not accept its user and password \\| Write its user and password into ALL_PROXY: ",
+                "does not accept its user and password \\| Put its user and password before the host in ALL_PROXY",
             ),
           );
           assert.doesNotMatch(outcome, /secretive/);
