@@ -20,18 +20,20 @@ const HUB_HOSTS = new Set(["docker.io", "index.docker.io", "registry-1.docker.io
  * matches. Throws `invalid-input` when the place cannot be read, and what {@linkcode askCredentialHelper} throws.
  */
 export async function readAuthPlace(
-  { name, read }: AuthPlace,
+  { name, isDockers, read }: AuthPlace,
   registry: string,
   repository: string,
 ): Promise<Credentials | undefined> {
   const document = await read();
   if (!document) return undefined;
   const members = new Members(document, name);
-  const keys = searchKeys(registry, repository);
+  const entries = byKey(members.raw("auths"));
+  const plainKeys = searchKeys(registry, repository);
+  // Docker takes a host's key with any path for the host; where there is a better one, it goes before.
+  const keys = isDockers ? [...plainKeys, ...keysBelow(entries, registry)] : plainKeys;
   const server = registry === DOCKER_HUB ? HUB_KEY : registry;
   const helpers = byKey(members.raw("credhelpers"));
-  const entries = byKey(members.raw("auths"));
-  for (const key of keys) {
+  for (const key of plainKeys) {
     const helper = helpers.get(key);
     // An empty name switches the store off for one host, as Docker has it.
     if (helper === "") return findEntry(entries, keys, name);
@@ -63,6 +65,11 @@ function searchKeys(registry: string, repository: string): readonly string[] {
   const parts = repository === "" ? [] : repository.split("/");
   return [...parts.keys(), parts.length].reverse()
     .map((length) => [registry.toLowerCase(), ...parts.slice(0, length)].join("/"));
+}
+
+/** Keys that name something below a host. */
+function keysBelow(entries: ReadonlyMap<string, unknown>, registry: string): readonly string[] {
+  return [...entries.keys()].filter((key) => key.startsWith(`${registry.toLowerCase()}/`) && !key.endsWith("-token"));
 }
 
 /** The members of an object by what their keys name; of several keys for the same the one that says so most plainly. */

@@ -7,6 +7,8 @@ import { foldedMembers, parseFirstObject } from "./loose_json.ts";
 export interface AuthPlace {
   /** What errors call it. */
   readonly name: string;
+  /** Whether it is Docker's own, to which a key with a path means the whole host; podman means what is below the path. */
+  readonly isDockers: boolean;
   /** Its members, by lower-case names; undefined where there is nothing. Throws `invalid-input`. */
   readonly read: () => Promise<JsonObject | undefined>;
 }
@@ -49,7 +51,8 @@ export function authFiles(env: Environment): readonly string[] {
 /** A file; one that is not there holds nothing, nor does one that may not be read where `isOptional`. */
 export function filePlace(path: string, { isOptional = false }: { readonly isOptional?: boolean } = {}): AuthPlace {
   const name = `"${path}"`;
-  return { name, read: async () => documentOf(await readFile(path, isOptional), name) };
+  const isDockers = !path.endsWith("/auth.json");
+  return { name, isDockers, read: async () => documentOf(await readFile(path, isOptional), name) };
 }
 
 /**
@@ -73,7 +76,7 @@ function variablePlace(text: string | undefined): readonly AuthPlace[] {
   if (text === undefined || text.trim() === "") return [];
   if (/^\s*(?:\/|[A-Za-z]:[\\/])/.test(text)) return [filePlace(text.trim())];
   const read = () => Promise.resolve(documentOf(new TextEncoder().encode(text), AUTH_VARIABLE));
-  return [{ name: AUTH_VARIABLE, read }];
+  return [{ name: AUTH_VARIABLE, isDockers: true, read }];
 }
 
 function documentOf(bytes: Uint8Array | undefined, name: string): JsonObject | undefined {

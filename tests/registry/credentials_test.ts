@@ -35,7 +35,13 @@ const ENTRIES: readonly (readonly [string, unknown, string, string, Credentials 
     "team/app/x",
     password("a", "p"),
   ],
-  ["no path that only starts alike", { "reg.test/team": auth("t", "p") }, "reg.test", "teams/app", undefined],
+  [
+    "no path that only starts alike",
+    { "reg.test/team": auth("t", "p"), "reg.test": auth("h", "p") },
+    "reg.test",
+    "teams/app",
+    password("h", "p"),
+  ],
   ["an identity token", { "reg.test": { ...auth("u", ""), identitytoken: "it" } }, "reg.test", "a", {
     kind: "identity-token",
     token: "it",

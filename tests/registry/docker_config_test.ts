@@ -130,6 +130,21 @@ const FORMS: readonly (readonly [name: string, text: string, expected: Credentia
     ],
   ];
 
+Deno.test("a key with a path means its whole host to docker, and what is below the path to podman", async () => {
+  await using folder = await tempFolder();
+  const other = `{"auths": {"reg.test/group/project": {${auth("u:p")}}}}`;
+  await Deno.writeTextFile(`${folder.path}/config.json`, other);
+  await Deno.writeTextFile(`${folder.path}/auth.json`, other);
+  const found = (name: string, repository: string) => readAuthFile(`${folder.path}/${name}`, "reg.test", repository);
+  assert.deepEqual(await found("config.json", "team/app"), password("u", "p"));
+  assert.equal(await found("auth.json", "team/app"), undefined);
+  assert.deepEqual(await found("auth.json", "group/project/app"), password("u", "p"));
+  const both = `{"auths": {"reg.test/group": {${auth("x:y")}}, "reg.test": {${auth("u:p")}}, "reg.test.evil/": {${
+    auth("e:e")
+  }}}}`;
+  assert.deepEqual(await readText(both), password("u", "p"));
+});
+
 for (const [name, text, expected, registry] of FORMS) {
   Deno.test(`Docker's configuration: ${name}`, async () => {
     assert.deepEqual(await readText(text, registry), expected);
