@@ -1,3 +1,4 @@
+import { isImageError } from "../errors.ts";
 import { mapPool } from "../bytes/pool.ts";
 import type { ObjectInfo, ObjectStore } from "../objects/object_store.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -31,7 +32,13 @@ export class ChunkPresence {
   async find(chunks: Iterable<Digest>, signal?: AbortSignal): Promise<ReadonlyMap<Digest, number | undefined>> {
     const unknown = [...new Set(chunks)].filter((chunk) => !this.#known.has(chunk));
     // Layers are copied side by side: they share one listing, and one answer that it is too long.
-    if (unknown.length > PARALLEL_HEADS) this.#listing ??= this.#list(unknown.length / PARALLEL_HEADS);
+    if (unknown.length > PARALLEL_HEADS) {
+      this.#listing ??= this.#list(unknown.length / PARALLEL_HEADS).catch((error) => {
+        // Who may not list looks them up one by one.
+        if (isImageError(error, "denied")) return undefined;
+        throw error;
+      });
+    }
     const listed = await this.#listing;
     const lookUp = async (chunk: Digest) => {
       const info = listed ? listed.get(chunkKey(chunk)) : await this.#store.head(chunkKey(chunk));

@@ -67,6 +67,7 @@ export async function findHeldBlobs(
   return { present, objects, brokenRecipes: new Set(broken) };
 }
 
+/** A layer's recipe; undefined where it is none. Throws `denied` where it may not be read, and may be sound. */
 async function soundRecipe(store: ObjectStore, layer: Descriptor): Promise<Recipe | undefined> {
   try {
     return await readRecipe(store, layer);

@@ -46,6 +46,8 @@ async function recipeState(store: ObjectStore, layer: Descriptor): Promise<Layer
     const recipe: Recipe | undefined = await readRecipe(store, layer);
     return recipe && { stored: "chunks", chunks: recipe.chunks.length, rawSizeBytes: recipe.rawSizeBytes };
   } catch (error) {
+    // Who may not list is denied what is not there.
+    if (isImageError(error, "denied")) return undefined;
     if (!isImageError(error, "invalid-input")) throw error;
     return { stored: "damaged", problem: messageOf(error) };
   }

@@ -58,8 +58,20 @@ export class ReliedObjects {
   /** Looks up, after publishing, what could not be refreshed. Throws `conflict` when something is gone. */
   async check(): Promise<void> {
     await mapPool(this.#unrefreshed, PARALLEL_OBJECTS, async (object) => {
-      if (!await this.#store.head(object.key)) throw this.#lost(object);
+      if (!await this.#isThere(object.key)) throw this.#lost(object);
     });
+  }
+
+  /** Whether an object is there still; who may list and not read is told by a listing, and who may neither cannot know. */
+  async #isThere(key: string): Promise<boolean> {
+    if (await this.#store.head(key)) return true;
+    try {
+      for await (const [first] of this.#store.list(key)) return first?.key === key;
+      return false;
+    } catch (error) {
+      if (isImageError(error, "denied")) return true;
+      throw error;
+    }
   }
 
   async #touch({ key, sizeBytes }: ReliedObject): Promise<boolean> {

@@ -118,16 +118,26 @@ export class TagWriter {
 
   /** Throws when there is something at the tag by now. */
   async #expectNobody(): Promise<void> {
-    const { image, tag } = this.#place;
-    const found = await this.#store.readTag(image, tag);
+    const found = await this.#readAgain();
     if (found) throw this.#protected(found.manifest.descriptor.digest);
   }
 
   /** Throws when the tag means something else than this root. */
   async #expectOwn(root: Manifest): Promise<void> {
-    const { image, tag } = this.#place;
-    const winner = (await this.#store.readTag(image, tag))?.manifest.descriptor.digest;
+    const found = await this.#readAgain();
+    if (found === null) return;
+    const winner = found?.manifest.descriptor.digest;
     if (winner !== root.descriptor.digest) throw this.#protected(winner);
+  }
+
+  /** What the tag means by now; null where the identity may not see it. */
+  async #readAgain(): Promise<StoredTag | undefined | null> {
+    try {
+      return await this.#store.readTag(this.#place.image, this.#place.tag);
+    } catch (error) {
+      if (isImageError(error, "denied")) return null;
+      throw error;
+    }
   }
 
   #overtaken(): ImageError {

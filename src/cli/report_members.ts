@@ -106,6 +106,7 @@ export const REPORT_MEMBERS: readonly string[] = [
   "stored",
   "tags",
   "total_size",
+  "unknown",
   "user",
   "value",
   "variables",

@@ -57,6 +57,8 @@ export interface CopyReport extends LeftOutReport {
   readonly signatures_dropped: number;
   /** What refers to the image (`--include-referrers`) and cannot be held by the target. */
   readonly referrers_dropped: number;
+  /** What the identity may not see of the source, so that nothing is said of it: `signatures`, `referrers`. */
+  readonly unknown?: readonly string[];
   /** Cosign's tags of the image (`--include-referrers`) that the target cannot hold, having no tags. */
   readonly referrer_tags_dropped: number;
   readonly dry_run: boolean;
@@ -107,6 +109,8 @@ async function copyOne(
   const selection: Selection = platforms.length > 0
     ? await selectPlatforms(source, part.root, platforms)
     : { root: part.root, platforms: [], changed: false };
+  // Asked before anything is written: what fails here must not fail after the tag is there.
+  const signatures = await signatureCount(source);
   const result = await copyImage(source, target, {
     root: selection.root,
     includeReferrers: options.includeReferrers ?? false,
@@ -122,7 +126,8 @@ async function copyOne(
     ...(platforms.length > 0 ? {} : leftOutReport(part.leftOut)),
     ...countPlatforms(result),
     ...countBlobs(result),
-    signatures_dropped: await signatureCount(source),
+    signatures_dropped: signatures,
+    ...withheldReport(source),
     dry_run: options.dryRun ?? false,
     ...(options.dryRun ? { would_copy: result.movedBlobs.map(blobReport) } : {}),
   };
@@ -145,7 +150,15 @@ function countBlobs(
   result: CopyResult,
 ): Omit<
   CopyReport,
-  "source" | "reference" | "digest" | "media_type" | "platforms" | "attestations" | "signatures_dropped" | "dry_run"
+  | "source"
+  | "reference"
+  | "digest"
+  | "media_type"
+  | "platforms"
+  | "attestations"
+  | "signatures_dropped"
+  | "unknown"
+  | "dry_run"
 > {
   return {
     blobs_copied: result.movedBlobs.length + result.linkedBlobs.length,
@@ -163,6 +176,12 @@ function countBlobs(
 
 function blobReport({ digest, size, mediaType }: Descriptor): { digest: string; size: number; media_type: string } {
   return { digest, size, media_type: mediaType };
+}
+
+/** What the source would not tell. */
+function withheldReport(source: ImageSource): Pick<CopyReport, "unknown"> {
+  const unknown = [...source.withheld ?? []].sort();
+  return unknown.length > 0 ? { unknown } : {};
 }
 
 /** How many signature records lie beside the source's tag: they are bound to its place and are worth nothing elsewhere. */

@@ -89,6 +89,8 @@ export interface InspectReport {
   readonly artifact_type?: string;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly signatures?: readonly SignatureRecord[];
+  /** What the identity may not see, so that nothing is said of it: `signatures`, `referrers`. */
+  readonly unknown?: readonly string[];
   readonly referrers?: readonly { readonly digest: string; readonly artifact_type: string; readonly size: number }[];
 }
 
@@ -119,6 +121,7 @@ export async function inspectCommand(
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     ...(signatures.length === 0 ? {} : { signatures }),
     ...(referrers.length === 0 ? {} : { referrers: referrers.map(referrerReport) }),
+    ...(source.withheld?.size ? { unknown: [...source.withheld].sort() } : {}),
   };
 }
 

@@ -44,6 +44,8 @@ export interface ImageSource extends AsyncDisposable {
   tagged?(tag: string): Promise<Manifest | undefined>;
   /** The signature records that a bucket keeps beside the tag; absent elsewhere. They are bound to their place. */
   signatures?(): Promise<readonly SignatureRecord[]>;
+  /** What was asked for and the place would not tell, for want of rights: the answer then was that there is none. */
+  readonly withheld?: ReadonlySet<Withheld>;
 }
 
 /** An entry of an index that is not taken, since not all of it is there. */
@@ -52,6 +54,9 @@ export interface LeftOutEntry {
   readonly label: string;
   readonly isAttestation: boolean;
 }
+
+/** What is only told beside an image, and may be withheld. */
+export type Withheld = "signatures" | "referrers";
 
 /** A layer without its compression. */
 export interface RawLayer {

@@ -10,7 +10,7 @@ const known = new WeakMap<ObjectStore, Promise<boolean>>();
 /**
  * Whether a store heeds conditions. Where that is not certain it is tried out, once, by writing one small object twice:
  * some servers take a conditional write for an ordinary one and say nothing. Ask before relying on conditions to keep two
- * writers apart. Throws `denied` when the identity may not write.
+ * writers apart. Where the identity may not write what is tried out with, they count as not heeded.
  */
 export async function heedsConditions(store: ObjectStore): Promise<boolean> {
   if (store.isConditional) return true;
@@ -26,7 +26,10 @@ async function tryOut(store: ObjectStore): Promise<boolean> {
   const key = `${PROBE_FOLDER}${crypto.randomUUID()}`;
   const isFirstRefused = await isRefused(store, key, bytes);
   const isHeeded = isFirstRefused ? false : await isRefused(store, key, bytes);
-  await store.remove([key]);
+  await store.remove([key]).catch((error) => {
+    // Who may write need not be allowed to remove; the object is a few bytes that say that they may go.
+    if (isImageError(error, "aborted")) throw error;
+  });
   return isHeeded;
 }
 
@@ -36,7 +39,7 @@ async function isRefused(store: ObjectStore, key: string, bytes: Uint8Array<Arra
     return false;
   } catch (error) {
     if (isImageError(error, "conflict")) return true;
-    if (isImageError(error, "unsupported")) return false;
+    if (isImageError(error, "unsupported") || isImageError(error, "denied")) return false;
     throw error;
   }
 }

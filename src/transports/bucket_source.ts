@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
 import { ChunkWorkers } from "../bucket/chunk_workers.ts";
 import type { ChunkDecoder } from "../bucket/chunked_layer.ts";
@@ -7,7 +7,7 @@ import { LegacyImage } from "../bucket/legacy_v1.ts";
 import { readSignatures } from "../bucket/signatures.ts";
 import { readLayerStates, wholeState } from "../bucket/layer_states.ts";
 import { mapPool } from "../bytes/pool.ts";
-import type { ImageSource, LayerState, RawLayer, SignatureRecord } from "../image/places.ts";
+import type { ImageSource, LayerState, RawLayer, SignatureRecord, Withheld } from "../image/places.ts";
 import { readSmallBlob } from "../image/select_platforms.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -35,6 +35,8 @@ export class BucketSource implements ImageSource {
   readonly name: string;
   readonly parallelRanges: number;
   readonly image: BucketImage;
+  /** See {@linkcode ImageSource.withheld}. */
+  readonly withheld: Set<Withheld> = new Set();
   /** The image in the layout of the first version, where it lies in that one. */
   #legacy: LegacyImage | undefined;
   #root: Digest | undefined;
@@ -122,26 +124,39 @@ export class BucketSource implements ImageSource {
 
   /** See {@linkcode ImageSource.referrers}. */
   async referrers(subject: Digest): Promise<readonly Descriptor[]> {
-    return await this.image.store.referrers(this.image.image, subject);
+    const { store, image } = this.image;
+    return await this.#unlessDenied("referrers", () => store.referrers(image, subject)) ?? [];
   }
 
   /** See {@linkcode ImageSource.tagged}. */
   async tagged(tag: string): Promise<Manifest | undefined> {
-    return (await this.image.store.readTag(this.image.image, tag))?.manifest;
+    const { store, image } = this.image;
+    return (await this.#unlessDenied("referrers", () => store.readTag(image, tag)))?.manifest;
   }
 
   /** See {@linkcode ImageSource.signatures}. */
   async signatures(): Promise<readonly SignatureRecord[]> {
     const { store, image, tag } = this.image;
     if (tag === undefined || this.#legacy) return [];
-    const records = await readSignatures(store.objects, image, tag);
-    return records.map((each) => ({
+    const records = await this.#unlessDenied("signatures", () => readSignatures(store.objects, image, tag));
+    return (records ?? []).map((each) => ({
       key_ref: each.keyRef,
       key_id: each.keyId,
       signed_at: each.signedAt,
       digest: each.digest,
       current: each.digest === this.#root,
     }));
+  }
+
+  /** Reads what only goes with the image; who may not list a bucket gets no other answer for what is not there. */
+  async #unlessDenied<T>(what: Withheld, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isImageError(error, "denied")) throw error;
+      this.withheld.add(what);
+      return undefined;
+    }
   }
 
   /** Whether the blobs lie where every image of the store has them, so that they can be copied object by object. */

@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError } from "../errors.ts";
 import type { RetryOptions } from "../bytes/retry.ts";
 import { copyChunkedLayer } from "../bucket/chunk_copy.ts";
 import { CHUNK_FORMAT, recipeKey } from "../bucket/chunk_keys.ts";
@@ -46,7 +46,7 @@ export class BucketTarget implements ImageTarget {
   readonly #writing: ReferrerListsOptions;
   readonly #referrers: ReferrerLists;
   readonly #options: BucketTargetOptions;
-  #chunkFormat: Promise<ChunkFormats> | undefined;
+  #chunkFormat: Promise<ChunkFormats | undefined> | undefined;
   readonly #presence: ChunkPresence;
   readonly #relied: ReliedObjects;
   #brokenRecipes: ReadonlySet<Digest> = new Set();
@@ -98,7 +98,7 @@ export class BucketTarget implements ImageTarget {
     const { blob } = content;
     if (layerCompression(blob.mediaType) === "zstd") {
       const copied = await this.#linkChunks(blob, source);
-      if (copied) return copied;
+      if (copied !== undefined) return copied;
     }
     const key = blobPath(blob.digest);
     let looked: { readonly sourceEtag?: string } = {};
@@ -116,12 +116,14 @@ export class BucketTarget implements ImageTarget {
     return "linked";
   }
 
-  async #linkChunks(layer: Descriptor, source: BucketSource): Promise<LinkResult> {
+  /** Undefined for a layer that does not lie in chunks; false for one whose chunks cannot be copied as they are. */
+  async #linkChunks(layer: Descriptor, source: BucketSource): Promise<LinkResult | undefined> {
     const from = source.image.store.objects;
     const to = this.#image.store.objects;
-    if (await from.head(recipeKey(layer.digest)) === undefined) return false;
+    if (await from.head(recipeKey(layer.digest)) === undefined) return undefined;
     this.#chunkFormat ??= this.#prepareChunks(from, to);
     const formats = await this.#chunkFormat;
+    if (!formats) return false;
     const copied = await copyChunkedLayer(from, to, {
       layer,
       ...formats,
@@ -132,15 +134,23 @@ export class BucketTarget implements ImageTarget {
       signal: this.#options.signal,
       retry: this.#options.retry,
     });
-    if (!copied) return false;
+    if (!copied) return undefined;
     this.#relied.note(copied.objects);
     if (copied.streamedBytes > 0) return "moved";
     return copied.chunksCopied > 0 || copied.kind === "whole" ? "linked" : "present";
   }
 
-  /** Finds out in which format chunks are cut on both sides, and notes it in a target that has none yet. */
-  async #prepareChunks(from: ObjectStore, to: ObjectStore): Promise<ChunkFormats> {
-    const [source, target] = await Promise.all([readSettings(from), readSettings(to)]);
+  /**
+   * Finds out in which format chunks are cut on both sides, and notes it in a target that has none yet. Undefined where the
+   * identity may not know: the layer's bytes are right whole, too.
+   */
+  async #prepareChunks(from: ObjectStore, to: ObjectStore): Promise<ChunkFormats | undefined> {
+    const known = await Promise.all([readSettings(from), readSettings(to)]).catch((error) => {
+      if (isImageError(error, "denied")) return undefined;
+      throw error;
+    });
+    if (!known) return undefined;
+    const [source, target] = known;
     const format = source.chunkFormat ?? CHUNK_FORMAT;
     if (target.chunkFormat === undefined) await stampChunkFormat(to, format);
     return { sourceFormat: format, targetFormat: target.chunkFormat ?? format };

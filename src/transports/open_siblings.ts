@@ -18,7 +18,11 @@ export async function openSiblings(session: Session, text: string): Promise<read
   if (reference.kind === "registry") return [await openSource(session, text)];
   try {
     const image = await bucketImage(session, reference, text, { access: "read" });
-    const tags = await image.store.newestTags(image.image, MAX_SIBLINGS);
+    const tags = await image.store.newestTags(image.image, MAX_SIBLINGS).catch((error) => {
+      // Who may not list goes without the others: they only save work.
+      if (isImageError(error, "denied")) return [];
+      throw error;
+    });
     const others = tags.filter((tag) => tag !== image.tag);
     const under = (tag: string) => new BucketSource({ ...image, tag, digest: undefined, name: `${text} (${tag})` });
     return [new BucketSource({ ...image, digest: undefined }), ...others.map(under)];

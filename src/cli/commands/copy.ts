@@ -126,6 +126,12 @@ function summary(image: CopyReport, elapsedMs: number): string {
 function notes(image: CopyReport, io: CommandIo): void {
   const leftOut = leftOutNote(image, image.source);
   if (leftOut !== undefined) io.note(leftOut);
+  if (image.unknown) {
+    io.note(
+      `Note: whether ${image.source} has ${image.unknown.join(" and ")} is not known, and none were copied: ` +
+        "that takes s3:ListBucket",
+    );
+  }
   if (image.source_digest !== undefined) {
     const why = leftOut === undefined ? "platforms were chosen" : "not all platforms are there";
     io.note(`Note: the digest changes, since ${why}: ${image.source_digest} -> ${image.digest}`);

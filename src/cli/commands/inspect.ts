@@ -58,6 +58,7 @@ function inspectText(report: InspectReport, digests: boolean): string {
   for (const referrer of report.referrers ?? []) {
     lines.push(`Referrer: ${referrer.artifact_type}  ${referrer.digest}`);
   }
+  if (report.unknown) lines.push(`Not known, without s3:ListBucket: ${report.unknown.join(", ")}`);
   return `${lines.join("\n")}\n`;
 }
 
