@@ -2,7 +2,7 @@ import { ImageError } from "../errors.ts";
 import { type BlobReader, type ByteRange, fileReader } from "../bytes/blob_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import { SNIFF_BYTES, sniffCompression } from "../bytes/sniff.ts";
-import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
+import { type ArchiveFiles, missingFile, rangeWithin, readError } from "./archive_files.ts";
 import { openParts, type OpenPartsOptions } from "./archive_parts.ts";
 import { RandomFile } from "./random_file.ts";
 import { indexTar, type TarEntry } from "./tar_index.ts";
@@ -68,7 +68,7 @@ async function openFile(path: string): Promise<Deno.FsFile> {
     if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
       throw new ImageError("denied", `Cannot read archive "${path}": permission denied`, { cause });
     }
-    throw cause;
+    throw readError(cause, path);
   }
 }
 

@@ -1,5 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, type ByteRange, readAll } from "../bytes/blob_reader.ts";
+import { fileFailure } from "../bytes/file_failure.ts";
+import { openRegularFile, type RegularFile } from "../bytes/regular_file.ts";
 
 /** The files of an archive or of a folder that is laid out like one, by relative name. */
 export interface ArchiveFiles extends AsyncDisposable {
@@ -28,6 +30,26 @@ export async function readSmallFile(
 export function rangeWithin(range: ByteRange | undefined, sizeBytes: number): Required<ByteRange> {
   const start = Math.min(range?.start ?? 0, sizeBytes);
   return { start, length: Math.min(range?.length ?? sizeBytes, sizeBytes - start) };
+}
+
+/** Opens a file by its path; see `openRegularFile`. Throws also `denied`, and what else is the user's to mend. */
+export async function openFileToRead(path: string): Promise<RegularFile | undefined> {
+  try {
+    return await openRegularFile(path);
+  } catch (cause) {
+    throw readError(cause, path);
+  }
+}
+
+/** What a failure to read a local file means; anything that is not the user's to mend is returned as it is. */
+export function readError(cause: unknown, path: string): unknown {
+  const failure = fileFailure(cause);
+  if (!failure) return cause;
+  const { code, why } = failure;
+  return new ImageError(code, `Cannot read "${path}": ${why}`, {
+    hint: "Check who owns it and who may read it",
+    cause,
+  });
 }
 
 /** The error for a file that is not there. */

@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { digestOfReader } from "../bytes/verified_reader.ts";
 import { algorithmOf, type Digest, isDigest } from "../oci/digest.ts";
+import { readError } from "./archive_files.ts";
 import { JoinedFile } from "./joined_file.ts";
 import { parsePartPath, partListPath, partPath, readPartList } from "./part_list.ts";
 import { RandomFile } from "./random_file.ts";
@@ -134,7 +135,7 @@ async function isThere(path: string): Promise<boolean> {
     return true;
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return false;
-    throw cause;
+    throw readError(cause, path);
   }
 }
 

@@ -1,7 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, type ByteRange, fileReader } from "../bytes/blob_reader.ts";
-import { openRegularFile } from "../bytes/regular_file.ts";
-import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
+import { type ArchiveFiles, missingFile, openFileToRead, rangeWithin, readError } from "./archive_files.ts";
 
 /**
  * The files of a folder, links followed: nothing but bytes comes out of them, which are checked where they are used, and
@@ -31,7 +30,7 @@ class FolderFiles implements ArchiveFiles {
   }
 
   async open(file: string, range?: ByteRange): Promise<BlobReader> {
-    const opened = await openRegularFile(`${this.name}/${file}`);
+    const opened = await openFileToRead(`${this.name}/${file}`);
     if (!opened) throw missingFile(this, file);
     const { start, length } = rangeWithin(range, opened.facts.size);
     await opened.seek(start);
@@ -48,9 +47,9 @@ async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
     return await Deno.stat(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return undefined;
-    if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
+    if (cause instanceof Deno.errors.NotCapable) {
       throw new ImageError("denied", `Cannot read "${path}": permission denied`, { cause });
     }
-    throw cause;
+    throw readError(cause, path);
   }
 }

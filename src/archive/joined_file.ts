@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
-import { noRegularFile, openRegularFile, type RegularFile } from "../bytes/regular_file.ts";
+import { noRegularFile, type RegularFile } from "../bytes/regular_file.ts";
+import { openFileToRead } from "./archive_files.ts";
 import type { SeekableFile } from "./random_file.ts";
 
 /** One of the files. */
@@ -61,7 +62,7 @@ export class JoinedFile implements SeekableFile {
   }
 
   async #file(part: JoinedPart): Promise<RegularFile> {
-    const file = this.#open.get(part) ?? await openRegularFile(part.path);
+    const file = this.#open.get(part) ?? await openFileToRead(part.path);
     if (!file) throw noRegularFile(part.path);
     this.#open.delete(part);
     this.#open.set(part, file);

@@ -8,6 +8,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, hexOf } from "../oci/digest.ts";
 import { isObject, jsonBytes, Members, parseJsonObject } from "../oci/json.ts";
 import type { Manifest } from "../oci/manifest.ts";
+import { readError } from "./archive_files.ts";
 import { openFileOutput, writeError } from "./archive_output.ts";
 import { CONTAINERD_NAME, isSameName, type LayoutName, REF_NAME } from "./image_names.ts";
 import { MAX_INDEX_BYTES } from "./layout_reader.ts";
@@ -202,7 +203,9 @@ export class LayoutFolder {
   }
 
   async #read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
-    using file = await this.#folder.open(name);
+    using file = await this.#folder.open(name).catch((cause) => {
+      throw readError(cause, this.#folder.pathOf(name));
+    });
     return file && await readAll(fileReader(file), maxBytes, `"${name}" of "${this.#path}"`);
   }
 

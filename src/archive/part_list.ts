@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { fileReader, readAll } from "../bytes/blob_reader.ts";
-import { openRegularFile } from "../bytes/regular_file.ts";
+import { openFileToRead } from "./archive_files.ts";
 import { type Digest, hexOf, parseDigest } from "../oci/digest.ts";
 
 /** Most parts of an archive: their numbers have three digits, so that names sort in order. */
@@ -41,7 +41,7 @@ export function formatPartList(path: string, digests: readonly Digest[]): Uint8A
  */
 export async function readPartList(path: string): Promise<readonly Digest[] | undefined> {
   const invalid = () => new ImageError("invalid-input", `Cannot read "${path}": it is no list of an archive's parts`);
-  using file = await openRegularFile(path);
+  using file = await openFileToRead(path);
   if (!file) return undefined;
   const bytes = await readAll(fileReader(file), MAX_LIST_BYTES, `"${path}"`);
   const text = new TextDecoder().decode(bytes);

@@ -30,6 +30,15 @@ export function fileFailure(error: unknown): FileFailure | undefined {
       return { code: "unsupported", why: "the name is too long for its file system", hint: "Choose a shorter name" };
     case "ELOOP":
       return { code: "unsupported", why: "links on the way to it lead in circles", hint: "Name the folder itself" };
+    case "EEXIST":
+    case "EISDIR":
+    case "ENOTDIR":
+    case "ENOTEMPTY":
+      return {
+        code: "conflict",
+        why: "a file or folder is in the way",
+        hint: "Remove what is there, or choose another place",
+      };
     case "EACCES":
     case "EPERM":
       return { code: "denied", why: "permission denied", hint: "Check who owns it and whether it is writable" };

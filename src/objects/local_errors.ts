@@ -16,14 +16,8 @@ export function localError(error: unknown, action: string, folder: string): Imag
     const { code, why, hint } = failure;
     return new ImageError(code, `Cannot ${action} in "${folder}": ${why}`, { ...options, hint });
   }
-  switch (systemCode(error)) {
-    case "ENOENT":
-      return new ImageError("not-found", `Cannot ${action} in "${folder}": it is not there`, options);
-    case "EEXIST":
-    case "EISDIR":
-    case "ENOTDIR":
-    case "ENOTEMPTY":
-      return new ImageError("conflict", `Cannot ${action} in "${folder}": a file or folder is in the way`, options);
+  if (systemCode(error) === "ENOENT") {
+    return new ImageError("not-found", `Cannot ${action} in "${folder}": it is not there`, options);
   }
   if (error instanceof Deno.errors.NotCapable) {
     return new ImageError("denied", `Cannot ${action} in "${folder}": the runtime was not given that permission`, {

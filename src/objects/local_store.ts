@@ -206,6 +206,8 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
         await this.#pour(what, bytes, temp, digest ? sizeBytes : file.facts.size);
         await temp.finish();
       } else if (digest) await this.#pour(what, bytes, { write: () => Promise.resolve() }, sizeBytes);
+      // The time is shared by all names of the file; a newer one only keeps it longer from being cleaned up.
+      if (linked) linked.setTime(new Date());
       return temp;
     } catch (error) {
       await temp[Symbol.asyncDispose]();
@@ -217,14 +219,9 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   async #linked(path: string, file: RegularFile): Promise<TempFile | undefined> {
     this.#own ??= await ownFacts(this.#folder);
     if (!isOursAlone(file.facts, this.#own)) return undefined;
-    let temp: TempFile | undefined;
     try {
-      temp = TempFile.link(this.#folder, await Deno.realPath(path), file);
-      // The time is shared by all names of the file; a newer one only keeps it longer from being cleaned up.
-      temp.setTime(new Date());
-      return temp;
+      return TempFile.link(this.#folder, await Deno.realPath(path), file);
     } catch (error) {
-      await temp?.[Symbol.asyncDispose]();
       if (systemCode(error) === "ENOENT") throw error;
       // Another file system, one without links, a file of somebody else's, or something else in its place: copy.
       return undefined;
