@@ -1,4 +1,4 @@
-import { ImageError } from "../errors.ts";
+import { ImageError, isImageError, messageOf } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import { basename, dirname } from "node:path";
 import { fileFailure } from "../bytes/file_failure.ts";
@@ -270,6 +270,7 @@ async function writeAll(sink: ByteSink, reader: BlobReader, name: string): Promi
 
 /** What a failed write to a local file means. `name` comes quoted, or as words. */
 export function writeError(cause: unknown, name: string): unknown {
+  if (isImageError(cause)) return cause;
   const failure = fileFailure(cause);
   if (failure) {
     return new ImageError(failure.code, `Cannot write ${name}: ${failure.why}`, { hint: failure.hint, cause });
@@ -280,5 +281,7 @@ export function writeError(cause: unknown, name: string): unknown {
   if (cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable) {
     return new ImageError("denied", `Cannot write ${name}: permission denied`, { cause });
   }
-  return cause;
+  if (isMissing(cause)) return new ImageError("not-found", `Cannot write ${name}: its folder is not there`, { cause });
+  if (systemCode(cause) === undefined) return cause;
+  return new ImageError("unavailable", `Cannot write ${name}: ${messageOf(cause)}`, { cause });
 }

@@ -151,6 +151,8 @@ export class LayoutFolder {
     using lock = await this.#lock();
     try {
       await this.#publish(root, names, loose);
+    } catch (cause) {
+      throw this.#error(cause);
     } finally {
       await lock.unlock();
     }

@@ -62,9 +62,7 @@ export class TagWriter {
     const settings = await (this.#settings ?? readSettings(this.#store.objects));
     this.#settings = undefined;
     if (!settingsOf(settings, this.#place.image).immutable) return;
-    const exists = this.#current !== undefined || this.#isDamaged;
-    if (!exists) this.#condition = await this.#conditionIfHeeded({ absent: true });
-    else if (this.#current?.manifest.descriptor.digest !== root) {
+    if (this.#exists && this.#current?.manifest.descriptor.digest !== root) {
       throw this.#protected(this.#current?.manifest.descriptor.digest);
     }
     this.#isProtected = true;
@@ -78,6 +76,8 @@ export class TagWriter {
   async write(root: Manifest): Promise<void> {
     const { image, tag } = this.#place;
     if (this.#current?.manifest.descriptor.digest === root.descriptor.digest) return;
+    // Asked now and not before: where that is not known, the answer takes writing.
+    if (this.#isProtected && !this.#exists) this.#condition = await this.#conditionIfHeeded({ absent: true });
     if (this.#isProtected && !this.#condition) await this.#expectNobody();
     try {
       await this.#store.writeTag(image, tag, root, this.#condition);
@@ -103,6 +103,11 @@ export class TagWriter {
     await this.#store.writeTag(image, tag, root);
     const after = await this.#store.readTag(image, tag);
     if (after?.manifest.descriptor.digest !== root.descriptor.digest) throw this.#overtaken();
+  }
+
+  /** Whether there is something at the tag, as far as was read. */
+  get #exists(): boolean {
+    return this.#current !== undefined || this.#isDamaged;
   }
 
   /** The condition, or nothing where the store would take the write for an ordinary one. */
