@@ -9,6 +9,9 @@ import type { BucketImage } from "./bucket_source.ts";
 import { bucketImage } from "./open_bucket.ts";
 import type { Session } from "./session.ts";
 
+/** Tags of a store that are handed out at once. */
+const PAGE_TAGS = 1000;
+
 /** One image and its tags. */
 export interface ListedImage {
   readonly name: string;
@@ -56,12 +59,12 @@ export async function listImages(session: Session, location: string): Promise<re
   return [...images].map(([name, tags]) => ({ name, tags }));
 }
 
-/** As {@linkcode listImages}, page by page: an image of a registry comes in several pieces where it has many tags. */
+/** As {@linkcode listImages}, page by page: an image comes in several pieces where it has many tags. */
 export async function* imagePages(
   session: Session,
   location: string,
 ): AsyncGenerator<readonly ListedImage[], void> {
-  if (isStoreText(location)) return yield await listStore(session, location);
+  if (isStoreText(location)) return yield* storePages(session, location);
   refuseNearMiss(location.replace(/^docker:\/\//, ""), "store");
   const host = /^(?:docker:\/\/)?([^/]+:\d+|[^/]+(?=\/$))\/?$/.exec(location)?.[1];
   if (host === undefined) {
@@ -94,14 +97,17 @@ async function* repositoryPages(
   for await (const tags of listRegistryTags(reference, await session.registry(), access)) yield [{ name, tags }];
 }
 
-async function listStore(session: Session, text: string): Promise<readonly ListedImage[]> {
+/** The images of a store, which are known in their order only once all of its tags are; handed out in pieces. */
+async function* storePages(session: Session, text: string): AsyncGenerator<readonly ListedImage[], void> {
   const location = parseStoreLocation(text);
   const store = location.kind === "s3"
     ? await session.bucket(location.bucket, "source")
     : await session.folder(location.path, { access: "read" });
   const tags = await listWithLegacy(store, location.prefix);
-  const images = Map.groupBy(tags, (each) => each.image);
-  return [...images].map(([name, entries]) => ({ name, tags: entries.map((each) => each.tag) }));
+  for (let at = 0; at < tags.length; at += PAGE_TAGS) {
+    const images = Map.groupBy(tags.slice(at, at + PAGE_TAGS), (each) => each.image);
+    yield [...images].map(([name, entries]) => ({ name, tags: entries.map((each) => each.tag) }));
+  }
 }
 
 async function bucketTags({ store, image }: BucketImage): Promise<readonly string[]> {

@@ -1,7 +1,8 @@
 /** `list` of a registry prints tags as they come: neither a reader nor the memory waits for the last page. */
 import assert from "node:assert/strict";
 import { serveScript } from "../support/scripted_server.ts";
-import { programCommand, s3loJson } from "./program.ts";
+import { tempFolder } from "./places.ts";
+import { programCommand, s3loJson, s3loOk } from "./program.ts";
 
 const TAGS = Array.from({ length: 3 }, (_, page) => [`v${page}.0`, `v${page}.1`]);
 
@@ -43,4 +44,23 @@ Deno.test("list prints each page of a registry's tags before it asks for the nex
 Deno.test("list -o json gives a repository with many pages as one image", async () => {
   await using server = registry(() => Promise.resolve());
   assert.deepEqual(await s3loJson(["list", `${server.host}/app`]), [{ name: `${server.host}/app`, tags: TAGS.flat() }]);
+});
+
+Deno.test("list of a store with many tags keeps their order, and an image whole in JSON", async () => {
+  await using folder = await tempFolder();
+  const tags = Array.from({ length: 2300 }, (_, index) => `v${index}`).sort();
+  for (const [image, names] of [["app", tags], ["app/sub", ["v1"]], ["zoo", ["v1", "v2"]]] as const) {
+    for (const tag of names) {
+      await Deno.mkdir(`${folder.path}/manifests/${image}/${tag}`, { recursive: true });
+      await Deno.writeTextFile(`${folder.path}/manifests/${image}/${tag}/manifest.json`, "{}");
+    }
+  }
+  await Deno.mkdir(`${folder.path}/blobs`);
+  const lines = [...tags.map((tag) => `app:${tag}`), "app/sub:v1", "zoo:v1", "zoo:v2"];
+  assert.equal(await s3loOk(["list", `local://${folder.path}`]), lines.map((line) => `${line}\n`).join(""));
+  assert.deepEqual(await s3loJson(["list", `local://${folder.path}`]), [
+    { name: "app", tags },
+    { name: "app/sub", tags: ["v1"] },
+    { name: "zoo", tags: ["v1", "v2"] },
+  ]);
 });
