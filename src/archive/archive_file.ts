@@ -4,6 +4,7 @@ import { rawTarReader } from "../bytes/decompress.ts";
 import { SNIFF_BYTES, sniffCompression } from "../bytes/sniff.ts";
 import { type ArchiveFiles, missingFile, rangeWithin, readError } from "./archive_files.ts";
 import { openParts, type OpenPartsOptions } from "./archive_parts.ts";
+import { phaseReader } from "./phase.ts";
 import { RandomFile } from "./random_file.ts";
 import { indexTar, type TarEntry } from "./tar_index.ts";
 import { spool, type SpoolOptions } from "./temporary_file.ts";
@@ -54,7 +55,7 @@ export async function openArchiveStream(
   name: string,
   options: SpoolOptions = {},
 ): Promise<ArchiveFiles> {
-  await using reader = source;
+  await using reader = phaseReader(source, { kind: "reading", name }, options.onPhase);
   return await indexOrSpool(await spool(reader, `archive "${name}"`, { ...options, name }), options);
 }
 
@@ -84,7 +85,12 @@ async function indexOrSpool(file: RandomFile, options: SpoolOptions): Promise<Ar
       });
     }
     if (compression !== "none") {
-      await using tar = rawTarReader(file.reader(0, file.sizeBytes), compression, { what: `archive "${file.name}"` });
+      const packed = phaseReader(
+        file.reader(0, file.sizeBytes),
+        { kind: "unpacking", name: file.name, totalBytes: file.sizeBytes },
+        options.onPhase,
+      );
+      await using tar = rawTarReader(packed, compression, { what: `archive "${file.name}"` });
       current = await spool(tar, `archive "${file.name}"`, { ...options, name: file.name });
       await file[Symbol.asyncDispose]();
     }

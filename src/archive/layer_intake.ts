@@ -6,9 +6,11 @@ import { fill } from "../bytes/blob_reader.ts";
 import { digestOfReader } from "../bytes/verified_reader.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, Hasher } from "../oci/digest.ts";
+import { shortDigest } from "../oci/short_digest.ts";
 import { type ArchiveFiles, missingFile, rangeWithin } from "./archive_files.ts";
 import { threadedCompressReader } from "./compress_thread.ts";
 import { type CompressionOptions, LAYER_MEDIA_TYPES, TAR_SIZE, zstdForLayers } from "./layer_compression.ts";
+import { phaseReader } from "./phase.ts";
 import type { RandomFile } from "./random_file.ts";
 import { spool, type SpoolOptions } from "./temporary_file.ts";
 
@@ -102,7 +104,8 @@ async function compressLayer(intake: Intake, compression: "gzip" | "zstd"): Prom
   const { files, file, sizeBytes, diffId, what, options } = intake;
   if (compression === "zstd") zstdForLayers(); // before anything is opened, or a thread started
   const [tarHasher, hasher] = [new Hasher(algorithmOf(diffId)), new Hasher("sha256")];
-  const tar = hashed(await files.open(file), tarHasher);
+  const phase = { kind: "compressing" as const, name: `layer ${shortDigest(diffId)}`, totalBytes: sizeBytes };
+  const tar = hashed(phaseReader(await files.open(file), phase, options.onPhase), tarHasher);
   await using compressed = hashed(
     await threadedCompressReader(tar, sizeBytes, { compression, level: options.level }),
     hasher,

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import type { OnPhase } from "./phase.ts";
 import { RandomFile } from "./random_file.ts";
 
 const CHUNK_BYTES = 1 << 20;
@@ -9,6 +10,8 @@ export interface SpoolOptions {
   /** The folder; default `TMPDIR`, or what the system has for it. */
   readonly temporaryFolder?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told what takes long before an image can be read. */
+  readonly onPhase?: OnPhase | undefined;
 }
 
 /**

@@ -1,4 +1,6 @@
 import type { ByteSink } from "../archive/archive_output.ts";
+import type { Activity } from "./activity.ts";
+import type { Screen } from "./screen.ts";
 
 /** One option of a command, in the words of its help. */
 export interface OptionSpec {
@@ -95,12 +97,14 @@ export interface CommandIo {
   readonly sink: ByteSink;
   /** Writes a note of one line to stderr, made printable, unless `--quiet`. Never throws. */
   readonly note: (text: string) => void;
+  /** Writes to stderr as it is, whether `--quiet` or not; for errors. Never throws. */
+  readonly err: (text: string) => void;
   /** Whether stderr is a terminal that shows live progress. */
   readonly isLive: boolean;
-  /** Writes to stderr as it is; for live progress. Never throws. */
-  readonly err: (text: string) => void;
-  /** Width of the terminal, in columns. */
-  readonly columns: () => number;
+  /** What live progress is drawn on. */
+  readonly screen: Screen;
+  /** Takes what goes on where no bytes move. */
+  readonly activity: Activity;
   /** Remembers names of images for completion: all of a bucket (`s3://bucket`), or that of one reference. Never throws. */
   readonly remember: (seen: BucketText & { readonly all?: readonly string[] }) => Promise<void>;
 }

@@ -1,5 +1,4 @@
-import { ImageError, printable } from "../errors.ts";
-import type { CommandIo, OptionValues } from "./command.ts";
+import { ImageError } from "../errors.ts";
 import { parseInvocation } from "./parse.ts";
 import { COMMANDS } from "./program.ts";
 import { errorLines, exitCodeOf } from "./report_error.ts";
@@ -7,7 +6,9 @@ import { VERSION } from "./version.ts";
 import type { NameMemory } from "./completion/remember.ts";
 import { credentialPrograms } from "./credential_programs.ts";
 import { giveUp, keptPermissions } from "./give_up.ts";
+import { openScreen, programIo } from "./program_io.ts";
 import { checkFormat } from "./render.ts";
+import type { Screen } from "./screen.ts";
 import { readSettings, settingsWithoutFile } from "./settings/settings.ts";
 import { NoteStream, ResultStream } from "./standard_streams.ts";
 import { TimeLimit } from "./time_limit.ts";
@@ -20,7 +21,8 @@ export async function main(args: readonly string[]): Promise<number> {
   let isDebug = args.includes("--debug");
   const results = new ResultStream(Deno.stdout);
   const notes = new NoteStream(Deno.stderr);
-  using stop = new StopSignals(notes);
+  const screen = openScreen(notes);
+  using stop = new StopSignals(screen);
   try {
     const { command, group, operands, options: typed } = parseInvocation(args, COMMANDS);
     if (typed.flag("version")) {
@@ -31,7 +33,7 @@ export async function main(args: readonly string[]): Promise<number> {
       const { topic } = await import("./help_topics.ts");
       const help = await topic((command?.name ?? group ?? "").split(" "), COMMANDS);
       if (!typed.flag("help")) {
-        notes.write(help);
+        screen.print(help);
         return 2;
       }
       await results.write(help);
@@ -49,17 +51,17 @@ export async function main(args: readonly string[]): Promise<number> {
       : await (await import("./completion/remember.ts")).openMemory(texts, options);
     await giveUp(await keptPermissions(command.access, operands, credentialPrograms));
     try {
-      return await command.run(operands, options, io(options, { signal, results, notes, memory }));
+      return await command.run(operands, options, programIo(options, { signal, results, screen, memory }));
     } catch (error) {
       const { withPathHint } = await import("./existing_path.ts");
       throw stop.code === undefined && limit.error || await withPathHint(error, operands);
     }
   } catch (error) {
     if (stop.code !== undefined) {
-      notes.write(STOPPED);
+      screen.print(STOPPED);
       return stop.code;
     }
-    notes.write(errorLines(error, "", isDebug));
+    screen.print(errorLines(error, "", isDebug));
     return exitCodeOf(error);
   } finally {
     await notes.flush();
@@ -75,13 +77,13 @@ const STOPPED = "Stopped; nothing half-written is visible\n";
 class StopSignals implements Disposable {
   readonly #controller = new AbortController();
   readonly #names = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
-  readonly #notes: NoteStream;
+  readonly #screen: Screen;
   readonly #listeners = this.#names.map((name) => [name, () => this.#stop(SIGNAL_CODES[name])] as const);
   /** The exit code of the signal that came; undefined before one does. */
   code: number | undefined;
 
-  constructor(notes: NoteStream) {
-    this.#notes = notes;
+  constructor(screen: Screen) {
+    this.#screen = screen;
     for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
   }
 
@@ -94,58 +96,18 @@ class StopSignals implements Disposable {
   }
 
   #stop(code: number): void {
-    if (this.code !== undefined) Deno.exit(code);
+    if (this.code !== undefined) {
+      this.#screen.clear();
+      Deno.exit(code);
+    }
     this.code = code;
     this.#controller.abort(new ImageError("aborted", "Stopped"));
     // Cleaning up may have to wait for somebody who does not answer; whoever stops a program does not.
     const timer = setTimeout(() => {
-      this.#notes.write(STOPPED);
+      this.#screen.clear();
+      this.#screen.print(STOPPED);
       Deno.exit(code);
     }, STOP_LIMIT_MS);
     Deno.unrefTimer(timer);
   }
-}
-
-function io(
-  options: OptionValues,
-  { signal, results, notes, memory }: {
-    readonly signal: AbortSignal;
-    readonly results: ResultStream;
-    readonly notes: NoteStream;
-    readonly memory: NameMemory | undefined;
-  },
-): CommandIo {
-  const isQuiet = options.flag("quiet");
-  const note = (text: string) => isQuiet ? undefined : notes.write(`${printable(text)}\n`);
-  let isTaken = false;
-  return {
-    signal,
-    out: async (content) => {
-      if (!isTaken) return await results.write(content);
-      const text = typeof content === "string" ? content : new TextDecoder().decode(content);
-      for (const line of text.trimEnd().split("\n")) note(line);
-      return true;
-    },
-    sink: {
-      get isTerminal() {
-        return Deno.stdout.isTerminal();
-      },
-      write: (bytes) => {
-        isTaken = true;
-        return results.writeSome(bytes);
-      },
-    },
-    note,
-    err: (text) => notes.write(text),
-    isLive: Deno.stderr.isTerminal() && !isQuiet && !options.flag("debug"),
-    remember: async (seen) => await memory?.remember(seen),
-    columns: () => {
-      try {
-        // A terminal that does not know its size says 0.
-        return Deno.consoleSize().columns || 80;
-      } catch {
-        return 80;
-      }
-    },
-  };
 }

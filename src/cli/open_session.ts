@@ -10,7 +10,6 @@ import { checkStorageClass } from "./storage_options.ts";
 import { whenReady } from "./standard_streams.ts";
 import { formatSize } from "./text.ts";
 import { build } from "./version.ts";
-import { waitNotes } from "./wait_notes.ts";
 
 /**
  * The session that the global options describe. `hasSides`: for a command with a source and a target; the settings of a side
@@ -57,7 +56,8 @@ export async function openSession(
       io.note(
         `Kept ${formatSize(storedBytes)} of an unfinished upload to ${place}; the same command goes on from there`,
       ),
-    onWait: waitNotes(io.note),
+    onWait: io.activity.wait,
+    onPhase: io.activity.phase,
     log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
   });
 }

@@ -1,13 +1,24 @@
 /** A size for people, 1024-based with one decimal: `7.8 MB`. */
 export function formatSize(sizeBytes: number): string {
-  const units = ["B", "KB", "MB", "GB", "TB"];
-  let value = sizeBytes;
+  return `${inUnit(sizeBytes, unitOf(sizeBytes))} ${UNITS[unitOf(sizeBytes)]}`;
+}
+
+/** How much there is of something, in one unit: `2.0 / 7.8 MB`. */
+export function formatSizes(doneBytes: number, sizeBytes: number): string {
+  const unit = unitOf(sizeBytes);
+  return `${inUnit(doneBytes, unit)} / ${inUnit(sizeBytes, unit)} ${UNITS[unit]}`;
+}
+
+const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
+
+function unitOf(sizeBytes: number): number {
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
+  for (let value = sizeBytes; value >= 1024 && unit < UNITS.length - 1; value /= 1024) unit++;
+  return unit;
+}
+
+function inUnit(sizeBytes: number, unit: number): string {
+  return unit === 0 ? String(sizeBytes) : (sizeBytes / 1024 ** unit).toFixed(1);
 }
 
 /** A size in megabytes with two decimals, as `inspect` shows it: `7.80 MB`; what would be `0.00 MB` in smaller units. */
@@ -21,9 +32,12 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
   return `${number} ${number === 1 ? noun : plural}`;
 }
 
-/** A span of time for people: `0.8 s`, `2 min 5 s`. */
-export function formatDuration(durationMs: number): string {
-  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(durationMs < 10_000 ? 1 : 0)} s`;
+/** A span of time for people: `0.8 s`, `2 min 5 s`, `3 h 20 min`; where it is rough, no tenths of a second. */
+export function formatDuration(durationMs: number, { isRough = false } = {}): string {
+  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(durationMs < 10_000 && !isRough ? 1 : 0)} s`;
   const minutes = Math.floor(durationMs / 60_000);
-  return `${minutes} min ${Math.floor(durationMs / 1000) % 60} s`;
+  if (minutes < 60) return `${minutes} min ${Math.floor(durationMs / 1000) % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

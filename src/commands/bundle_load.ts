@@ -10,6 +10,7 @@ import { openBundle } from "../transports/open_bundle.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import type { ImagePlace } from "./copy.ts";
 import { leftOutOf, loadBundleGraph, uniqueBlobs } from "./bundle_contents.ts";
 import { findNeeds } from "./bundle_needs.ts";
 import type { BundleFailure } from "./bundle_save.ts";
@@ -29,7 +30,7 @@ export interface BundleLoadOptions {
   /** Told of each part of the bundle before it is checked. */
   readonly onPart?: ((path: string) => void) | undefined;
   /** Told of each image before it is loaded. */
-  readonly onImage?: ((name: string, target: string) => void) | undefined;
+  readonly onImage?: ((name: string, target: string, place: ImagePlace) => void) | undefined;
 }
 
 /** What became of an image; the JSON of docs/json.md. */
@@ -76,8 +77,8 @@ export async function bundleLoadCommand(
   const holders = await findNeeds(session, place, { bundle, images: planned });
   const images: LoadedImageReport[] = [];
   const failures: BundleFailure[] = [];
-  for (const image of planned) {
-    options.onImage?.(image.entry.name, image.reference);
+  for (const [index, image] of planned.entries()) {
+    options.onImage?.(image.entry.name, image.reference, { number: index + 1, count: planned.length });
     const step = () => loadImage(session, bundle, image, { ...options, holders });
     const outcome = options.keepGoing ? await attempt(step) : { value: await step() };
     if ("error" in outcome) failures.push({ reference: image.reference, error: outcome.error });

@@ -15,6 +15,7 @@ import { bundleNameOf, openBundle, openBundleOutput, readBundleList, readFile } 
 import { openSource } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import type { ImagePlace } from "./copy.ts";
 import {
   type BundleContent,
   type BundleDocument,
@@ -46,7 +47,7 @@ export interface BundleSaveOptions {
   readonly keepGoing?: boolean;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
   /** Told of each image before its bytes are read. */
-  readonly onImage?: ((source: string, name: string) => void) | undefined;
+  readonly onImage?: ((source: string, name: string, place: ImagePlace) => void) | undefined;
 }
 
 /** An image of the bundle and where it came from. */
@@ -112,13 +113,15 @@ export async function bundleSaveCommand(
   const output = await openBundleOutput(session, file, options.partBytes);
   await using writer = new BundleWriter(output);
   const saved: SavedImage[] = [];
-  for (const { item, image } of looked) {
+  const found = looked.filter(({ image }) => image);
+  for (const [index, { item, image }] of found.entries()) {
     if (!image) continue;
+    const place = { number: index + 1, count: found.length };
     const before = writer.sizeBytes;
     const done = await guard(item, async () => {
       await using own = new AsyncDisposableStack();
       const ready = image === "later" ? await openImage(own, session, item, platforms) : image;
-      return await saveImage(session, writer, { item, ...ready }, { ...options, held });
+      return await saveImage(session, writer, { item, place, ...ready }, { ...options, held });
     });
     if (done) saved.push(done);
     else if (writer.sizeBytes !== before) throw failures.at(-1)!.error;
@@ -215,11 +218,11 @@ async function openImage(
 async function saveImage(
   session: Session,
   writer: BundleWriter,
-  image: OpenedImage & { readonly item: NamedItem },
+  image: OpenedImage & { readonly item: NamedItem; readonly place: ImagePlace },
   options: BundleSaveOptions & { readonly held: HeldBlobs },
 ): Promise<SavedImage> {
   const { item, source, selection, sourceDigest } = image;
-  options.onImage?.(source.name, item.bundleName.ref);
+  options.onImage?.(source.name, item.bundleName.ref, image.place);
   const platform = await singlePlatform(source, selection.root);
   await using target = new BundleTarget(writer, item.bundleName, options.held);
   const result = await copyImage(source, target, {

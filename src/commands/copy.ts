@@ -31,7 +31,14 @@ export interface CopyCommandOptions {
   readonly verify?: boolean;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
   /** Told of each image before its copy starts. */
-  readonly onImage?: ((source: string, target: string) => void) | undefined;
+  readonly onImage?: ((source: string, target: string, place: ImagePlace) => void) | undefined;
+}
+
+/** Which of how many images one is. */
+export interface ImagePlace {
+  /** From 1 on. */
+  readonly number: number;
+  readonly count: number;
 }
 
 /** What `copy` did with one image; the JSON of docs/json.md. */
@@ -82,12 +89,18 @@ export async function copyCommand(
 ): Promise<CopyOutcome> {
   const platforms = parsePlatforms(options.platforms ?? []);
   checkSides(session, { source: [source], target: [target] });
-  if (!options.allTags) return { images: [await copyOne(session, source, target, platforms, options)], failures: [] };
+  if (!options.allTags) {
+    return {
+      images: [await copyOne(session, { source, target, number: 1, count: 1 }, platforms, options)],
+      failures: [],
+    };
+  }
   const pairs = await pairTags(session, source, target);
   const images: CopyReport[] = [];
   const failures: { reference: string; error: ImageError }[] = [];
-  for (const pair of pairs) {
-    const outcome = await attempt(() => copyOne(session, pair.source, pair.target, platforms, options));
+  for (const [index, pair] of pairs.entries()) {
+    const place = { number: index + 1, count: pairs.length };
+    const outcome = await attempt(() => copyOne(session, { ...pair, ...place }, platforms, options));
     if ("error" in outcome) failures.push({ reference: pair.target, error: outcome.error });
     else images.push(outcome.value);
   }
@@ -96,14 +109,13 @@ export async function copyCommand(
 
 async function copyOne(
   session: Session,
-  sourceText: string,
-  targetText: string,
+  image: ImagePlace & { readonly source: string; readonly target: string },
   platforms: ReturnType<typeof parsePlatforms>,
   options: CopyCommandOptions,
 ): Promise<CopyReport> {
-  await using source = await openSource(session, sourceText);
-  await using target = await openTarget(session, targetText, { ...options, source });
-  options.onImage?.(source.name, target.name);
+  await using source = await openSource(session, image.source);
+  await using target = await openTarget(session, image.target, { ...options, source });
+  options.onImage?.(source.name, target.name, image);
   const root = await source.root();
   const part = await wholePart(source, root, session.signal);
   const selection: Selection = platforms.length > 0

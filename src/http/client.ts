@@ -67,8 +67,12 @@ export class HttpClient implements Disposable {
     const watch = new StallWatch(timeoutMs, host);
     const isKnown = this.#known.has(host);
     const notice = isKnown ? undefined : this.#firstNotice(host, timeoutMs);
+    const { body, onSent } = request;
+    if (body) onSent?.(0);
     try {
       const response = await this.#dispatch(watchedRequest(request, watch));
+      // What the runtime's fetch sends it tells nothing of.
+      if (body instanceof Uint8Array && response.status < 300) onSent?.(body.byteLength);
       this.#known.add(host);
       this.#options.log?.(`${what} -> ${response.status} in ${Math.round(performance.now() - started)} ms`);
       watch.pause();

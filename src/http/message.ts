@@ -28,6 +28,8 @@ export interface HttpRequest {
    */
   readonly asksFirst?: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** Told how much of the body the connection has taken so far: 0 when sending begins, also when it begins once more. */
+  readonly onSent?: ((sentBytes: number) => void) | undefined;
   /** The shorter one of this and the client's counts, the default only where neither is given. */
   readonly stallTimeoutMs?: number;
 }

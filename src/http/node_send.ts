@@ -53,7 +53,7 @@ export async function nodeSend(
     // A stream is not touched before there is a connection for it: without one it may be sent in another way.
     if (body && !isOldRuntime()) await Promise.race([once(outgoing, "socket"), answered]);
     if (body && request.asksFirst) await allowed(outgoing, answered);
-    if (body) await sendBody(outgoing, body, answered);
+    if (body) await sendBody(outgoing, body, { answered, onSent: request.onSent });
     else outgoing.end();
     const [incoming] = await answered;
     return nodeResponse(outgoing, incoming, options.keepsConnection);
@@ -118,54 +118,68 @@ async function allowed(outgoing: http.ClientRequest, answered: Promise<unknown>)
 async function sendBody(
   outgoing: http.ClientRequest,
   body: Uint8Array<ArrayBuffer> | StreamedBody,
-  answered: Promise<unknown>,
+  { answered, onSent }: { readonly answered: Promise<unknown>; readonly onSent: HttpRequest["onSent"] },
 ): Promise<void> {
   let isOver = false;
+  let sentBytes = 0;
+  const onWritten = (count: number) => onSent?.(sentBytes += count);
   const over = answered.then(() => {}, () => {}).then(() => {
     isOver = true;
   });
+  const sending = { over, isOver: () => isOver, onWritten };
   const isComplete = body instanceof Uint8Array
-    ? await sendBytes(outgoing, body, { over, isOver: () => isOver })
-    : await sendStream(outgoing, body, { over, isOver: () => isOver });
+    ? await sendBytes(outgoing, body, sending)
+    : await sendStream(outgoing, body, sending);
   if (isComplete) outgoing.end();
 }
 
-/** The end of a request by its answer or failure. */
-interface End {
+/** What a body that is sent looks out for: the end of the request, by its answer or failure, and who follows it. */
+interface Sending {
   readonly over: Promise<void>;
   readonly isOver: () => boolean;
+  /** Told of every piece that the connection has taken. */
+  readonly onWritten: (count: number) => void;
 }
 
 /** Bytes in memory go in pieces too: written at once, TLS would hold all of them a second time. False when stopped. */
-async function sendBytes(outgoing: http.ClientRequest, body: Uint8Array, end: End): Promise<boolean> {
+async function sendBytes(outgoing: http.ClientRequest, body: Uint8Array, sending: Sending): Promise<boolean> {
   for (let position = 0; position < body.byteLength; position += PIECE_BYTES) {
-    if (end.isOver()) return false;
-    if (!outgoing.write(body.subarray(position, position + PIECE_BYTES))) await drained(outgoing, end.over);
+    if (sending.isOver()) return false;
+    const piece = body.subarray(position, position + PIECE_BYTES);
+    const written = () => sending.onWritten(piece.byteLength);
+    if (!outgoing.write(piece, written)) await drained(outgoing, sending.over);
   }
   return true;
 }
 
 /** Sends what the body's reader gives. False when stopped. */
-async function sendStream(outgoing: http.ClientRequest, body: StreamedBody, end: End): Promise<boolean> {
+async function sendStream(outgoing: http.ClientRequest, body: StreamedBody, sending: Sending): Promise<boolean> {
   // Few buffers, lent again once what they held is written: made anew for every piece, they pile up until collected.
   const buffers = new BufferPool(PIECES_UNDER_WAY, PIECE_BYTES);
   let left = body.sizeBytes ?? Infinity;
   while (left > 0) {
-    const buffer = await Promise.race([buffers.take(), end.over]);
-    if (!buffer || end.isOver()) return false;
+    const buffer = await Promise.race([buffers.take(), sending.over]);
+    if (!buffer || sending.isOver()) return false;
     const piece = await body.content.read(buffer.subarray(0, Math.min(PIECE_BYTES, left)));
     if (piece.byteLength === 0) {
       if (left === Infinity) return true;
       throw new Error(`the body ended ${left} bytes early`);
     }
     left -= piece.byteLength;
-    if (end.isOver()) return false;
+    const { byteLength } = piece;
+    if (sending.isOver()) return false;
     // An old runtime calls a piece written while it still reads from it.
     if (isOldRuntime()) {
       const written = new Promise((resolve) => outgoing.write(piece.slice(), resolve));
-      await Promise.race([written, end.over]); // ending the request there drops what is not written yet
+      await Promise.race([written, sending.over]); // ending the request there drops what is not written yet
+      sending.onWritten(byteLength);
       buffers.give(piece);
-    } else outgoing.write(piece, () => buffers.give(piece));
+    } else {
+      outgoing.write(piece, () => {
+        sending.onWritten(byteLength);
+        buffers.give(piece);
+      });
+    }
   }
   return true;
 }

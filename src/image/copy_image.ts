@@ -17,18 +17,35 @@ import { SourceBlob } from "./source_blob.ts";
 export type CopyEvent =
   /** All is known: what moves and what is there already. */
   | { readonly kind: "planned"; readonly blobs: readonly Descriptor[]; readonly presentBlobs: readonly Descriptor[] }
-  | { readonly kind: "blob-started"; readonly blob: Descriptor; readonly role: GraphBlob["role"] }
-  | { readonly kind: "blob-bytes"; readonly blob: Descriptor; readonly count: number }
+  | {
+    readonly kind: "blob-started";
+    readonly blob: Descriptor;
+    readonly role: GraphBlob["role"];
+    /** The platforms whose images hold it, as far as that is known. */
+    readonly platforms: readonly string[];
+  }
+  /**
+   * Bytes have got to the target: those that it has taken, where it sends them and can tell, else those that were read. Less
+   * than nothing where they have to go again. `isHeld`: they were there from an earlier run.
+   */
+  | { readonly kind: "blob-bytes"; readonly blob: Descriptor; readonly count: number; readonly isHeld?: boolean }
+  /** Bytes were read that are still to be sent; told only where "blob-bytes" tells of what the target has taken. */
+  | { readonly kind: "blob-read"; readonly blob: Descriptor; readonly count: number }
   /** `linked`: the target took the blob over without its bytes passing through here; `present`: it had it, as it turned out. */
   | {
     readonly kind: "blob-done";
     readonly blob: Descriptor;
     readonly role: GraphBlob["role"];
+    readonly platforms: readonly string[];
     readonly how: "moved" | "linked" | "present";
   }
+  /** What the copy does where no bytes move: look at the source, ask the target what it has, write manifests and the tag. */
+  | { readonly kind: "phase"; readonly phase: "looking" | "comparing" | "publishing" }
   /** A download broke and goes on at `position`. */
   | { readonly kind: "resumed"; readonly blob: Descriptor; readonly position: number; readonly reason: string }
-  | { readonly kind: "published"; readonly digest: Digest };
+  | { readonly kind: "published"; readonly digest: Digest }
+  /** The copy of this image is over, done or failed. */
+  | { readonly kind: "ended" };
 
 /** How an image is copied. */
 export interface CopyOptions {
@@ -96,6 +113,15 @@ export async function copyImage(
   target: ImageTarget,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
+  try {
+    return await copyAll(source, target, options);
+  } finally {
+    options.onEvent?.({ kind: "ended" });
+  }
+}
+
+async function copyAll(source: ImageSource, target: ImageTarget, options: CopyOptions): Promise<CopyResult> {
+  options.onEvent?.({ kind: "phase", phase: "looking" });
   const root = options.root ?? await source.root();
   if (root.content.kind === "index" && !target.limits.acceptsIndex) throw tooMany(source, target, root.content);
   const limited = { ...options, totals: new ManifestTotals(source.name) };
@@ -105,6 +131,7 @@ export async function copyImage(
   const tagged = target.writeTagged ? found.tagged : [];
   const graphs = [graph, ...referrers, ...tagged.map((each) => each.graph)];
   const blobs = [...new Map(graphs.flatMap((each) => each.blobs).map((each) => [each.blob.digest, each])).values()];
+  options.onEvent?.({ kind: "phase", phase: "comparing" });
   await target.plan?.(graph.manifests.map((each) => each.manifest), blobs.map((each) => each.blob));
   const children = [
     ...graph.manifests.slice(1),
@@ -122,6 +149,7 @@ export async function copyImage(
     ? missing.map(({ blob }): MovedBlob => ({ blob, how: "moved" }))
     : await moveBlobs(source, target, missing, options);
   if (!options.dryRun) {
+    options.onEvent?.({ kind: "phase", phase: "publishing" });
     // One that refers to a subject is written even when it is there: the target may not know yet that it refers.
     const unwritten = ({ manifest }: GraphManifest) =>
       !present.has(manifest.descriptor.digest) || manifest.content.subject;
@@ -175,8 +203,8 @@ async function moveBlobs(
   const rangesOf = rangesFor(blobs, source, target);
   const spares = new SpareBuffers();
   return await mapPool(blobs, limit, async (each, signal) => {
-    const { blob, role } = each;
-    options.onEvent?.({ kind: "blob-started", blob, role });
+    const { blob, role, labels: platforms } = each;
+    options.onEvent?.({ kind: "blob-started", blob, role, platforms });
     try {
       const content = new SourceBlob(source, blob, {
         signal,
@@ -186,12 +214,14 @@ async function moveBlobs(
         label: blobLabel(each, source),
         host: source.name,
         onWait: options.onWait,
-        onBytes: (count) => options.onEvent?.({ kind: "blob-bytes", blob, count }),
+        onBytes: (count, isHeld) =>
+          options.onEvent?.({ kind: "blob-bytes", blob, count, ...(isHeld ? { isHeld } : {}) }),
+        onRead: (count) => options.onEvent?.({ kind: "blob-read", blob, count }),
         onResume: (error, position) => options.onEvent?.({ kind: "resumed", blob, position, reason: messageOf(error) }),
       });
       const linked = await target.linkBlob(content, source);
       if (!linked) await target.writeBlob(content);
-      options.onEvent?.({ kind: "blob-done", blob, role, how: linked || "moved" });
+      options.onEvent?.({ kind: "blob-done", blob, role, platforms, how: linked || "moved" });
       return { blob, how: linked || "moved" as const };
     } catch (error) {
       throw blobError(error, each, source, target);

@@ -116,6 +116,12 @@ export interface BlobContent {
    */
   open(offset?: number, held?: HeldPrefix): Promise<BlobReader>;
   /**
+   * Asked by a target that sends bytes and knows how many the receiver has taken, before it sends any: it tells of them from
+   * then on, less than nothing where they have to be sent again; `isHeld`: they are there from an earlier try. Without this
+   * the bytes count when they are read. Absent where nobody counts.
+   */
+  countSent?(): (count: number, isHeld?: boolean) => void;
+  /**
    * Opens a compressed layer as the raw tar of its diff id, where the source has a better way to it than {@linkcode open}
    * and unpacking; undefined where it has none. A target that needs tars asks this first.
    */

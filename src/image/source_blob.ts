@@ -16,8 +16,10 @@ const MAX_SNAPSHOTS = 64;
 
 /** What to tell of a blob while it is read. */
 export interface SourceBlobOptions extends ResumeOptions {
-  /** Told of bytes as they are handed out. */
-  readonly onBytes?: ((count: number) => void) | undefined;
+  /** Told of bytes that got to the target; see the events of `copyImage`. */
+  readonly onBytes?: ((count: number, isHeld?: boolean) => void) | undefined;
+  /** Told of bytes that were read, where the target tells what it has taken. */
+  readonly onRead?: ((count: number) => void) | undefined;
   /** Where ranges that are read at once are held. Without, the blob is read as one stream. */
   readonly ranges?: SharedBuffers | undefined;
   /** What the blob is called in errors; by default its digest. */
@@ -30,12 +32,14 @@ export class SourceBlob implements BlobContent {
   readonly #source: ImageSource;
   readonly #options: SourceBlobOptions;
   readonly #snapshots: Progress[];
+  readonly #arrival: Arrival;
 
   /** Names the blob; nothing is opened yet. */
   constructor(source: ImageSource, blob: Descriptor, options: SourceBlobOptions = {}) {
     this.#source = source;
     this.blob = blob;
     this.#options = options;
+    this.#arrival = new Arrival(options);
     this.#snapshots = [{ position: 0, hasher: new Hasher(algorithmOf(blob.digest)) }];
   }
 
@@ -48,28 +52,33 @@ export class SourceBlob implements BlobContent {
     if (blob.size === 0 && from.hasher.digest() !== blob.digest) {
       throw new ImageError("digest-mismatch", `Cannot use ${what}: a blob of no bytes cannot have this digest`);
     }
+    // Bytes up to the offset are told already, or held; what comes before it only feeds the hash.
+    this.#arrival.begin(offset, { skippedBytes: held ? 0 : offset - from.position, isHeld: held !== undefined });
     const inner = held ? joined(held, () => this.#openAt(held.sizeBytes)) : this.#openAt(from.position);
-    const onProgress = (progress: Progress, count: number) => {
-      // States of a hash that may be of wrong bytes are not kept.
-      if (!held) this.#remember(progress);
-      if (progress.position > offset) this.#options.onBytes?.(Math.min(count, progress.position - offset));
-    };
+    // States of a hash that may be of wrong bytes are not kept.
+    const onProgress = (progress: Progress) => held || this.#remember(progress);
     const reader = verifiedReader(inner, blob, what, { from, onProgress });
     await skip(reader, offset - from.position);
     return reader;
+  }
+
+  /** See {@linkcode BlobContent.countSent}. */
+  countSent(): (count: number, isHeld?: boolean) => void {
+    this.#arrival.isSent();
+    return (count, isHeld) => this.#options.onBytes?.(count, isHeld);
   }
 
   /** See {@linkcode BlobContent.openRaw}. What is read is told in shares of the stored blob's size. */
   async openRaw(diffId: Digest): Promise<RawLayer | undefined> {
     const raw = await this.#source.openRawLayer?.(this.blob, diffId, this.#options.signal);
     if (!raw) return undefined;
-    const { onBytes } = this.#options;
-    return onBytes ? { ...raw, content: scaled(raw, this.blob.size, onBytes) } : raw;
+    this.#arrival.begin(0);
+    return { ...raw, content: scaled(raw, this.blob.size, (count) => this.#arrival.add(count)) };
   }
 
   #openAt(start: number): BlobReader {
     const embedded = embeddedBytes(this.blob);
-    if (embedded) return bytesReader(embedded.subarray(start));
+    if (embedded) return this.#arrival.counted(bytesReader(embedded.subarray(start)));
     const { size } = this.blob;
     const { ranges } = this.#options;
     if (ranges && size - start > ranges.sizeBytes) {
@@ -89,11 +98,12 @@ export class SourceBlob implements BlobContent {
       return reader;
     };
     const open = (range: ClosedRange) =>
-      Promise.resolve(resumingReader(openPart, { ...range, isWhole: false }, this.#options));
+      Promise.resolve(this.#arrival.counted(resumingReader(openPart, { ...range, isWhole: false }, this.#options)));
     const rest = (position: number) =>
       this.#resuming({ start: position, length: blob.size - position, isWhole: position === 0 });
     let inner = readAhead(open, { start, sizeBytes: blob.size, buffers });
     let position = start;
+    const arrival = this.#arrival;
     return {
       async read(into) {
         let piece: Uint8Array<ArrayBuffer>;
@@ -102,6 +112,7 @@ export class SourceBlob implements BlobContent {
         } catch (error) {
           if (error !== noRanges) throw error;
           await inner[Symbol.asyncDispose]();
+          arrival.begin(position);
           inner = rest(position);
           piece = await inner.read(into);
         }
@@ -113,7 +124,8 @@ export class SourceBlob implements BlobContent {
   }
 
   #resuming(range: { start: number; length: number; isWhole: boolean }): BlobReader {
-    return resumingReader((part) => this.#source.openBlob(this.blob, part), range, this.#options);
+    const open = (part?: ByteRange) => this.#source.openBlob(this.blob, part);
+    return this.#arrival.counted(resumingReader(open, range, this.#options));
   }
 
   #remember(progress: Progress): void {
@@ -121,6 +133,57 @@ export class SourceBlob implements BlobContent {
     if (progress.position - last.position < SNAPSHOT_BYTES) return;
     this.#snapshots.push({ position: progress.position, hasher: progress.hasher.copy() });
     if (this.#snapshots.length > MAX_SNAPSHOTS) this.#snapshots.splice(1, 1);
+  }
+}
+
+/** How much of a blob has been read, in whatever order it came and however often it was begun: each byte counts once. */
+class Arrival {
+  readonly #tell: Pick<SourceBlobOptions, "onBytes" | "onRead">;
+  #readBytes = 0;
+  #skippedBytes = 0;
+  #isSent = false;
+
+  constructor(tell: Pick<SourceBlobOptions, "onBytes" | "onRead">) {
+    this.#tell = tell;
+  }
+
+  /** Reading begins anew at a position, behind bytes that come and do not count. */
+  begin(position: number, { skippedBytes = 0, isHeld = false } = {}): void {
+    this.#skippedBytes = skippedBytes;
+    this.#change(position - this.#readBytes, isHeld);
+  }
+
+  /** Bytes came. */
+  add(count: number): void {
+    const skipped = Math.min(this.#skippedBytes, count);
+    this.#skippedBytes -= skipped;
+    this.#change(count - skipped);
+  }
+
+  /** What the target has taken counts from now on. */
+  isSent(): void {
+    if (this.#isSent) return;
+    this.#change(-this.#readBytes);
+    this.#isSent = true;
+  }
+
+  /** A reader whose bytes count when they come. */
+  counted(reader: BlobReader): BlobReader {
+    return {
+      read: async (into) => {
+        const piece = await reader.read(into);
+        this.add(piece.byteLength);
+        return piece;
+      },
+      [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+    };
+  }
+
+  #change(count: number, isHeld = false): void {
+    if (count === 0) return;
+    this.#readBytes += count;
+    if (this.#isSent) this.#tell.onRead?.(count);
+    else this.#tell.onBytes?.(count, isHeld);
   }
 }
 

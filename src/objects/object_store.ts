@@ -40,6 +40,11 @@ export interface ObjectContent {
    */
   open(): Promise<BlobReader>;
   /**
+   * Asked by a store that knows how much it has sent, before it sends anything: to be told of bytes from then on, less than
+   * nothing where they have to be sent again; `isHeld`: they are there from an earlier try. Absent where nobody counts.
+   */
+  countSent?(): (count: number, isHeld?: boolean) => void;
+  /**
    * Opens what comes after the bytes that the store holds of an earlier try. Those are checked together with the rest;
    * when anything proves wrong (`digest-mismatch`) they may be to blame. Without this, nothing is kept of a failed try.
    */

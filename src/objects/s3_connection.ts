@@ -47,6 +47,8 @@ export interface S3Request {
   readonly headers?: Readonly<Record<string, string>>;
   /** A stream is opened for every try anew. */
   readonly body?: Uint8Array<ArrayBuffer> | Pick<ObjectContent, "sizeBytes" | "open">;
+  /** See `HttpRequest`. */
+  readonly onSent?: ((sentBytes: number) => void) | undefined;
 }
 
 /** A small object that was read whole. */
@@ -202,6 +204,7 @@ export class S3Connection {
       url,
       headers,
       ...body,
+      onSent: request.onSent,
       signal: options.signal ?? this.signal,
       stallTimeoutMs: method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS,
     });

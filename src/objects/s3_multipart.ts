@@ -1,6 +1,7 @@
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import type { CompletedPart } from "@aws-sdk/client-s3";
+import { SentBytes } from "../bytes/sent_bytes.ts";
 import { isImageError } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
@@ -72,9 +73,11 @@ export async function uploadStream(
   const bytesPerPart = partSize(sizeBytes, writer.settings.partBytes);
   const buffers = bytesPerPart === writer.buffers.sizeBytes ? writer.buffers : largerBuffers(writer, bytesPerPart);
   const plan = { key, sizeBytes, options, sendsBytes: true };
+  const sent = new SentBytes(content.countSent?.());
   const send: SendBytes = async (begun, onStored) => {
+    sent.reset();
     await using reader = await content.open();
-    return await sendParts(writer, { key, begun, sizeBytes, onStored }, reader, buffers);
+    return await sendParts(writer, { key, begun, sizeBytes, onStored, sent }, reader, buffers);
   };
   if (options.isBlob && !options.condition && content.digest) {
     await writer.habits.adapting((habit) => continueBlob(writer, { ...plan, bytesPerPart }, habit, send));
@@ -169,11 +172,12 @@ interface Sending {
   readonly sizeBytes: number;
   /** Told of the size of every part that was sent. */
   readonly onStored: (count: number) => void;
+  readonly sent: SentBytes;
 }
 
 async function sendParts(
   writer: S3Writer,
-  { key, begun, sizeBytes, onStored }: Sending,
+  { key, begun, sizeBytes, onStored, sent }: Sending,
   reader: BlobReader,
   buffers: BufferPool,
 ): Promise<CompletedPart[]> {
@@ -201,11 +205,12 @@ async function sendParts(
       const { upload, stored } = await begun;
       const held = stored.get(number);
       if (isStored(held, bytes)) {
+        sent.hold(bytes.byteLength);
         parts[number - 1] = completedPart(number, held.etag, held);
         buffers.give(bytes);
         continue;
       }
-      const task = sendPart(writer, upload, number, bytes, signal)
+      const task = sendPart(writer, upload, { number, bytes, onSent: sent.ofBody() }, signal)
         .then((part) => {
           parts[number - 1] = part;
           onStored(bytes.byteLength);
@@ -228,8 +233,11 @@ async function sendParts(
 async function sendPart(
   writer: S3Writer,
   upload: Upload,
-  number: number,
-  bytes: Uint8Array<ArrayBuffer>,
+  { number, bytes, onSent }: {
+    readonly number: number;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    readonly onSent: (sentBytes: number) => void;
+  },
   signal: AbortSignal,
 ): Promise<CompletedPart> {
   const headers = partHeaders(upload.habit.checksum, upload.checksum, bytes);
@@ -239,6 +247,7 @@ async function sendPart(
     query: { partNumber: String(number), uploadId: upload.id },
     headers,
     body: bytes,
+    onSent,
   }, { signal });
   const etag = response.headers.get("etag") ?? "";
   await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept

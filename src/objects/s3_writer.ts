@@ -4,6 +4,7 @@ import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { exactReader } from "../bytes/exact_reader.ts";
+import { SentBytes } from "../bytes/sent_bytes.ts";
 import { WatchedSource } from "../bytes/watched_source.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { isPermanent } from "../http/send_retrying.ts";
@@ -78,6 +79,7 @@ export class S3Writer {
     bytes: Uint8Array<ArrayBuffer>,
     digest: Digest | undefined,
     options: WriteOptions,
+    onSent?: (sentBytes: number) => void,
   ): Promise<void> {
     let tries = 0;
     try {
@@ -87,7 +89,7 @@ export class S3Writer {
           ...conditionHeaders(options.condition),
           ...checksumHeaders(habit.checksum, bytes, digest),
         };
-        const request = { method: "PUT", key, headers, body: bytes } as const;
+        const request = { method: "PUT", key, headers, body: bytes, onSent } as const;
         const response = await this.connection.send(this.action(key), request, { onTry: () => tries++ });
         await response.bytes(MAX_ERROR_BODY_BYTES); // read to the end, so that the connection is kept
       });
@@ -113,11 +115,14 @@ export class S3Writer {
     const source = new WatchedSource();
     const exact = async () => exactReader(await content.open(), sizeBytes, () => this.wrongSize(key, sizeBytes));
     const body = { sizeBytes, open: () => source.open(exact) };
+    let sent: SentBytes | undefined;
     try {
       return await this.habits.adapting(async (habit) => {
         if (habit.checksum !== "amz") return false;
         const headers = { ...this.#headers(key, options, habit), ...digestHeader(digest) };
-        const request = { method: "PUT", key, headers, body } as const;
+        const counted = sent ??= new SentBytes(content.countSent?.());
+        const onSent = (sentBytes: number) => counted.at(sentBytes);
+        const request = { method: "PUT", key, headers, body, onSent } as const;
         const isFinal = () => source.failure !== undefined;
         await (await this.connection.send(this.action(key), request, { isFinal })).discard();
         return true;
@@ -125,6 +130,7 @@ export class S3Writer {
     } catch (error) {
       if (source.failure) throw source.failure.error;
       if (!isPermanent(error)) throw error;
+      sent?.reset();
       // Bytes in memory go out by fetch where need be, and the runtime may trust authorities that it does not tell of.
       this.#canStream = false;
       return false;
@@ -140,7 +146,8 @@ export class S3Writer {
       if (bytes.buffer.byteLength > 0) held = bytes;
       if (bytes.byteLength < content.sizeBytes) throw this.wrongSize(key, content.sizeBytes);
       await this.expectEnd(key, reader, content.sizeBytes);
-      await this.put(key, bytes, content.digest, options);
+      const sent = new SentBytes(content.countSent?.());
+      await this.put(key, bytes, content.digest, options, (sentBytes) => sent.at(sentBytes));
     } finally {
       this.buffers.give(held);
     }

@@ -28,6 +28,8 @@ export interface RegistryRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Bytes, or a function that opens a stream: called again when the request has to be sent again. */
   readonly body?: Uint8Array<ArrayBuffer> | (() => Promise<StreamedBody>) | undefined;
+  /** See `HttpRequest`. */
+  readonly onSent?: ((sentBytes: number) => void) | undefined;
   /** Whether it may be sent again after a failure. Default true; a stream never is, except after a refused token. */
   readonly isRepeatable?: boolean;
   /** Whether what comes is checked against a digest: only that may come over plain http where nobody allowed it. */
@@ -160,6 +162,7 @@ export class RegistryConnection {
       url,
       headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
       body,
+      onSent: request.onSent,
       signal: request.signal ?? this.retry.signal,
     };
     try {

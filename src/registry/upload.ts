@@ -1,6 +1,7 @@
 import { ImageError, isImageError, messageOf } from "../errors.ts";
 import { fill } from "../bytes/blob_reader.ts";
 import { retrying, sleep } from "../bytes/retry.ts";
+import { SentBytes } from "../bytes/sent_bytes.ts";
 import { WatchedSource } from "../bytes/watched_source.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { MEDIA_TYPES } from "../oci/media_types.ts";
@@ -45,6 +46,7 @@ class Upload {
   readonly #repository: Repository;
   readonly #content: UploadContent;
   readonly #source = new WatchedSource();
+  readonly #sent: SentBytes;
   #begun: UploadSession | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   /** How the next try goes. */
@@ -54,7 +56,8 @@ class Upload {
 
   constructor(repository: Repository, content: UploadContent, begun: UploadSession | undefined) {
     this.#repository = repository;
-    const { digest, sizeBytes } = content;
+    const { digest, sizeBytes, onSent } = content;
+    this.#sent = new SentBytes(onSent);
     this.#content = { digest, sizeBytes, open: (offset) => this.#source.open(() => content.open(offset)) };
     this.#begun = begun;
     this.#inParts = content.sizeBytes >= repository.connection.refusedWholeBytes;
@@ -72,8 +75,9 @@ class Upload {
     this.#begun = undefined;
     try {
       if (this.#content.sizeBytes <= PART_BYTES) await this.#putFromMemory(session);
-      else if (this.#inParts) await uploadInParts(this.#repository, session, this.#content, 0);
-      else await this.#putAsStream(session);
+      else if (this.#inParts) {
+        await uploadInParts(this.#repository, session, this.#content, { offset: 0, onSent: this.#onSent });
+      } else await this.#putAsStream(session);
       return undefined;
     } catch (error) {
       await cancelUpload(this.#repository, session);
@@ -107,9 +111,12 @@ class Upload {
     throw error;
   }
 
+  /** Told how much of the blob the registry has taken. */
+  readonly #onSent = (position: number): void => this.#sent.at(position);
+
   async #putFromMemory(session: UploadSession): Promise<void> {
     this.#bytes ??= await this.#readWhole();
-    await completeUpload(this.#repository, session, this.#content.digest, this.#bytes);
+    await completeUpload(this.#repository, session, this.#content.digest, this.#bytes, this.#onSent);
   }
 
   async #readWhole(): Promise<Uint8Array<ArrayBuffer>> {
@@ -133,6 +140,7 @@ class Upload {
         access: this.#repository.push,
         headers: { "content-type": "application/octet-stream" },
         body: async () => ({ sizeBytes, content: await this.#content.open() }),
+        onSent: this.#onSent,
       });
     } catch (error) {
       if (this.#source.failure || !isImageError(error, "unavailable")) throw error;
@@ -152,7 +160,7 @@ class Upload {
     await sleep(baseDelayMs, signal);
     const offset = await readUploadOffset(this.#repository, session);
     if (!this.#inParts || offset === undefined || offset > this.#content.sizeBytes) throw broken;
-    await uploadInParts(this.#repository, session, this.#content, offset);
+    await uploadInParts(this.#repository, session, this.#content, { offset, onSent: this.#onSent });
   }
 
   async #beginInParts(refused: UploadSession): Promise<void> {
@@ -163,7 +171,7 @@ class Upload {
     await cancelUpload(this.#repository, refused);
     const session = await startUpload(this.#repository);
     try {
-      await uploadInParts(this.#repository, session, this.#content, 0);
+      await uploadInParts(this.#repository, session, this.#content, { offset: 0, onSent: this.#onSent });
     } catch (error) {
       await cancelUpload(this.#repository, session);
       throw error;

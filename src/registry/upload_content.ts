@@ -10,4 +10,6 @@ export interface UploadContent {
    * what they should be.
    */
   open(offset?: number): Promise<BlobReader>;
+  /** Told of bytes that the registry has taken, less than nothing where they have to be sent again. */
+  readonly onSent?: ((count: number) => void) | undefined;
 }

@@ -19,7 +19,7 @@ export async function uploadInParts(
   repository: Repository,
   session: UploadSession,
   content: UploadContent,
-  offset: number,
+  { offset, onSent }: { readonly offset: number; readonly onSent?: (position: number) => void },
 ): Promise<void> {
   let position = offset;
   const partBytes = Math.max(PART_BYTES, session.minPartBytes);
@@ -36,7 +36,7 @@ export async function uploadInParts(
           `Cannot write blob "${content.digest}": it ends ${missing} bytes early`,
         );
       }
-      await sendPart(repository, session, bytes, position);
+      await sendPart(repository, session, bytes, { position, onSent });
       position += bytes.byteLength;
       buffer = bytes.buffer;
     }
@@ -49,7 +49,7 @@ async function sendPart(
   repository: Repository,
   session: UploadSession,
   part: Uint8Array<ArrayBuffer>,
-  position: number,
+  { position, onSent }: { readonly position: number; readonly onSent: ((position: number) => void) | undefined },
 ): Promise<void> {
   let sent = 0;
   await retrying(async (attempt) => {
@@ -72,6 +72,7 @@ async function sendPart(
       // As a stream, since the runtime's fetch silently sends bytes in memory again when a connection breaks; a part
       // that arrives twice spoils the upload.
       body: () => Promise.resolve({ sizeBytes: rest.byteLength, content: bytesReader(rest) }),
+      onSent: (sentBytes) => onSent?.(start + sentBytes),
     });
     // Some answer 201 or 204 instead of 202, and a `Range` that lags behind: the status alone counts.
     if (response.status < 200 || response.status > 299) {

@@ -100,6 +100,7 @@ export async function completeUpload(
   session: UploadSession,
   digest: Digest,
   bytes = new Uint8Array(0),
+  onSent?: (sentBytes: number) => void,
 ): Promise<void> {
   const response = await repository.send({
     method: "PUT",
@@ -107,6 +108,7 @@ export async function completeUpload(
     access: repository.push,
     headers: { "content-type": "application/octet-stream" },
     body: bytes,
+    onSent,
     isRepeatable: false,
   });
   await expectWritten(repository, response, digest);

@@ -163,6 +163,7 @@ export class BucketTarget implements ImageTarget {
       sizeBytes: size,
       digest,
       open: () => content.open(),
+      ...(content.countSent ? { countSent: () => content.countSent!() } : {}),
       openRest: (held) => content.open(held.sizeBytes, held),
     }, { isBlob: true });
     await this.#wroteWhole(content.blob);

@@ -1,3 +1,4 @@
+import type { OnPhase } from "../archive/phase.ts";
 import type { EngineImage } from "../engine/engine_image.ts";
 import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -27,6 +28,7 @@ export interface DaemonSourceOptions extends DaemonSelection {
   /** Where the export is stored while it is read; default `TMPDIR`. */
   readonly temporaryFolder?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onPhase?: OnPhase | undefined;
 }
 
 /** An image that was described by the daemon and is to be read. */

@@ -1,6 +1,7 @@
 import { ImageError, isImageError } from "../errors.ts";
 import { archiveFiles } from "../archive/archive_file.ts";
 import type { ArchiveFiles } from "../archive/archive_files.ts";
+import { type OnPhase, phaseReader } from "../archive/phase.ts";
 import { temporaryFile } from "../archive/temporary_file.ts";
 import type { RandomFile } from "../archive/random_file.ts";
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from "../archive/tar_header.ts";
@@ -18,6 +19,7 @@ export interface OpenExportOptions extends Omit<SpoolExportOptions, "name"> {
   /** As the user wrote it. */
   readonly name: string;
   readonly platform?: Platform | undefined;
+  readonly onPhase?: OnPhase | undefined;
 }
 
 /** The files of an export. */
@@ -31,7 +33,8 @@ export interface OpenedExport extends AsyncDisposable {
 export async function openExport(client: EngineClient, options: OpenExportOptions): Promise<OpenedExport> {
   const name = `the daemon's export of "${options.name}"`;
   // The daemon goes on while the disk writes.
-  await using tar = prefetched(await openTar(client, options), PREFETCH);
+  const phase = { kind: "exporting" as const, name: `"${options.name}" from the daemon` };
+  await using tar = prefetched(phaseReader(await openTar(client, options), phase, options.onPhase), PREFETCH);
   const spooled = await spoolExport(tar, { ...options, name });
   const files = await archiveFiles(spooled.file, options);
   return { files, leftOut: spooled.leftOut, [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };

@@ -81,8 +81,8 @@ export class KeptImage implements DaemonContent {
 
   #open(isUnneeded?: (digest: Digest) => Promise<boolean>): Promise<OpenedExport> {
     const { image, name, options } = this.#described;
-    const { temporaryFolder, signal } = options;
+    const { temporaryFolder, signal, onPhase } = options;
     const { platform } = this.#choice;
-    return openExport(this.#client, { id: image.id, name, platform, isUnneeded, temporaryFolder, signal });
+    return openExport(this.#client, { id: image.id, name, platform, isUnneeded, temporaryFolder, signal, onPhase });
   }
 }

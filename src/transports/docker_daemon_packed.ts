@@ -77,14 +77,21 @@ export class PackedImage implements DaemonContent {
 
   async #export(): Promise<Opened> {
     const { image, name, options } = this.#described;
-    const { temporaryFolder, signal, compression, level } = options;
+    const { temporaryFolder, signal, compression, level, onPhase } = options;
     const known = await this.#knownLayers();
     // Where files are named by diff IDs, the bytes of known layers need not even be stored.
     const isUnneeded = (digest: Digest) => Promise.resolve(known.has(digest));
-    const exported = await openExport(this.#client, { id: image.id, name, isUnneeded, temporaryFolder, signal });
+    const exported = await openExport(this.#client, {
+      id: image.id,
+      name,
+      isUnneeded,
+      temporaryFolder,
+      signal,
+      onPhase,
+    });
     try {
       const knownLayers = (diffId: Digest) => known.get(diffId);
-      const intake = { compression, level, knownLayers, temporaryFolder, signal };
+      const intake = { compression, level, knownLayers, temporaryFolder, signal, onPhase };
       return { exported, archived: await openConvertedImage(exported.files, intake) };
     } catch (error) {
       await exported[Symbol.asyncDispose]();

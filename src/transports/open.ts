@@ -98,6 +98,7 @@ export async function openDaemon(
     compression,
     level,
     signal: session.signal,
+    onPhase: session.options.onPhase,
     ...options,
   });
 }
@@ -134,7 +135,8 @@ export async function openArchive(
   reference: ArchiveReference,
   text: string,
 ): Promise<ArchivedSource> {
-  const options = { ...session.options.streams, ...session.options.compression, signal: session.signal };
+  const { streams, compression, onPhase } = session.options;
+  const options = { ...streams, ...compression, signal: session.signal, onPhase };
   if (reference.kind === "oci") {
     const { openOciLayoutSource } = await import("./oci_layout.ts");
     return await openOciLayoutSource(reference, text);

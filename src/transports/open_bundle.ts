@@ -36,10 +36,12 @@ export async function openBundle(
 ): Promise<Bundle> {
   const { signal } = session;
   if (paths.length === 1 && isStandardInput(paths[0]!)) {
-    return await Bundle.open(await openInput("-", { ...session.options.streams, signal }));
+    return await Bundle.open(
+      await openInput("-", { ...session.options.streams, signal, onPhase: session.options.onPhase }),
+    );
   }
   if (paths.length === 1 && await isFolder(paths[0]!)) return await Bundle.open(await openFolder(paths[0]!));
-  return await Bundle.open(await openArchiveFile(paths, { ...options, signal }));
+  return await Bundle.open(await openArchiveFile(paths, { ...options, signal, onPhase: session.options.onPhase }));
 }
 
 /** Opens a bundle for writing: a file, one in parts, or standard output for `-`. */

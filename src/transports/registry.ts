@@ -153,7 +153,8 @@ export class RegistryTarget implements ImageTarget {
     const { digest, size: sizeBytes } = content.blob;
     const begun = this.#begun.get(digest);
     this.#begun.delete(digest);
-    await uploadBlob(this.#repository, { digest, sizeBytes, open: (offset) => content.open(offset) }, begun);
+    const onSent = content.countSent?.();
+    await uploadBlob(this.#repository, { digest, sizeBytes, open: (offset) => content.open(offset), onSent }, begun);
   }
 
   /** As {@linkcode ImageTarget.writeManifest}. */

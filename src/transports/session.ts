@@ -9,6 +9,7 @@ import type { EngineClient } from "../engine/engine_client.ts";
 import type { ObjectStore } from "../objects/object_store.ts";
 import type { RegistryAccess, RegistrySession } from "../registry/session.ts";
 import type { StandardStreams } from "./archive_streams.ts";
+import type { OnPhase } from "../archive/phase.ts";
 import { type BucketDefaults, CredentialOwners, type PlaceDefaults, type Side, type SideOptions } from "./sides.ts";
 
 /** What holds for everything that one run opens, on both sides; what a side has of its own goes before. */
@@ -41,6 +42,8 @@ export interface SessionOptions extends SideOptions {
   readonly onKept?: ((place: string, storedBytes: number) => void) | undefined;
   /** Told of every wait for a server: before another try, before a download goes on, for a first answer. */
   readonly onWait?: ((wait: Wait) => void) | undefined;
+  /** Told, again and again while it goes on, of what takes long before bytes move. */
+  readonly onPhase?: OnPhase | undefined;
   /** Told of every request, with nothing secret in it. */
   readonly log?: ((line: string) => void) | undefined;
 }

@@ -56,3 +56,61 @@ export async function onTerminal(args: readonly string[], options: TerminalOptio
 function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
+
+/** A program that runs on a terminal of its own. */
+export interface TerminalRun extends AsyncDisposable {
+  /** Waits until what was shown so far matches. Throws when the program is over before. */
+  shows(pattern: RegExp): Promise<void>;
+  /** Types keys; `\x03` is Ctrl-C. */
+  type(keys: string): Promise<void>;
+  /** Waits for the end. */
+  output(): Promise<ProgramRun>;
+}
+
+/** Starts `s3lo args…` as {@linkcode onTerminal} runs it. */
+export function startOnTerminal(args: readonly string[], options: TerminalOptions = {}): TerminalRun {
+  const { columns = 80, rows = 24 } = options;
+  // What the test types is for the program, and not for the terminal's echo before that runs.
+  const command = `stty cols ${columns} rows ${rows}; exec ${[...programCommand(), ...args].map(quoted).join(" ")}`;
+  const child = new Deno.Command("bash", {
+    args: ["-c", `exec script -qec ${quoted(command)} /dev/null`],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+    env: { NO_COLOR: "1", ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  }).spawn();
+  const keys = child.stdin.getWriter();
+  let shown = "";
+  let isOver = false;
+  let changed = Promise.withResolvers<void>();
+  const reading = (async () => {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      shown += text;
+      changed.resolve();
+    }
+    isOver = true;
+    changed.resolve();
+  })();
+  return {
+    async shows(pattern) {
+      while (!pattern.test(shown)) {
+        if (isOver) throw new Error(`It ended without ${pattern}: ${shown}`);
+        changed = Promise.withResolvers();
+        if (!pattern.test(shown) && !isOver) await changed.promise;
+      }
+    },
+    type: (text) => keys.write(new TextEncoder().encode(text)),
+    async output() {
+      await reading;
+      const { code } = await child.status;
+      return { code, stdout: shown, stderr: "" };
+    },
+    async [Symbol.asyncDispose]() {
+      await keys.close().catch(() => {});
+      if (!isOver) child.kill("SIGKILL");
+      await reading;
+      await child.status;
+    },
+  };
+}

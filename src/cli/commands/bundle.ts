@@ -80,7 +80,10 @@ export const BUNDLE_SAVE: CommandSpec = {
         includeForeign: options.flag("allow-nondistributable-artifacts"),
         keepGoing: options.flag("keep-going"),
         onEvent: progress.onEvent,
-        onImage: (source, name) => io.note(source === name ? `Saving ${name}` : `Saving ${source} as ${name}`),
+        onImage: (source, name, { number, count }) => {
+          progress.image(number, count);
+          io.note(source === name ? `Saving ${name}` : `Saving ${source} as ${name}`);
+        },
       });
     };
     const { report, failures } = await save();
@@ -134,7 +137,10 @@ export const BUNDLE_LOAD: CommandSpec = {
         create: options.flag("create"),
         onEvent: progress.onEvent,
         onPart: (path) => io.note(`Checking ${path}`),
-        onImage: (name, target) => io.note(`Loading ${name} to ${target}`),
+        onImage: (name, target, { number, count }) => {
+          progress.image(number, count);
+          io.note(`Loading ${name} to ${target}`);
+        },
       });
     };
     const { images, failures } = await load();

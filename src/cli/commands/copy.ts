@@ -68,7 +68,10 @@ export const COPY: CommandSpec = {
         create: options.flag("create"),
         verify: options.flag("verify"),
         onEvent: progress.onEvent,
-        onImage: (from, to) => io.note(`Copying ${from} to ${to}`),
+        onImage: (from, to, { number, count }) => {
+          progress.image(number, count);
+          io.note(`Copying ${from} to ${to}`);
+        },
       });
     }
     return await report(outcome, options, io, performance.now() - started);
@@ -104,10 +107,25 @@ async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo
 }
 
 function text(images: readonly CopyReport[], elapsedMs: number): string {
-  return printableData(images).map((image) => summary(image, elapsedMs)).join("");
+  const shown = printableData(images);
+  const [only] = shown;
+  if (only && shown.length === 1) return summary(only, elapsedMs);
+  return [...shown.map((image) => summary(image)), total(shown, elapsedMs)].join("");
 }
 
-function summary(image: CopyReport, elapsedMs: number): string {
+/** What all images of a repository come to. */
+function total(images: readonly CopyReport[], elapsedMs: number): string {
+  const sum = (pick: (image: CopyReport) => number) => images.reduce((all, image) => all + pick(image), 0);
+  const verb = images.some((image) => image.dry_run) ? "would be copied" : "copied";
+  return `${count(images.length, "image")}, ${count(sum((each) => each.blobs_copied), "blob")} ${verb} (${
+    formatSize(sum((each) => each.bytes_copied))
+  }), ${sum((each) => each.blobs_skipped)} skipped as already there (${
+    formatSize(sum((each) => each.bytes_skipped))
+  }), ${formatDuration(elapsedMs)}\n`;
+}
+
+/** One image; how long it took is said where it is the only one. */
+function summary(image: CopyReport, elapsedMs?: number): string {
   const platforms = image.platforms > 1 ? `${count(image.platforms, "platform")}, ` : "";
   const verb = image.dry_run ? "would be copied" : "copied";
   const linked = image.blobs_linked > 0 ? `, ${formatSize(image.bytes_linked)} of it by the store itself` : "";
@@ -117,7 +135,7 @@ function summary(image: CopyReport, elapsedMs: number): string {
     ...listed,
     `${platforms}${count(image.blobs_copied, "blob")} ${verb} (${formatSize(image.bytes_copied)}${linked}), ` +
     `${image.blobs_skipped} skipped as already there (${formatSize(image.bytes_skipped)})` +
-    (image.dry_run ? "" : `, ${formatDuration(elapsedMs)}`),
+    (image.dry_run || elapsedMs === undefined ? "" : `, ${formatDuration(elapsedMs)}`),
     "",
   ].join("\n");
 }

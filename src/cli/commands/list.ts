@@ -36,7 +36,9 @@ export const LIST: CommandSpec = {
       if (page.images.length > 0) isEmpty = false;
       hiddenTags += page.hiddenTags;
       if (isWhole) seen.push(...page.images.flatMap(({ name, tags }) => tags.map((tag) => `${name}:${tag}`)));
-      if (format !== "text" || page.images.length > 0) await io.out(await render(format, page.images, listText));
+      if (format === "text" && page.images.length === 0) continue;
+      // Whoever reads no more wants no more.
+      if (!await io.out(await render(format, page.images, listText))) return 0;
     }
     if (isWhole) await io.remember({ text: location, all: seen });
     if (isEmpty) io.note("No images found.");
