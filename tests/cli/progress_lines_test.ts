@@ -121,7 +121,7 @@ pure("how long it still takes is said where anybody can know it", () => {
   assert.doesNotMatch(totalLine(stateOf({ doneBytes: 100 * MB })), /left/);
   assert.match(
     totalLine(stateOf({ image: { number: 2, count: 3 } })),
-    /^image 2\/3, 3\/12 blobs  25\.0 \/ 100\.0 MB, 5\.0 MB\/s$/,
+    /^image 2\/3, 3\/12 blobs {2}25\.0 \/ 100\.0 MB, 5\.0 MB\/s$/,
   );
   assert.match(totalLine(stateOf({ image: { number: 3, count: 3 } })), /, 15 s left$/);
   assert.deepEqual([59_000, 61_000, 3_600_000, 90_000_000].map((each) => formatDuration(each)), [

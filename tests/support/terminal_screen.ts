@@ -21,7 +21,8 @@ export class TerminalScreen {
   /** Takes what a program writes. Throws at a sequence that it does not know. */
   write(output: string): void {
     for (let rest = output; rest !== "";) {
-      const escape = /^\x1b\[(\d*)([AJK])/.exec(rest); // deno-lint-ignore-line no-control-regex
+      // deno-lint-ignore no-control-regex
+      const escape = /^\x1b\[(\d*)([AJK])/.exec(rest);
       if (escape) {
         this.#command(escape[2]!, Number(escape[1] || 0));
         rest = rest.slice(escape[0].length);
