@@ -3,7 +3,6 @@ import { parseInvocation } from "./parse.ts";
 import { COMMANDS } from "./program.ts";
 import { errorLines, exitCodeOf } from "./report_error.ts";
 import { VERSION } from "./version.ts";
-import type { NameMemory } from "./completion/remember.ts";
 import { credentialPrograms } from "./credential_programs.ts";
 import { giveUp, keptPermissions } from "./give_up.ts";
 import { openScreen, programIo } from "./program_io.ts";
