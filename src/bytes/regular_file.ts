@@ -19,7 +19,13 @@ export interface RegularFile extends Disposable {
 
 const opened = promisify(open);
 const factsOf = promisify(fstat);
-const readAt = promisify(read);
+
+/** Reads from a position; an old runtime's own promise gives the number bare, or lacks it. */
+function readAt(file: number, into: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    read(file, into, 0, into.byteLength, position, (error, count) => error ? reject(error) : resolve(count))
+  );
+}
 
 /**
  * Opens a file for reading, also through a link; undefined when there is none, or a folder.
@@ -64,7 +70,7 @@ async function openWithoutWaiting(path: string): Promise<RegularFile | undefined
     return {
       facts: { ...facts, mtime: new Date(Math.floor(facts.mtimeMs)), isFile: true },
       async read(into) {
-        const { bytesRead } = await readAt(file, into, 0, into.byteLength, position);
+        const bytesRead = await readAt(file, into, position);
         position += bytesRead;
         return bytesRead === 0 ? null : bytesRead;
       },

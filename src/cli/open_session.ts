@@ -1,6 +1,7 @@
 import { ImageError, printable } from "../errors.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { adoptAgents } from "../http/adopt_agents.ts";
 import { keepSecret } from "../http/redact.ts";
 import type { Session } from "../transports/session.ts";
 import type { BucketDefaults, RegistryDefaults, SideOptions } from "../transports/sides.ts";
@@ -27,7 +28,7 @@ export async function openSession(
   for (const name of ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]) keepSecret(Deno.env.get(name));
   const isDebug = options.flag("debug");
   const given = await givenCredentials(options, { hasSides });
-  return new Session({
+  const session = new Session({
     endpoint: endpoint(options, "endpoint"),
     region: options.value("region"),
     profile: profile(options.value("profile")),
@@ -60,6 +61,8 @@ export async function openSession(
     onPhase: io.activity.phase,
     log: isDebug ? (line) => io.err(`debug: ${printable(line)}\n`) : undefined,
   });
+  adoptAgents(session.httpOptions);
+  return session;
 }
 
 /** A profile holds for everything of the SDK (its endpoint and region too), as if AWS_PROFILE named it. */

@@ -197,6 +197,11 @@ export class Session implements AsyncDisposable {
     });
   }
 
+  /** How connections of this run are made, for what speaks HTTP beside it. */
+  get httpOptions(): HttpOptions {
+    return this.#httpOptions("buckets");
+  }
+
   #httpOptions(places: "buckets" | "registries"): HttpOptions {
     const { caFiles = [], insecure = false, log, stallTimeoutMs, onWait } = this.options;
     return {

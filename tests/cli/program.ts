@@ -32,6 +32,11 @@ export function programCommand(): readonly [file: string, ...args: string[]] {
 /** Whether the program under test was compiled on a runtime without zstd. */
 const LACKS_ZSTD = Deno.env.get("S3LO_TEST_LACKS")?.includes("zstd") ?? false;
 
+/** Whether the program under test was compiled on a runtime from before those that releases have. */
+export function isOldProgram(): boolean {
+  return LACKS_ZSTD;
+}
+
 /** Declares a test of something that needs zstd by `declare`, or says that it is skipped. */
 export function zstdTest<T extends unknown[]>(
   declare: (name: string, ...rest: T) => void,
