@@ -55,12 +55,20 @@ export async function giveUp(kept: KeptPermissions): Promise<void> {
     await Deno.permissions.revoke({ name: "run" });
     return;
   }
-  const programs = permissionGrants().find(({ name }) => name === "run")?.only ?? [];
-  for (const command of programs) {
-    // Deno takes a program without its ending for the one with it.
-    const isKept = kept.run.includes(command) || kept.run.includes(`${command}.exe`);
-    if (!isKept) await Deno.permissions.revoke({ name: "run", command });
+  const granted = permissionGrants().find(({ name }) => name === "run")?.only ?? [];
+  for (const command of revokedPrograms(granted, kept.run, Deno.build.os)) {
+    await Deno.permissions.revoke({ name: "run", command });
   }
+}
+
+/**
+ * Which of the granted programs are revoked so that those to keep stay. On Windows a program and the same with `.exe` behind
+ * it are one: to revoke either takes both away. `os` as `Deno.build.os` names it.
+ */
+export function revokedPrograms(granted: readonly string[], kept: readonly string[], os: string): readonly string[] {
+  const named = (program: string) => os === "windows" ? program.toLowerCase().replace(/\.exe$/, "") : program;
+  // Elsewhere Deno takes a program without its ending for the one with it.
+  return granted.filter((program) => !kept.some((each) => named(each) === named(program) || each === `${program}.exe`));
 }
 
 function placeOf(operand: string): Place {
