@@ -38,8 +38,8 @@ programTest(".ci/run is clean for shellcheck", ["shellcheck"], async ([shellchec
 });
 
 const SUMMARY_CASES: readonly [name: string, taskOutputs: string, last: string, code: number][] = [
-  ["adds up runs", 'echo "ok | 12 passed (3 steps) | 0 failed | 2 ignored (1s)"', "36 passed, 0 failed", 0],
-  ["counts failed tests", 'echo "FAILED | 2 passed | 3 failed (1s)"; exit 1', "6 passed, 9 failed", 1],
+  ["adds up runs", 'echo "ok | 12 passed (3 steps) | 0 failed | 2 ignored (1s)"', "48 passed, 0 failed", 0],
+  ["counts failed tests", 'echo "FAILED | 2 passed | 3 failed (1s)"; exit 1', "8 passed, 12 failed", 1],
   ["counts a run without a summary as failed", 'echo "error: Module not found"; exit 1', "0 passed, 1 failed", 1],
   ["does not take a run of no tests for success", 'echo "ok | 0 passed | 0 failed (0s)"', "0 passed, 0 failed", 1],
 ];
