@@ -1,5 +1,6 @@
 import { ImageError, isImageError } from "../errors.ts";
 import { type BlobReader, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
+import { unlockFile } from "../bytes/file_lock.ts";
 import { type PartialContent, PartialFile } from "../bytes/partial_file.ts";
 import { type FileIdentity, GuardedFolder, isSameFile } from "../bytes/guarded_folder.ts";
 import { syncFolder } from "../bytes/sync_folder.ts";
@@ -19,10 +20,18 @@ const PARTIAL_PREFIX = ".s3lo-partial-";
 
 const PIECE_BYTES = 1024 * 1024;
 
-/** The file that marks a layout, and that those who publish lock. */
+/** The file that marks a layout. */
 const MARKER = "oci-layout";
 
 const MAX_MARKER_BYTES = 4096;
+
+/**
+ * What those who publish into a layout lock, on an operating system as `Deno.build.os` names it. The marker is always there
+ * and needs no further file; on Windows others could not read what is locked.
+ */
+export function layoutLock(os: string): string {
+  return os === "windows" ? ".s3lo-lock" : MARKER;
+}
 
 /**
  * A folder with an OCI image layout that is written to: made where it is missing, other images in it stay. It may have come
@@ -31,11 +40,13 @@ const MAX_MARKER_BYTES = 4096;
 export class LayoutFolder {
   readonly #path: string;
   readonly #folder: GuardedFolder;
+  readonly #lockName: string;
 
-  /** `path` of the folder; nothing is touched yet. */
-  constructor(path: string) {
+  /** `path` of the folder; nothing is touched yet. `os` as `Deno.build.os` names it. */
+  constructor(path: string, os: string = Deno.build.os) {
     this.#path = path;
     this.#folder = new GuardedFolder(path);
+    this.#lockName = layoutLock(os);
   }
 
   /** Whether the folder has a blob of that digest and length. A link to one is none, and a file takes its place. */
@@ -154,17 +165,17 @@ export class LayoutFolder {
     } catch (cause) {
       throw this.#error(cause);
     } finally {
-      await lock.unlock();
+      await unlockFile(lock);
     }
   }
 
-  /** The marker, locked; opened anew where somebody put another one in its place while we waited. */
+  /** What is locked to publish; opened anew where somebody put another one in its place while we waited. */
   async #lock(): Promise<Deno.FsFile> {
     while (true) {
-      const file = await this.#openMarker();
+      const file = await this.#openLock();
       try {
         await file.lock(true);
-        if (this.#folder.isAt(MARKER, await file.stat())) return file;
+        if (this.#folder.isAt(this.#lockName, await file.stat())) return file;
       } catch (cause) {
         file.close();
         throw this.#error(cause);
@@ -174,13 +185,13 @@ export class LayoutFolder {
   }
 
   /** One of somebody else's, which may be read only, can be locked all the same. */
-  async #openMarker(): Promise<Deno.FsFile> {
+  async #openLock(): Promise<Deno.FsFile> {
     try {
-      return this.#folder.openForWriting(MARKER);
+      return this.#folder.openForWriting(this.#lockName);
     } catch (cause) {
-      const isOthers = systemCode(cause) === "EACCES" && this.#folder.look(MARKER)?.isFile;
+      const isOthers = systemCode(cause) === "EACCES" && this.#folder.look(this.#lockName)?.isFile;
       if (!isOthers) throw this.#error(cause);
-      return await Deno.open(this.#folder.pathOf(MARKER));
+      return await Deno.open(this.#folder.pathOf(this.#lockName));
     }
   }
 

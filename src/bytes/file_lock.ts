@@ -11,3 +11,11 @@ export async function tryLockFile(file: Deno.FsFile): Promise<LockResult> {
     return "unsupported";
   }
 }
+
+/**
+ * Lets a file's lock go before the file is closed: closing alone frees it late on Deno 2.4, whose lock lives in a copy of the
+ * descriptor. Where the system says that there is no lock (as Windows' may) closing is what frees it.
+ */
+export async function unlockFile(file: Deno.FsFile): Promise<void> {
+  await file.unlock().catch(() => {});
+}

@@ -20,9 +20,11 @@ export class GuardedFolder {
   /** The path as it was given. */
   readonly root: string;
   readonly #prefix: string;
+  readonly #os: string;
 
-  /** A folder by its path; the empty one is the current folder. It need not be there yet. */
-  constructor(root: string) {
+  /** A folder by its path; the empty one is the current folder. It need not be there yet. `os` as `Deno.build.os` names it. */
+  constructor(root: string, os: string = Deno.build.os) {
+    this.#os = os;
     this.root = root === "" ? "." : root;
     this.#prefix = this.root.endsWith("/") ? this.root : `${this.root}/`;
   }
@@ -91,7 +93,7 @@ export class GuardedFolder {
   move(from: string, to: string, file: FileIdentity): void {
     this.#checkFolders(to);
     this.#expect(from, file);
-    Deno.renameSync(this.pathOf(from), this.pathOf(to));
+    replaceFile(() => Deno.renameSync(this.pathOf(from), this.pathOf(to)), this.#os);
     this.#expect(to, file);
   }
 
@@ -169,6 +171,31 @@ export class GuardedFolder {
       hint: "Put the folder itself there; only the outermost one may be a link",
     });
   }
+}
+
+/** How often Windows is asked again to replace a file, and how long in between. */
+const REPLACE_TRIES = 20;
+const REPLACE_WAIT_MS = 25;
+
+/**
+ * Renames over a file. On Windows one that another program holds open at that moment (a virus scanner, an indexer) cannot be
+ * replaced for a short while: it is tried again, for half a second. It waits without letting anything else happen, so that what
+ * was looked at before still counts.
+ */
+export function replaceFile(rename: () => void, os: string, wait: (ms: number) => void = pause): void {
+  for (let tries = 1;; tries++) {
+    try {
+      return rename();
+    } catch (error) {
+      const isHeld = os === "windows" && ["EPERM", "EACCES", "EBUSY"].includes(systemCode(error) ?? "");
+      if (!isHeld || tries === REPLACE_TRIES) throw error;
+      wait(REPLACE_WAIT_MS);
+    }
+  }
+}
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 /** Whether two looks were at the same file. */

@@ -1,6 +1,7 @@
 import { type BlobReader, type ByteRange, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { GuardedFolder, isOursAlone } from "../bytes/guarded_folder.ts";
+import { unlockFile } from "../bytes/file_lock.ts";
 import { PartialFile } from "../bytes/partial_file.ts";
 import { Semaphore } from "../bytes/pool.ts";
 import type { FileFacts, RegularFile } from "../bytes/regular_file.ts";
@@ -11,6 +12,7 @@ import { checkKey } from "./keys.ts";
 import { localError } from "./local_errors.ts";
 import { inFolderOf, OWN_FOLDER, parentOf, removeEmptyFolders } from "./local_folders.ts";
 import { describeFile, etagOf, listFiles } from "./local_list.ts";
+import { CaseGuard, checkFileName } from "./local_names.ts";
 import { partialName, prepareOwnFolder, TempFile } from "./local_temp.ts";
 import type {
   CopyFromOptions,
@@ -31,6 +33,8 @@ const MIN_PARTIAL_BYTES = 8 * 1024 * 1024;
 export interface LocalStoreSettings {
   /** Whether it will be written to; nothing is made or removed before that happens. */
   readonly isWritten?: boolean;
+  /** The operating system, as `Deno.build.os` names it. */
+  readonly os?: string;
   readonly signal?: AbortSignal | undefined;
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -44,6 +48,8 @@ export interface LocalStoreSettings {
  *
  * Safe with a folder that came from somebody else (see `GuardedFolder`): no folder in it is a link. A link in the place of
  * a file is read as the file that it leads to; where the store is written to it is no object, so that a file takes its place.
+ *
+ * On a file system that is blind to case (see `CaseGuard`) `app:V1` is never `app:v1`: it is not there, and cannot be made.
  */
 export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly name: string;
@@ -51,6 +57,8 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly isConditional = true;
   readonly parallelRanges = 1;
   readonly #folder: GuardedFolder;
+  readonly #case: CaseGuard;
+  readonly #os: string;
   readonly #followsFiles: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #log: ((line: string) => void) | undefined;
@@ -64,16 +72,19 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   constructor(folder: string, settings: LocalStoreSettings = {}) {
     this.name = `local://${folder}`;
     this.#folder = new GuardedFolder(folder.replace(/(?<=.)\/+$/, ""));
+    this.#case = new CaseGuard(this.#folder);
+    this.#os = settings.os ?? Deno.build.os;
     this.#followsFiles = !settings.isWritten;
     this.#signal = settings.signal;
     this.#log = settings.log;
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
-    return await this.#guard(
-      `look up "${key}"`,
-      () => describeFile(this.#folder, this.#nameOf(key), { followsFiles: this.#followsFiles }),
-    );
+    return await this.#guard(`look up "${key}"`, async () => {
+      const name = this.#nameOf(key);
+      if (this.#case.twinOf(name) !== undefined) return undefined;
+      return await describeFile(this.#folder, name, { followsFiles: this.#followsFiles });
+    });
   }
 
   async read(
@@ -81,7 +92,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     maxBytes: number,
   ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined> {
     return await this.#guard(`read "${key}"`, async () => {
-      using file = await this.#folder.open(this.#nameOf(key));
+      using file = await this.#open(key);
       if (!file) return undefined;
       const reader = fileReader(file, maxBytes + 1);
       return { bytes: await readAll(reader, maxBytes, `"${key}" of "${this.name}"`), etag: etagOf(file.facts) };
@@ -90,7 +101,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
 
   async open(key: string, range?: ByteRange): Promise<BlobReader> {
     return await this.#guard(`read "${key}"`, async () => {
-      const file = await this.#folder.open(this.#nameOf(key));
+      const file = await this.#open(key);
       if (!file) throw this.#missing(key);
       try {
         const start = range?.start ?? 0;
@@ -134,6 +145,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<readonly ObjectInfo[]> {
     const parts = prefix.split("/").slice(0, -1);
     if (parts.length > 0) checkKey(parts.join("/"));
+    if (this.#case.twinOf(parts.join("/")) !== undefined) return;
     try {
       const followsFiles = this.#followsFiles;
       for await (const page of listFiles(this.#folder, prefix, { ...options, followsFiles })) {
@@ -151,7 +163,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       this.#locked(() => {
         for (const name of names) {
           this.#signal?.throwIfAborted();
-          this.#folder.remove(name);
+          if (this.#case.twinOf(name) === undefined) this.#folder.remove(name);
         }
         for (const parent of new Set(names.map(parentOf))) removeEmptyFolders(this.#folder, parent);
       }));
@@ -167,7 +179,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     if (!(source instanceof LocalStore)) return false;
     return await this.#guard(`copy "${sourceKey}" of "${source.name}" to "${key}"`, async () => {
       const [from, to] = [source.#nameOf(sourceKey), this.#nameOf(key)];
-      using file = await source.#folder.open(from);
+      using file = await source.#open(sourceKey);
       if (!file) throw source.#missing(sourceKey);
       if (this.#folder.root === source.#folder.root && from === to && this.#folder.isAt(to, file.facts)) {
         this.#folder.setTime(to, file.facts, new Date());
@@ -275,12 +287,14 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   /** Makes a finished temporary file visible, if the condition holds. */
   async #publish(name: string, temp: TempFile, options: WriteOptions): Promise<void> {
     const { condition } = options;
+    this.#case.expectNoTwin(name);
     if (condition && "absent" in condition) {
       if (await this.#linkFirst(name, temp)) return;
     } else if (!condition && options.isBlob) {
       return await inFolderOf(this.#folder, name, () => temp.moveTo(name));
     }
     await this.#locked(async () => {
+      this.#case.expectNoTwin(name);
       const found = this.#folder.look(name);
       const current = found?.isSymlink ? await Deno.stat(this.#folder.pathOf(name)).catch(() => found) : found;
       const holds = !condition || ("absent" in condition ? !current : current && etagOf(current) === condition.etag);
@@ -310,8 +324,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       try {
         return await step();
       } finally {
-        // Closing alone frees it late on Deno 2.4, whose lock lives in a copy of the descriptor.
-        await file.unlock();
+        await unlockFile(file);
       }
     });
   }
@@ -321,9 +334,16 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     return this.#prepared ??= prepareOwnFolder(this.#folder);
   }
 
+  /** The file of a key, open for reading; undefined where there is none. */
+  async #open(key: string): Promise<RegularFile | undefined> {
+    const name = this.#nameOf(key);
+    return this.#case.twinOf(name) === undefined ? await this.#folder.open(name) : undefined;
+  }
+
   /** The name of a key's file. */
   #nameOf(key: string): string {
     checkKey(key);
+    checkFileName(key, this.#os);
     if (key === OWN_FOLDER || key.startsWith(`${OWN_FOLDER}/`)) {
       throw new ImageError("invalid-input", `Cannot use "${key}" as a key: "${OWN_FOLDER}" is the store's own folder`);
     }

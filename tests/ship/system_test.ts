@@ -217,7 +217,7 @@ Deno.test("tags that differ by case alone are two images, or one of them is refu
   const isBlind = await Deno.stat(join(folder.path, "ONE")).then(() => true, () => false);
   assert.equal(run.code, isBlind ? 1 : 0, run.stderr);
   assert.deepEqual(await readStoredTag(`${folder.path}/store`, "app", "v1"), first.root.bytes);
-  if (isBlind) assert.match(run.stderr, /differs? (?:from .* )?(?:only )?(?:by|in) case/);
+  if (isBlind) assert.match(run.stderr, /differs only by case/);
   const read = await s3lo(["inspect", `local://${folder.path}/one//app:V1`]);
   assert.equal(read.code, 1, "a tag that is not there is not answered with another");
 });
