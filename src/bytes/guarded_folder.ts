@@ -205,9 +205,10 @@ export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
 
 /**
  * Whether nobody else may write to a file: it belongs to who made `own`, and no group or other has the right. Systems
- * without owners and modes leave both out.
+ * without owners (Windows, whose modes are made up) leave both out.
  */
 export function isOursAlone(file: FileFacts, own: Pick<FileFacts, "uid">): boolean {
+  if (own.uid === null) return file.isFile;
   return file.isFile && file.uid === own.uid && ((file.mode ?? 0) & 0o022) === 0;
 }
 
