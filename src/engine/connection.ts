@@ -46,6 +46,11 @@ export async function chosenConnection(
   return addressConnection(context.address, `context "${name}"`, context.tls);
 }
 
+/** How to reach Docker Desktop on Windows, whose own place is a named pipe. */
+export const WITHOUT_PIPES =
+  "Have Docker Desktop listen on tcp (Settings, General, Expose daemon) and give --docker-host tcp://localhost:2375, run " +
+  "s3lo inside WSL, or use an archive: --file image.tar";
+
 /** Docker's own socket. */
 const DOCKER_SOCKET = "/var/run/docker.sock";
 
@@ -79,7 +84,7 @@ export function addressConnection(address: string, origin: string, tls?: ClientT
   }
   if (scheme === "npipe") {
     throw new ImageError("unsupported", `Cannot use the daemon at "${named.address}" (${origin}): no named pipes`, {
-      hint: "Run s3lo inside WSL, give a tcp:// address with --docker-host, or write an archive with --file",
+      hint: WITHOUT_PIPES,
     });
   }
   throw invalidAddress(named, "expected unix://, tcp://, http:// or https://");

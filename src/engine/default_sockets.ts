@@ -10,9 +10,12 @@ export interface DefaultSocket {
 
 /**
  * The sockets that are tried, in this order, when nobody named a daemon: Docker's own, rootless Docker, Docker Desktop
- * (macOS, then Linux), Colima, Rancher Desktop, OrbStack, podman (the user's, the system's, its machine on macOS).
+ * (macOS, then Linux), Colima, Rancher Desktop, OrbStack, podman (the user's, the system's, its machine on macOS). None on
+ * Windows.
  */
 export function defaultSockets(host: EngineHost): readonly DefaultSocket[] {
+  // Docker Desktop's is a named pipe there, which the runtime opens only with all permissions.
+  if (host.os === "windows") return [];
   const { home } = host;
   const runtime = host.env("XDG_RUNTIME_DIR") ?? (host.uid === undefined ? undefined : `/run/user/${host.uid}`);
   const temporary = host.env("TMPDIR")?.replace(/\/+$/, "");

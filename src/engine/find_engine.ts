@@ -1,6 +1,6 @@
 import { ImageError, isImageError } from "../errors.ts";
 import { plainCause } from "../http/message.ts";
-import { addressConnection, chosenConnection, type EngineConnection } from "./connection.ts";
+import { addressConnection, chosenConnection, type EngineConnection, WITHOUT_PIPES } from "./connection.ts";
 import { type DefaultSocket, defaultSockets } from "./default_sockets.ts";
 import { EngineClient, type EngineClientOptions } from "./engine_client.ts";
 import { type EngineHost, systemHost } from "./engine_host.ts";
@@ -76,6 +76,15 @@ async function unreachable(host: EngineHost, connection: EngineConnection, cause
 }
 
 async function nothingFound(host: EngineHost, attempts: readonly Attempt[]): Promise<ImageError> {
+  if (host.os === "windows") {
+    throw new ImageError(
+      "unavailable",
+      "Cannot find a container daemon: none is named, and named pipes are not spoken",
+      {
+        hint: WITHOUT_PIPES,
+      },
+    );
+  }
   const denied = attempts.find((attempt) => attempt.why === "permission denied");
   if (denied) return await forbidden(host, denied.path, denied.product);
   // Ten places where nothing is are no news; one where something is that does not answer may be the cause.
