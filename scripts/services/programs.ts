@@ -54,6 +54,8 @@ export const PROGRAMS = {
   shellcheck: { from: "debian", package: "shellcheck" },
   strace: { from: "debian", package: "strace" },
   ruby: { from: "debian", package: "ruby" },
+  "mkfs.exfat": { from: "debian", package: "exfatprogs", file: "/usr/sbin/mkfs.exfat" },
+  "mount.exfat-fuse": { from: "debian", package: "exfat-fuse", file: "/usr/sbin/mount.exfat-fuse" },
 } as const satisfies Record<string, GoProgram | DebianProgram>;
 
 /** One of the programs. */
@@ -71,6 +73,8 @@ export const CLIENTS: readonly ProgramName[] = [
   "strace",
   "actionlint",
   "ruby",
+  "mkfs.exfat",
+  "mount.exfat-fuse",
 ];
 
 function go(path: string, version: string, more: Partial<GoProgram> = {}): GoProgram {

@@ -1,4 +1,4 @@
-import { type GuardedFolder, isSameFile } from "../bytes/guarded_folder.ts";
+import type { GuardedFolder } from "../bytes/guarded_folder.ts";
 import { undefinedIfMissing } from "../bytes/system_code.ts";
 import { ImageError } from "../errors.ts";
 import { OWN_FOLDER } from "./local_folders.ts";
@@ -55,10 +55,10 @@ export class CaseGuard {
   /** Whether the file system is blind to case; undefined while there is nothing to see it by. */
   #look(): boolean | undefined {
     for (const name of USUAL_FOLDERS) {
-      const found = this.#folder.look(name);
-      if (!found) continue;
-      const twin = this.#folder.look(name.toUpperCase());
-      return twin !== undefined && isSameFile(found, twin) && !this.#entries("").includes(name.toUpperCase());
+      if (!this.#folder.look(name)) continue;
+      // Found under a name that the folder does not list. (Its number is no help: some give each name one of its own.)
+      const other = name.toUpperCase();
+      return this.#folder.look(other) !== undefined && !this.#entries("").includes(other);
     }
     return undefined;
   }

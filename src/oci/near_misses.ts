@@ -31,6 +31,9 @@ const OTHER_SCHEMES: ReadonlyMap<string, string> = new Map([
 /** Schemes that end with a colon alone. */
 const COLON_SCHEMES = /^(oci|oci-archive|docker-archive|docker-daemon):\/\//i;
 
+/** A folder as Windows writes it, without the `//` that would say where it ends. */
+const WINDOWS_STORE = /^local:\/\/([A-Za-z]:\\(?:(?!\/\/).)*)$/s;
+
 /** Schemes of other tools that end with a colon alone: each could be read as an image's name, and nobody means that. */
 const FOREIGN_COLON_SCHEMES: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [
@@ -71,7 +74,8 @@ export function isPathText(text: string): boolean {
 
 function nearMiss(whole: string, named: Named): NearMiss | undefined {
   const text = whole.slice(0, MAX_PATH_LENGTH);
-  return storeScheme(text) ?? colonScheme(text) ?? otherScheme(text, named) ?? path(text, named);
+  return storeScheme(text) ?? backslashes(text, named) ?? colonScheme(text) ?? otherScheme(text, named) ??
+    path(text, named);
 }
 
 /** `s3:/b`, `s3:b/i`, `s3//b`, `S3://b`, `s3:///b`, and the same of `local`. */
@@ -95,6 +99,23 @@ function storeScheme(text: string): NearMiss | undefined {
         isName ? `, or docker.io/library/${text} for an image of Docker Hub called ${scheme}` : ""
       }`,
   };
+}
+
+/** `local://C:\\store\\app:v1`: where `//` does not say where the folder ends, its parts are cut at slashes. */
+function backslashes(text: string, named: Named): NearMiss | undefined {
+  const rest = WINDOWS_STORE.exec(text)?.[1];
+  if (named === "store" || rest === undefined) return undefined;
+  const path = withoutEndingSlashes(rest.replaceAll("\\", "/"));
+  const at = path.lastIndexOf("/");
+  return {
+    why: "it has backslashes, and no // where the folder ends",
+    hint: `Write local://${path.slice(0, at)}//${path.slice(at + 1)}`,
+  };
+}
+
+/** Whether a text names an image's folder as Windows does, and no end of it: `local://C:\\store\\app:v1`. */
+export function isWindowsStoreText(text: string): boolean {
+  return WINDOWS_STORE.test(text);
 }
 
 /** `oci://x`, `OCI:x`, `containers-storage:x`. */

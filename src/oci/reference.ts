@@ -1,6 +1,6 @@
 import { clipped, ImageError, messageOf, printable } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
-import { refuseNearMiss } from "./near_misses.ts";
+import { isWindowsStoreText, refuseNearMiss } from "./near_misses.ts";
 
 /** An image in a registry, as `docker pull` names it. */
 export interface RegistryReference {
@@ -71,7 +71,7 @@ const S3_BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
  * `invalid-reference`; touches no network and no disk.
  */
 export function parseReference(text: string): Reference {
-  if (!isStoreText(text)) refuseNearMiss(text, "image");
+  if (!isStoreText(text) || isWindowsStoreText(text)) refuseNearMiss(text, "image");
   if (text.startsWith("local://")) return parseLocalReference(text.slice("local://".length), text);
   if (text.startsWith("s3://")) return parseS3Reference(text.slice("s3://".length), text);
   checkCharacters(text, text);

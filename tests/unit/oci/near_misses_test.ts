@@ -93,3 +93,16 @@ Deno.test("isPathText() tells paths of files and folders from names of images", 
     assert.ok(!isPathText(text), text);
   }
 });
+
+Deno.test(
+  "parseReference() says how a folder of Windows is written, and takes it with //",
+  { permissions: "none" },
+  () => {
+    const { code, hint } = refusal(() => parseReference("local://C:\\st\\app:v1"), "a folder of Windows");
+    assert.equal(code, "invalid-reference");
+    assert.equal(hint, "Write local://C:/st//app:v1");
+    for (const text of ["local://C:\\st//app:v1", "local://C:/st//app:v1", "local:///srv/a\\b//app:v1"]) {
+      assert.equal(parseReference(text).kind, "local", text);
+    }
+  },
+);
