@@ -13,7 +13,7 @@ import { sha256Of } from "./odd_s3_answers.ts";
 import { withEnvironment } from "./s3_kit.ts";
 
 const MIB = 1024 * 1024;
-const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: true };
+const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };
 const bytes = pattern(2500);
 const digest = digestOf(bytes);
 const blob = { isBlob: true, digest };
