@@ -20,26 +20,34 @@ const UNPACKING_FAILED = /^Error unpacking image \S+: (.+)$/ms;
  */
 export async function readLoadReply(reply: BlobReader, action: string): Promise<string[]> {
   const loaded: string[] = [];
-  for await (const line of lines(reply)) {
-    const message = parseLine(line);
-    const failure = failureOf(message);
-    if (failure !== undefined) throw new ImageError("invalid-input", `Cannot ${action}: ${oneLine(failure)}`);
-    const text = typeof message["stream"] === "string" ? message["stream"] : "";
-    const [, unpacking] = UNPACKING_FAILED.exec(text) ?? [];
-    if (unpacking !== undefined) {
-      throw new ImageError("invalid-input", `Cannot ${action}: it cannot unpack the image: ${oneLine(unpacking)}`);
+  // The reply is read to its end also after a failure: one that is left half-read ends the process on older runtimes.
+  let failure: ImageError | undefined;
+  try {
+    for await (const line of lines(reply)) {
+      const message = parseLine(line);
+      const text = typeof message["stream"] === "string" ? message["stream"] : "";
+      const words = failureOf(message) ?? unpackingFailureOf(text);
+      if (words !== undefined) failure ??= new ImageError("invalid-input", `Cannot ${action}: ${words}`);
+      for (const match of text.matchAll(/^Loaded image(?:\(s\))?(?: ID)?: (.+)$/gm)) {
+        loaded.push(...(match[1] ?? "").split(",").map((name) => name.trim()));
+      }
     }
-    for (const match of text.matchAll(/^Loaded image(?:\(s\))?(?: ID)?: (.+)$/gm)) {
-      loaded.push(...(match[1] ?? "").split(",").map((name) => name.trim()));
-    }
+  } catch (error) {
+    throw failure ?? error;
   }
+  if (failure) throw failure;
   return loaded;
+}
+
+function unpackingFailureOf(text: string): string | undefined {
+  const [, words] = UNPACKING_FAILED.exec(text) ?? [];
+  return words === undefined ? undefined : `it cannot unpack the image: ${oneLine(words)}`;
 }
 
 function failureOf(message: Readonly<Record<string, unknown>>): string | undefined {
   const detail = message["errorDetail"];
-  if (isObject(detail) && typeof detail["message"] === "string") return detail["message"];
-  return typeof message["error"] === "string" ? message["error"] : undefined;
+  if (isObject(detail) && typeof detail["message"] === "string") return oneLine(detail["message"]);
+  return typeof message["error"] === "string" ? oneLine(message["error"]) : undefined;
 }
 
 function parseLine(line: string): Readonly<Record<string, unknown>> {

@@ -4,7 +4,7 @@ import { artifact, attestationMembers, oddImage, oddIndex, platformMember } from
 import { type ServiceName, serviceTest } from "../support/services.ts";
 import { engine } from "./daemons.ts";
 import { checkBlobs, tempFolder, writeStore } from "./places.ts";
-import { type ProgramRun, s3lo, s3loOk } from "./program.ts";
+import { compressionArguments, type ProgramRun, s3lo, s3loOk } from "./program.ts";
 
 /**
  * What goes into a daemon comes out again as it was, wherever the daemon can export it: copy keeps the index with its
@@ -37,7 +37,7 @@ function loadedTest(name: string, daemon: ServiceName, make: () => TestImage, bo
       await body({
         folder: `${folder.path}/out`,
         copy: (...args) => s3lo(["copy", "-o", "json", ...host, ...args, `docker-daemon:${tag}`, target]),
-        push: (...args) => s3lo(["push", "-o", "json", ...host, ...args, tag, target]),
+        push: (...args) => s3lo(["push", "-o", "json", ...host, ...compressionArguments(), ...args, tag, target]),
       });
     } finally {
       await engine(services[daemon], "DELETE", `/images/${tag}`);
