@@ -28,6 +28,7 @@ export async function openSession(
   for (const name of ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]) keepSecret(Deno.env.get(name));
   const isDebug = options.flag("debug");
   const given = await givenCredentials(options, { hasSides });
+  for (const each of [given.both, given.source, given.target]) keepSecret(each?.password);
   const session = new Session({
     endpoint: endpoint(options, "endpoint"),
     region: options.value("region"),

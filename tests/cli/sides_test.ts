@@ -306,3 +306,18 @@ serviceTest("real registries: an open one and one behind a password, in both dir
   await s3loOk(back, { env, stdin: `${password}\n` });
   assert.equal((await s3loOk(["list", open], { env })).trim(), `${open}:v1\n${open}:v2`);
 });
+
+Deno.test("a password that is given is shown nowhere, though a server quotes one that it was never sent", async () => {
+  await using registry = serveFakeRegistry({
+    guard: () =>
+      Response.json({ errors: [{ code: "DENIED", message: "not with Pa55word-of-bob nor Pa55word-of-ann" }] }, {
+        status: 403,
+      }),
+  });
+  const args = ["--debug", "--src-username=ann", "--src-password-stdin", "--dst-username=bob", "--dst-password-stdin"];
+  const places = [`${registry.server.host}/app:v1`, "127.0.0.1:1/app:v2"];
+  const run = await s3lo(["copy", ...args, ...places], { env: ENV, stdin: "Pa55word-of-ann\nPa55word-of-bob" });
+  assert.equal(run.code, 1);
+  assert.match(run.stderr, /DENIED/);
+  assert.doesNotMatch(run.stderr, /Pa55word/);
+});
