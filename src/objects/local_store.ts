@@ -187,7 +187,9 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       }
       await this.#prepare();
       const what = `"${sourceKey}" of "${source.name}"`;
-      await using temp = await this.#twin(source.#folder.pathOf(from), file, what, { ...options, sizeBytes });
+      // A link's file is not the source's: it is copied, and left as it is.
+      const path = source.#folder.isAt(from, file.facts) ? source.#folder.pathOf(from) : undefined;
+      await using temp = await this.#twin(path, file, what, { ...options, sizeBytes });
       await this.#publish(to, temp, options);
       return true;
     });
@@ -199,17 +201,17 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   }
 
   /**
-   * A temporary file with the content of another: a second name of it where that is safe and possible, else a copy. What
-   * lies there in the end is what is checked.
+   * A temporary file with the content of another: a second name of the one at `path` where that is safe and possible, else
+   * a copy. What lies there in the end is what is checked.
    */
   async #twin(
-    path: string,
+    path: string | undefined,
     file: RegularFile,
     what: string,
     { isBlob, digest, sizeBytes }: CopyFromOptions & { readonly sizeBytes: number },
   ): Promise<TempFile> {
     const checked = (reader: BlobReader) => digest ? verifiedReader(reader, { digest, size: sizeBytes }, what) : reader;
-    const linked = isBlob ? await this.#linked(path, file) : undefined;
+    const linked = isBlob && path !== undefined ? await this.#linked(path, file) : undefined;
     const temp = linked ?? TempFile.create(this.#folder);
     try {
       using held = linked ? await linked.open() : undefined;
@@ -232,7 +234,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     this.#own ??= await ownFacts(this.#folder);
     if (!isOursAlone(file.facts, this.#own)) return undefined;
     try {
-      return TempFile.link(this.#folder, await Deno.realPath(path), file);
+      return TempFile.link(this.#folder, path, file);
     } catch (error) {
       if (systemCode(error) === "ENOENT") throw error;
       // Another file system, one without links, a file of somebody else's, or something else in its place: copy.

@@ -49,8 +49,8 @@ export class TempFile implements AsyncDisposable {
   }
 
   /**
-   * A second name of a file of elsewhere, which is open: its path may lead through links, its last part must be the file.
-   * Throws where the system refuses, or something else lies there by now.
+   * A second name of a file of elsewhere, which is open: the last part of its path must be the file and no link. Throws
+   * where the system refuses, or something else lies there by now.
    */
   static link(store: GuardedFolder, path: string, file: RegularFile): TempFile {
     const name = newName(store);

@@ -91,21 +91,22 @@ Deno.test({
     await using folder = await tempFolder();
     const root = await Deno.realPath(folder.path);
     await writeStore(`${root}/a`, "app", "v1", image);
-    const { link, realPath } = Deno;
+    const { link, linkSync } = Deno;
     // The owner of the source writes other bytes of the same length, right before the second name is made.
-    const change = async () => {
-      const opened = await Deno.open(`${root}/a/${file}`, { write: true });
-      await opened.write(new Uint8Array(1000));
-      opened.close();
+    const change = () => {
+      using opened = Deno.openSync(`${root}/a/${file}`, { write: true });
+      opened.writeSync(new Uint8Array(1000));
     };
     Deno.link = async (from, to) => {
-      await change();
+      change();
       await link(from, to);
     };
-    Deno.realPath = async (path) => {
-      if (String(path).endsWith(file)) await change();
-      return await realPath(path);
-    };
+    Object.assign(Deno, {
+      linkSync(from: string, to: string) {
+        if (from.endsWith(file)) change();
+        linkSync(from, to);
+      },
+    });
     try {
       await using session = new Session();
       await assert.rejects(
@@ -113,7 +114,7 @@ Deno.test({
         (error) => isImageError(error, "digest-mismatch"),
       );
     } finally {
-      Object.assign(Deno, { link, realPath });
+      Object.assign(Deno, { link, linkSync });
     }
     assert.deepEqual((await listFiles(`${root}/b`)).filter((path) => path.endsWith(hexOf(layer))), []);
   },
