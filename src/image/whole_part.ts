@@ -49,6 +49,7 @@ class PartSearch {
   readonly #source: ImageSource;
   readonly #nodes = new Map<Digest, WalkedManifest>();
   readonly #whole = new Map<Digest, Promise<boolean>>();
+  readonly #settled = new Set<Digest>();
 
   constructor(source: ImageSource, top: WalkedManifest) {
     this.#source = source;
@@ -71,8 +72,14 @@ class PartSearch {
       const { descriptor } = entry;
       const child = this.#nodes.get(descriptor.digest);
       if (isOrphan(descriptor)) continue;
-      if (!gone.has(descriptor.digest)) kept.push(entry);
-      else if (child?.manifest.content.kind === "index") kept.push(...await this.wholeEntries(child));
+      if (!gone.has(descriptor.digest)) {
+        kept.push(entry);
+        continue;
+      }
+      // Indexes may name the same thing any number of times: it is taken apart, or missed, once.
+      if (this.#settled.has(descriptor.digest)) continue;
+      this.#settled.add(descriptor.digest);
+      if (child?.manifest.content.kind === "index") kept.push(...await this.wholeEntries(child));
       else {
         const label = node.entries[position]!.label || descriptor.digest;
         this.leftOut.push({ label, isAttestation: isAttestation(descriptor) });

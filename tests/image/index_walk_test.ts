@@ -8,6 +8,7 @@ import { copyImage } from "../../src/image/copy_image.ts";
 import { loadGraph } from "../../src/image/image_graph.ts";
 import type { ImageSource } from "../../src/image/places.ts";
 import { platformsOf, selectPlatforms } from "../../src/image/select_platforms.ts";
+import { wholePart } from "../../src/image/whole_part.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { jsonBytes } from "../../src/oci/json.ts";
@@ -109,6 +110,19 @@ for (const [use, run] of Object.entries(USES)) {
     });
   });
 }
+
+pure("an index that is not whole is taken apart once, however often others name it", async () => {
+  const other = singleImage(AMD64, { seed: 44 });
+  const levels = [indexOver([LEAF.root, other.root])];
+  for (let level = 0; level < 4; level++) levels.unshift(indexOver([levels[0]!], 300));
+  const source = new CountingSource([...levels, LEAF.root]);
+  // The other image's manifest is not there.
+  const holds = ({ digest }: Descriptor) => Promise.resolve(LEAF.blobs.has(digest));
+  const { root, leftOut } = await wholePart(Object.assign(source, { holds }), levels[0]!);
+  assert.ok(root.content.kind === "index");
+  assert.deepEqual(root.content.manifests.map(({ digest }) => digest), [LEAF.root.descriptor.digest]);
+  assert.equal(leftOut.length, 1);
+});
 
 pure("a platform is found in an index that two others name", async () => {
   const shared = indexOver([LEAF.root]);
