@@ -139,7 +139,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "what a server copies has the size that it must have",
     file: "src/objects/s3_copy.ts",
     from: "if (found.ContentLength !== source.sizeBytes) {",
-    to: "if (!found) {",
+    to: "if (found.ContentLength === -1) {",
     tests: ["tests/objects/s3_damaged_copy_test.ts"],
   },
   {
