@@ -4,6 +4,7 @@ import { matchesGlob } from "../../src/bucket/glob.ts";
 import { readSettings, settingsOf, stampChunkFormat } from "../../src/bucket/settings.ts";
 import { Random } from "../support/images.ts";
 import { MemoryStore } from "../support/memory_store.ts";
+import { cpuTime } from "../support/cpu_time.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
 const test = (name: string, fn: () => Promise<void> | void) => Deno.test(name, fn);
@@ -44,10 +45,10 @@ for (const [pattern, name, matches] of GLOBS) {
 }
 
 test("matchesGlob() takes no longer for many stars", () => {
-  const started = performance.now();
+  const spentMs = cpuTime();
   assert.equal(matchesGlob(`${"*a".repeat(50)}*b`, "a".repeat(1000)), false);
   assert.equal(matchesGlob(`${"*a".repeat(50)}*`, "a".repeat(1000)), true);
-  assert.ok(performance.now() - started < 1000);
+  assert.ok(spentMs() < 2000);
 });
 
 /** What a pattern matches, by trying everything; the pattern is well-formed. */

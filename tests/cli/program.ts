@@ -17,6 +17,8 @@ export interface ProgramOptions {
   readonly stdin?: string | Uint8Array;
   /** Kill it (SIGKILL, or the given signal) after so many milliseconds, unless it is done by then. */
   readonly killAfterMs?: number;
+  /** Kill it likewise once its stderr holds this. */
+  readonly killOnceSaid?: RegExp;
   readonly signal?: Deno.Signal;
 }
 
@@ -81,10 +83,17 @@ export async function s3lo(args: readonly string[], options: ProgramOptions = {}
     } catch { /* it was faster */ }
   };
   const timer = options.killAfterMs === undefined ? undefined : setTimeout(kill, options.killAfterMs);
-  const output = await process.output();
+  const stdout = new Response(process.stdout).text();
+  let stderr = "";
+  let isKilled = false;
+  for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
+    stderr += text;
+    if (!isKilled && options.killOnceSaid?.test(stderr)) kill();
+    isKilled ||= options.killOnceSaid?.test(stderr) ?? false;
+  }
+  const { code } = await process.status;
   clearTimeout(timer);
-  const decoder = new TextDecoder();
-  return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
+  return { code, stdout: await stdout, stderr };
 }
 
 /** Runs `s3lo args…`, which must succeed, and gives its stdout. */

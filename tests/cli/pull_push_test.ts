@@ -305,7 +305,7 @@ zstdTest(
     await writeStore(`${folder.path}/a`, "app", "v1", { root, blobs, platforms: new Map() });
     const file = `${folder.path}/out.tar`;
     const args = ["pull", "--format", "docker-archive", "-f", file, `local://${folder.path}/a//app:v1`];
-    const run = await s3lo(args, { killAfterMs: 20_000 });
+    const run = await s3lo(args, { killAfterMs: 180_000 });
     assert.equal(run.code, 0, run.stderr);
     await s3loOk(["push", "-f", file, `local://${folder.path}/b//app:v1`]);
     const report = await s3loJson(["inspect", "--platform", "linux/amd64", `local://${folder.path}/b//app:v1`]);

@@ -72,10 +72,12 @@ Deno.test(
   "HttpClient.send() stops a body that is answered early and reads no more of it",
   { permissions },
   async () => {
+    const done = Promise.withResolvers<void>();
     await using server = serveRaw(async (_, connection) => {
       await writeText(connection, "HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig");
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await done.promise;
     });
+    using _done = { [Symbol.dispose]: () => done.resolve() };
     using client = new HttpClient();
     let reads = 0;
     const content = {
@@ -109,7 +111,9 @@ for (const insecure of [false, true]) {
 }
 
 Deno.test("HttpClient.send() says aborted when the signal stops it", { permissions }, async () => {
-  await using server = serveRaw(() => new Promise((resolve) => setTimeout(resolve, 500)));
+  const done = Promise.withResolvers<void>();
+  await using server = serveRaw(() => done.promise);
+  using _done = { [Symbol.dispose]: () => done.resolve() };
   using client = new HttpClient();
   for (const body of [undefined, streamOf(new Uint8Array(10))]) {
     const signal = AbortSignal.timeout(50);
@@ -124,11 +128,12 @@ for (const insecure of [false, true]) {
     `a server that falls silent is given up, before its answer and in it (${way})`,
     { permissions },
     async () => {
-      const silence = () => new Promise<void>((resolve) => setTimeout(resolve, 600));
+      const given = Promise.withResolvers<void>();
       await using server = serveRaw(async (head, connection) => {
         if (head.includes("/body")) await writeText(connection, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab");
-        await silence();
+        await given.promise;
       });
+      using _given = { [Symbol.dispose]: () => given.resolve() };
       using client = new HttpClient({ insecure, stallTimeoutMs: 100 });
       const expected = {
         code: "unavailable",
@@ -143,17 +148,18 @@ for (const insecure of [false, true]) {
 
 Deno.test("a body that is read slowly, or sent slowly, is no silence of the server", { permissions }, async () => {
   await using server = serveScript(({ body }) => new Response(`${body.byteLength}`));
-  using client = new HttpClient({ stallTimeoutMs: 400 });
+  // Longer than a busy machine needs for an answer of its own.
+  using client = new HttpClient({ stallTimeoutMs: 2000 });
   const slow = bytesReader(new Uint8Array(3));
   const content = {
     async read(into: Uint8Array<ArrayBuffer>) {
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await new Promise((resolve) => setTimeout(resolve, 2500));
       return await slow.read(into);
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   const response = await client.send({ method: "PUT", url: `${server.origin}/`, body: { sizeBytes: 3, content } });
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await new Promise((resolve) => setTimeout(resolve, 2500));
   assert.equal(await textOf(response), "3");
 });
 

@@ -9,6 +9,12 @@ import { singleImage } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
 import { withEnvironment } from "../objects/s3_kit.ts";
 
+/**
+ * A second, and as much as a busy machine may take on top. What is told from this is a program that waits for the server: that
+ * would be minutes.
+ */
+const LIMIT_MS = 20_000;
+
 const LAYER_BYTES = 30 * 1024 * 1024;
 const image = singleImage({ os: "linux", architecture: "amd64" }, {
   seed: 3,
@@ -83,7 +89,7 @@ for (
       const isFar = () => (proxy.figures.faults.get("stall") ?? 0) > 0;
       const end = await stopped([...command, "--plain-http"], {}, isFar, signals);
       assert.equal(end.code, code, end.stderr);
-      assert.ok(end.elapsedMs < 1000, `${Math.round(end.elapsedMs)} ms`);
+      assert.ok(end.elapsedMs < LIMIT_MS, `${Math.round(end.elapsedMs)} ms`);
       assert.equal(await readStoredTag(`${folder.path}/store`, "app", "v1"), undefined);
       if (signals.length === 1) {
         const left = (await listFiles(at)).filter((path) => /\.s3lo\/tmp\/|s3lo-/.test(path));
@@ -110,7 +116,7 @@ serviceTest("SIGINT in the middle of an upload keeps its parts, says so, and the
     "SIGINT",
   ]);
   assert.equal(end.code, 130, end.stderr);
-  assert.ok(end.elapsedMs < 1000, `${Math.round(end.elapsedMs)} ms`);
+  assert.ok(end.elapsedMs < LIMIT_MS, `${Math.round(end.elapsedMs)} ms`);
   assert.match(end.stderr, /Kept 1\d\.\d MB of an unfinished upload to s3:/);
   proxy.script = undefined;
   const before = proxy.figures.sentBytes;

@@ -3,6 +3,7 @@ import { isImageError } from "../../../src/errors.ts";
 import { childrenOf, MAX_MANIFEST_BYTES, readManifest } from "../../../src/oci/manifest.ts";
 import { MEDIA_TYPES } from "../../../src/oci/media_types.ts";
 import { blob, bytesOf, config, DIGEST, image, index, read, refuses } from "./manifest_cases.ts";
+import { cpuTime } from "../../support/cpu_time.ts";
 
 Deno.test(
   "readManifest() refuses a document that is two things at once (CVE-2021-41190)",
@@ -150,10 +151,10 @@ Deno.test(
   { permissions: "none" },
   () => {
     const entries = (count: number) => ({ ...index, manifests: Array.from({ length: count }, () => blob("x/y")) });
-    const started = performance.now();
+    const spentMs = cpuTime();
     const { content } = read(entries(30_000));
     assert.equal(childrenOf(content).length, 30_000);
-    assert.ok(performance.now() - started < 2000);
+    assert.ok(spentMs() < 4000);
     refuses(entries(100_000), "invalid-input", /more than a manifest may have/);
     const padding = (length: number) =>
       JSON.stringify({ ...image, annotations: { a: "" } }).replace(`"a":""`, `"a":"${"x".repeat(length)}"`);

@@ -3,6 +3,7 @@ import { ImageError } from "../../../src/errors.ts";
 import { parseDigest } from "../../../src/oci/digest.ts";
 import { parsePlatform, parsePlatforms } from "../../../src/oci/platform.ts";
 import { parseReference, parseStoreLocation } from "../../../src/oci/reference.ts";
+import { cpuTime } from "../../support/cpu_time.ts";
 
 const LENGTH = 100_000;
 
@@ -72,15 +73,15 @@ Deno.test(
       ]
     ) {
       for (const text of HOSTILE) {
-        const started = performance.now();
+        const spentMs = cpuTime();
         try {
           parse(text);
         } catch (error) {
           assert.ok(error instanceof ImageError, `${text.slice(0, 40)}: ${error}`);
           assert.ok(error.message.length < 500, `${text.slice(0, 40)}: message of ${error.message.length} characters`);
         }
-        const elapsedMs = performance.now() - started;
-        assert.ok(elapsedMs < 500, `${parse.name} took ${elapsedMs} ms for ${text.slice(0, 40)}`);
+        const elapsedMs = spentMs();
+        assert.ok(elapsedMs < 1000, `${parse.name} took ${elapsedMs} ms for ${text.slice(0, 40)}`);
       }
     }
   },

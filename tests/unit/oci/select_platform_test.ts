@@ -7,6 +7,7 @@ import {
   selectPlatform,
 } from "../../../src/oci/platform.ts";
 import { compareOsVersions } from "../../../src/oci/os_version.ts";
+import { cpuTime } from "../../support/cpu_time.ts";
 
 /** What is chosen among platforms, by name; they are offered as written, as an index does. */
 function choose(wanted: string, offered: readonly string[], otherArchitectures = false): string | undefined {
@@ -92,14 +93,14 @@ Deno.test("selectPlatform() compares numbered variants of other architectures", 
 });
 
 Deno.test("selectPlatform() is not impressed by absurd variants", { permissions: "none" }, () => {
-  const started = performance.now();
+  const spentMs = cpuTime();
   for (const variant of ["v999999999999", "v9.999999999999", `v${"9".repeat(4000)}`, `power${"9".repeat(4000)}`]) {
     for (const architecture of ["amd64", "arm", "arm64", "ppc64le"]) {
       const text = `linux/${architecture}/${variant}`;
       assert.equal(choose(text, ["linux/amd64/v2", text]), text);
     }
   }
-  assert.ok(performance.now() - started < 2000);
+  assert.ok(spentMs() < 4000);
 });
 
 Deno.test("selectPlatform() matches Windows builds as their hosts do", { permissions: "none" }, () => {
