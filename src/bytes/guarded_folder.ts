@@ -198,9 +198,10 @@ function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Whether two looks were at the same file. */
+/** Whether two looks were at the same file. What a system does not tell (Windows, of some disks) is no difference. */
 export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
-  return one.dev === other.dev && one.ino === other.ino;
+  const isSame = (left: number | null, right: number | null) => left === right || !left || !right;
+  return isSame(one.dev, other.dev) && isSame(one.ino, other.ino);
 }
 
 /**
