@@ -25,7 +25,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
     name: "ca-cert",
     value: "FILE",
     multiple: true,
-    help: "Trust these certificate authorities too (PEM); also SSL_CERT_FILE",
+    help: "Trust these certificate authorities too (PEM); also SSL_CERT_FILE, SSL_CERT_DIR",
   },
   { name: "docker-host", value: "URL", help: "Address of the daemon; also DOCKER_HOST and docker contexts" },
   { name: "insecure", help: "Do not check TLS certificates" },

@@ -1,5 +1,4 @@
 import * as http from "node:http";
-import * as https from "node:https";
 import type { Duplex } from "node:stream";
 import type { Dialer, Way } from "./dialer.ts";
 import { isOldRuntime } from "./old_runtime.ts";
@@ -42,9 +41,8 @@ export class KeptAgents implements Disposable {
   }
 
   #make(way: Way, keepAlive: boolean): http.Agent {
-    const options = { keepAlive, maxFreeSockets: MAX_IDLE };
-    if (isOldRuntime()) return way.url.protocol === "https:" ? new https.Agent(options) : new http.Agent(options);
-    const agent = new http.Agent(options);
+    const agent = new http.Agent({ keepAlive, maxFreeSockets: MAX_IDLE });
+    if (isOldRuntime()) return agent;
     const create: CreateConnection = (_, done) => {
       this.#dialer.dial(way).then((socket) => done(null, socket), done);
     };

@@ -1,5 +1,4 @@
 import * as http from "node:http";
-import * as https from "node:https";
 import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { BlobReader } from "../bytes/blob_reader.ts";
@@ -69,7 +68,7 @@ function whenAborted(signal: AbortSignal | undefined): Promise<never> {
 
 function open(request: HttpRequest, options: NodeSendOptions): http.ClientRequest {
   const { way, agents } = options;
-  const { url, proxy, trust, unixSocket } = way;
+  const { url, proxy, unixSocket } = way;
   const { body } = request;
   const sizeBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
   // A proxy that does not tunnel is told where the request goes by the whole URL.
@@ -91,11 +90,7 @@ function open(request: HttpRequest, options: NodeSendOptions): http.ClientReques
     return http.request(url, { ...common, agent: false, socketPath: unixSocket });
   }
   const agent = options.keepsConnection ? agents.get(way) : agents.once(way);
-  if (isOldRuntime()) {
-    if (url.protocol !== "https:") return http.request(url, { ...common, agent });
-    const ca = [...trust.authorities];
-    return https.request(url, { ...common, agent, ca, rejectUnauthorized: !way.insecure, ...trust.clientCertificate });
-  }
+  if (isOldRuntime()) return http.request(url, { ...common, agent });
   const where = { host: url.hostname, port: url.port === "" ? 80 : Number(url.port) };
   return http.request({ ...common, ...where, path: forwarder ? `${url.origin}${path}` : path, agent });
 }

@@ -1,3 +1,4 @@
+import { tryLockFile } from "../../bytes/file_lock.ts";
 import { cacheFolder, type Env, join, processEnv } from "../settings/user_folders.ts";
 
 /** How long names are taken for right without asking again. */
@@ -116,7 +117,7 @@ export class NameCache implements Disposable {
   /** Runs a look-up unless another process runs it already, or nothing could be remembered of it. */
   async alone(place: NamePlace, lookUp: () => Promise<void>): Promise<void> {
     const file = this.#files.get(keyOf(place));
-    if (!file || !await file.tryLock(true).catch(() => false)) return;
+    if (!file || await tryLockFile(file).catch(() => "busy") !== "locked") return;
     try {
       await lookUp();
     } finally {
@@ -132,7 +133,7 @@ export class NameCache implements Disposable {
   async #change(place: NamePlace, change: (known: CacheFile | undefined) => CacheFile): Promise<void> {
     const file = this.#files.get(keyOf(place));
     // Whoever holds the lock is about to write what it saw just now.
-    if (!file || !await file.tryLock(true).catch(() => false)) return;
+    if (!file || await tryLockFile(file).catch(() => "busy") !== "locked") return;
     try {
       const next = change(await readFile(file));
       const text = JSON.stringify({ ...next, names: next.names.slice(0, MAX_NAMES) });
