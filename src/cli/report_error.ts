@@ -1,5 +1,5 @@
 import { ImageError, messageOf, printable, printableLines } from "../errors.ts";
-import { systemProblem } from "./system_errors.ts";
+import { systemProblem } from "../bytes/system_errors.ts";
 
 /** What helps those whose credential helper is none of those that s3lo may start. */
 const RUN_HINT =

@@ -1,3 +1,4 @@
+import { systemProblem } from "../bytes/system_errors.ts";
 import { ImageError, messageOf } from "../errors.ts";
 
 /** What became of a step that may fail. */
@@ -9,7 +10,9 @@ export async function attempt<T>(step: () => Promise<T>): Promise<Attempted<T>> 
     return { value: await step() };
   } catch (error) {
     if (!(error instanceof ImageError)) {
-      return { error: new ImageError("unavailable", messageOf(error), { cause: error }) };
+      const known = systemProblem(error);
+      const hint = known?.hint ?? "This is a fault of s3lo; run the command for this image alone, with --debug";
+      return { error: new ImageError("unavailable", known?.message ?? messageOf(error), { cause: error, hint }) };
     }
     if (error.code === "aborted") throw error;
     return { error };

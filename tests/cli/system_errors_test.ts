@@ -1,7 +1,8 @@
 /** What the system refuses is the user's disk, rights or network: told in words, never called a fault of s3lo. */
 import assert from "node:assert/strict";
 import { errorLines } from "../../src/cli/report_error.ts";
-import { systemProblem } from "../../src/cli/system_errors.ts";
+import { systemProblem } from "../../src/bytes/system_errors.ts";
+import { attempt } from "../../src/commands/attempt.ts";
 import { tempFolder } from "./places.ts";
 
 const FAULT = /fault of s3lo/;
@@ -60,4 +61,14 @@ Deno.test("what is nobody's but the program's own is still called its fault", { 
   for (const error of [new TypeError("x is not a function"), new RangeError("Invalid array length"), new Error("?")]) {
     assert.match(errorLines(error), FAULT);
   }
+});
+
+Deno.test("of several images, one that the system refuses is told in the same words, and a fault as such", async () => {
+  const full = Object.assign(new Error("Words of the system (os error 28): write '/x'"), { code: "ENOSPC" });
+  const refused = await attempt(() => Promise.reject(full));
+  assert.ok("error" in refused);
+  assert.match(errorLines(refused.error, "app:v1: "), /^Error: app:v1: The disk is full: "\/x"\n {2}Free space/);
+  const fault = await attempt(() => Promise.reject(new TypeError("x is not a function")));
+  assert.ok("error" in fault);
+  assert.match(errorLines(fault.error), FAULT);
 });
