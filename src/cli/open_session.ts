@@ -1,7 +1,6 @@
 import { ImageError, printable } from "../errors.ts";
 import type { CompressionOptions } from "../archive/layer_compression.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
-import { adoptAgents } from "../http/adopt_agents.ts";
 import { keepSecret } from "../http/redact.ts";
 import type { Session } from "../transports/session.ts";
 import type { BucketDefaults, RegistryDefaults, SideOptions } from "../transports/sides.ts";
@@ -22,6 +21,7 @@ export async function openSession(
   { hasSides = false }: { readonly hasSides?: boolean } = {},
 ): Promise<Session> {
   const { Session } = await import("../transports/session.ts");
+  const { adoptAgents } = await import("../http/adopt_agents.ts");
   // What dependencies do in old ways on some version of the runtime is nothing that users of a release can act on.
   if (build()) (globalThis as { process?: { noDeprecation?: boolean } }).process!.noDeprecation = true;
   // Known before they are used: the SDK, and who answers it, may quote them.

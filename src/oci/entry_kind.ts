@@ -37,7 +37,6 @@ export function artifactTypeOf(content: ManifestContent | undefined): string | u
   return isImage ? undefined : content.config.mediaType;
 }
 
-/** Whether a media type is that of BuildKit's cache. */
-export function isBuildCache(mediaType: string): boolean {
+function isBuildCache(mediaType: string): boolean {
   return bareMediaType(mediaType).startsWith(BUILD_CACHE);
 }

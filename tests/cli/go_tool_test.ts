@@ -177,7 +177,7 @@ zstdTest(
     await s3loOk(["copy", `local://${path}//team/app:v1`, store]);
     await Deno.remove(`${folder.path}/recipes`, { recursive: true });
     await Deno.remove(`${folder.path}/${blobPath(whole.digest)}`);
-    assert.match(await s3loOk(["inspect", store]), /MB\) {2}MISSING\n.*MB\) {2}MISSING\n/);
+    assert.match(await s3loOk(["inspect", store]), /B\) {2}MISSING\n.*B\) {2}MISSING\n/);
   },
 );
 

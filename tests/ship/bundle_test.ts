@@ -99,7 +99,9 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
 
   await t.step("inspect and list of a local store run although the files of the SDK and of YAML are gone", async () => {
     await writeStore(`${work.path}/store`, "app", "v1", singleImage({ os: "linux", architecture: "amd64" }));
-    for (const file of files) {
+    // What every start parses knows the names of S3's headers, since it keeps some of them out of all messages.
+    const atStart = await staticFiles(folder);
+    for (const file of files.filter((each) => !atStart.includes(each))) {
       const text = await Deno.readTextFile(`${folder}/${file}`);
       if (/x-amz-|tag:yaml\.org|SignatureV4/.test(text)) await Deno.remove(`${folder}/${file}`);
     }

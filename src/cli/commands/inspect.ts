@@ -1,5 +1,4 @@
 import type { ConfigReport, InspectReport, LayerReport, PlatformReport } from "../../commands/inspect.ts";
-import { isBuildCache } from "../../oci/entry_kind.ts";
 import { printableData } from "../../errors.ts";
 import type { CommandSpec } from "../command.ts";
 import { openSession } from "../open_session.ts";
@@ -90,12 +89,15 @@ function entryState(entry: PlatformReport): string {
   return `${layers}Size: ${formatMegabytes(entry.total_size)}${type === "" ? "" : `  ${type}`}`;
 }
 
+/** What the types of BuildKit's cache begin with. */
+const BUILD_CACHE = "application/vnd.buildkit.cacheconfig.";
+
 function singleLines(report: InspectReport, digests: boolean): string[] {
   const layers = report.layers ?? [];
   const { artifact_type: artifactType } = report;
   const type = artifactType === undefined
     ? "single image"
-    : isBuildCache(artifactType)
+    : artifactType.startsWith(BUILD_CACHE)
     ? `build cache of BuildKit (${artifactType})`
     : `artifact (${artifactType})`;
   return [

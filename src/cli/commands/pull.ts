@@ -1,6 +1,5 @@
 import { ImageError } from "../../errors.ts";
 import type { PullReport } from "../../commands/pull.ts";
-import { hostPlatform } from "../../oci/platform.ts";
 import { archivePlace } from "../archive_place.ts";
 import type { CommandSpec } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
@@ -44,6 +43,7 @@ export const PULL: CommandSpec = {
   async run([reference = "", name], options, io) {
     const started = performance.now();
     const { pullCommand } = await import("../../commands/pull.ts");
+    const { hostPlatform } = await import("../../oci/platform.ts");
     const path = options.value("file");
     const format = options.values("format").filter((value) => !isTemplateText(value)).at(-1);
     if (format !== undefined && path === undefined) throw new ImageError("usage", "--format needs --file");
