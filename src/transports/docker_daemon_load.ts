@@ -1,6 +1,7 @@
 import { ImageError, isImageError } from "../errors.ts";
 import type { ImageName } from "../archive/image_names.ts";
 import type { EngineClient } from "../engine/engine_client.ts";
+import { compareVersions } from "../engine/engine_info.ts";
 import type { EngineImage } from "../engine/engine_image.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isContainerImage } from "../oci/container_image.ts";
@@ -24,13 +25,17 @@ export interface KeptLoad {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The first API version (Docker 25.0) whose containerd store surely keeps an image that comes without a name. */
+const NAMELESS_API_VERSION = "1.44";
+
 /**
  * The name under which a daemon with the containerd store is sent an image: none, so that a name which stands for another
  * image is moved only when this one is there, whole and unpacked. One that the image has already stays: a second entry
- * without a name would outlive it.
+ * without a name would outlive it. `wanted` is the name that it gets in the end.
  */
-export function loadingName(before: EngineImage | undefined): string | undefined {
-  return before?.names[0];
+export function loadingName(client: EngineClient, wanted: string, before: EngineImage | undefined): string | undefined {
+  if (before?.names[0] !== undefined) return before.names[0];
+  return compareVersions(client.info.apiVersion, NAMELESS_API_VERSION) < 0 ? wanted : undefined;
 }
 
 /** Whether every image that a daemon could run of this one is unpacked, as far as it says. */

@@ -225,7 +225,7 @@ export class DaemonTarget implements ImageTarget {
 
   #loadingNames(): LayoutName[] {
     if (this.#client.info.store !== "containerd") return [{ ref: this.#name.tag, full: this.#name.full }];
-    const name = loadingName(this.#held.image);
+    const name = loadingName(this.#client, this.#name.full, this.#held.image);
     return name === undefined ? [] : layoutNames(undefined, [name]);
   }
 
