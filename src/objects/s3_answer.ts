@@ -64,7 +64,7 @@ export function sdkAnswer(error: unknown): S3Answer | undefined {
   if (!(error instanceof Error)) return undefined;
   const { name, message, $metadata, $response, Region, Code } = error as SdkError;
   const status = $metadata?.httpStatusCode;
-  if (status === undefined) return undefined;
+  if (status === undefined || $response?.headers?.[OF_CREDENTIALS] !== undefined) return undefined;
   const given = typeof Code === "string" ? Code : name;
   // What the SDK calls an answer without a body, or without a code in it.
   const isUnknown = ["UnknownError", "Unknown", "Error", "", "NotFound", "403", "400", "301"].includes(given);
@@ -72,6 +72,22 @@ export function sdkAnswer(error: unknown): S3Answer | undefined {
   const region = typeof Region === "string" ? Region : undefined;
   const words = message === "UnknownError" || message === given ? "" : message;
   return new S3Answer(status, { code, words, region }, (key) => $response?.headers?.[key]);
+}
+
+/** Marks, among the headers that the SDK is shown, an answer of a service that gives credentials and is not S3. */
+export const OF_CREDENTIALS = "x-s3lo-of-credentials";
+
+/** What a service said that was asked for credentials, behind an error of the SDK; undefined for any other error. */
+export function credentialsRefusal(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { name, message, $metadata, $response, Code } = error as SdkError;
+  if ($response?.headers?.[OF_CREDENTIALS] === undefined) return undefined;
+  const code = typeof Code === "string" ? Code : name;
+  const words = message.split("\n")[0]?.replace(/\.$/, "").slice(0, 300) ?? "";
+  const isKnown = !["UnknownError", "Unknown", "Error", ""].includes(code) && !words.includes("eserialization");
+  return isKnown
+    ? `${code}${words === "" || words === code ? "" : `: ${words}`}`
+    : `status ${$metadata?.httpStatusCode}`;
 }
 
 /** The successful answer that the SDK could not read, behind an error of it; undefined for any other. */

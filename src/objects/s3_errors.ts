@@ -1,7 +1,7 @@
 import { type ErrorCode, ImageError, type ImageErrorOptions, isImageError, messageOf } from "../errors.ts";
 import { withRetryAfter } from "../bytes/retry.ts";
 import { connectionFailure } from "../http/connection_failure.ts";
-import type { S3Answer } from "./s3_answer.ts";
+import { credentialsRefusal, type S3Answer } from "./s3_answer.ts";
 import { type ForeignAnswer, foreignOf } from "./s3_foreign.ts";
 
 /** What an error needs to say where it happened and as whom. */
@@ -125,6 +125,14 @@ export function otherError(error: unknown, context: S3Context, profile: string |
   if (foreign) return describeForeign(foreign, context);
   if (isImageError(error)) return describeUnreachable(error, context);
   const options: ImageErrorOptions = { cause: error };
+  const refusal = credentialsRefusal(error);
+  if (refusal !== undefined) {
+    const message = `Cannot ${context.action}: no AWS credentials: the service that gives them answered ${refusal}`;
+    return new ImageError("unauthorized", message, {
+      ...options,
+      hint: "Check the role, who may take it, and the token; or sign in again, for example with: aws sso login",
+    });
+  }
   const name = error instanceof Error ? error.name : "";
   if (name === "CredentialsProviderError" || name === "TokenProviderError") {
     const tried = profile === undefined

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { ImageError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
+import { OF_CREDENTIALS } from "./s3_answer.ts";
 import { foreignAnswer, foreignError, isRefusalDocument } from "./s3_foreign.ts";
 import { CALL_LIMIT_MS, LONG_CALL_LIMIT_MS } from "./s3_limits.ts";
 
@@ -53,7 +54,7 @@ export function sdkHandler(http: HttpClient): SdkHandler {
       return {
         response: {
           statusCode: answer.status,
-          headers: Object.fromEntries(answer.headers),
+          headers: { ...Object.fromEntries(answer.headers), ...(isForS3(request) ? {} : { [OF_CREDENTIALS]: "true" }) },
           // The SDK looks for errors inside of successful answers in streams only.
           body: Readable.from(
             bytes.byteLength > 0 && !isUnreadable
