@@ -1,6 +1,8 @@
 import { redact } from "../http/redact.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import { sleep } from "../bytes/retry.ts";
+import { isHeldBack, wholePiece } from "./pipe_pieces.ts";
+import { PipeThread } from "./pipe_thread.ts";
 
 /** A stream of the process, as far as writing goes. */
 export interface StandardStream {
@@ -12,16 +14,11 @@ export interface StandardStream {
 /** Longest wait between two tries on a pipe that is not ready and would not wait by itself. */
 const MAX_WAIT_MS = 50;
 
+/** So much at once is an archive: its many small pieces are written by a thread, for a third of the work. */
+const THREAD_BYTES = 64 * 1024;
+
 /** Most text that waits for the reader of stderr; beyond it the oldest is dropped, since the newest says how it ended. */
 const MAX_WAITING_BYTES = 1024 * 1024;
-
-/** What a pipe takes whole or not at all. Spec: POSIX, PIPE_BUF. */
-const PIPE_BYTES = Deno.build.os === "linux" ? 4096 : 512;
-
-/** Size of the buffer that the runtime has before stdout, for what comes after the last line break of a write. */
-const LINE_BUFFER_BYTES = 1024;
-
-const LINE_BREAK = 10;
 
 /**
  * Standard output, for results and archives. A pipe that somebody else has made non-blocking is waited for as any other; a
@@ -31,6 +28,7 @@ export class ResultStream {
   readonly #stream: StandardStream;
   #isRead = true;
   #isFile: boolean | undefined;
+  #thread: Promise<PipeThread | undefined> | undefined;
 
   /** Writes to `stream`. */
   constructor(stream: StandardStream) {
@@ -64,10 +62,11 @@ export class ResultStream {
   async writeSome(bytes: Uint8Array): Promise<number> {
     this.#isFile ??= await isFile();
     if (this.#isFile) return await this.#stream.write(bytes);
+    if (bytes.byteLength >= THREAD_BYTES) this.#thread ??= PipeThread.start();
+    const thread = await this.#thread;
+    if (thread) return await thread.write(bytes);
     const piece = wholePiece(bytes, this.#stream.isTerminal());
-    const isHeld = piece.byteLength < LINE_BUFFER_BYTES && !piece.includes(LINE_BREAK);
-    if (!isHeld) return await whenReady(() => this.#stream.write(piece));
-    // Taken for certain; only whether it is out is not.
+    if (!isHeldBack(piece)) return await whenReady(() => this.#stream.write(piece));
     let rest = piece;
     await whenReady(() => {
       const next = rest;
@@ -76,17 +75,6 @@ export class ResultStream {
     });
     return piece.byteLength;
   }
-}
-
-/** The longest beginning that is taken whole or not at all. */
-function wholePiece(bytes: Uint8Array, isTerminal: boolean): Uint8Array {
-  if (isTerminal) {
-    // It may take a part of anything but a single byte.
-    const end = bytes.subarray(0, LINE_BUFFER_BYTES - 1).indexOf(LINE_BREAK);
-    return bytes.subarray(0, end < 0 ? LINE_BUFFER_BYTES - 1 : Math.max(end, 1));
-  }
-  const piece = bytes.subarray(0, PIPE_BYTES);
-  return piece.subarray(0, piece.lastIndexOf(LINE_BREAK) + 1 || piece.byteLength);
 }
 
 /** Whether stdout is a file, which always waits. */
