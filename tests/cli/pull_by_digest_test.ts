@@ -50,6 +50,11 @@ for (const daemon of ["docker20", "docker29", "podman"] as const) {
         assert.equal((await s3loJson(pull(tagged))).image_tag, `${image}:v2`);
       } finally {
         for (const tag of ["latest", "v1", "v2"]) await engine(socket, "DELETE", `/images/${image}:${tag}`);
+        // A name that moves leaves the image that had it.
+        for (const { root: { content, descriptor } } of [first, second]) {
+          const id = daemon === "docker29" || content.kind !== "image" ? descriptor.digest : content.config.digest;
+          await engine(socket, "DELETE", `/images/${id}`);
+        }
       }
     },
   );
