@@ -60,7 +60,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileFigure
     random.next(2);
     const user = isRoot && !(withNobody && random.next(2) === 0) ? 0 : isRoot ? NOBODY : Deno.uid() ?? 0;
     const deed = pick(random, DEEDS);
-    const asProcess = deed.args !== undefined && random.next(options.processOneIn ?? 40) === 0;
+    const asProcess = deed.args !== undefined && random.next(options.processOneIn ?? 12) === 0;
     const started = performance.now();
     const round = new Round(world, figures, deed, random);
     const { outcome, violations } = await round.run(isRoot ? user : 0, asProcess);
