@@ -90,6 +90,8 @@ export function resumingReader(
           return piece;
         } catch (error) {
           if (!isImageError(error, "unavailable") || position >= end) throw error;
+          // A read that was stopped because all is over does not go on, and nothing is to be said of it.
+          if (signal?.aborted) throw error;
           if (++failures >= Math.min(tries, triesWorth(error))) throw error;
           options.onResume?.(error, position);
           await inner?.[Symbol.asyncDispose]();

@@ -155,3 +155,25 @@ pure("SentBytes takes back what is sent again, and forgets bodies of earlier rou
   assert.equal(total, 12);
   await Promise.resolve();
 });
+
+pure("a read that breaks because the copy is over is not told as one that goes on", async () => {
+  const stop = new AbortController();
+  const told: string[] = [];
+  const source = new MemorySource(large, { misbehaviour: { breakAfter: MIB } });
+  const blob = new SourceBlob(source, layerOf(), {
+    signal: stop.signal,
+    baseDelayMs: 1,
+    onResume: (_error, position) => told.push(`at ${position}`),
+  });
+  await using reader = await blob.open();
+  const read = async (bytes: number) => {
+    for (let left = bytes; left > 0;) left -= (await reader.read(new Uint8Array(left))).byteLength;
+  };
+  await read(MIB + 1);
+  assert.deepEqual(told, [`at ${MIB}`]);
+  await read(MIB - 1);
+  const breaking = reader.read(new Uint8Array(10));
+  stop.abort(new Error("over"));
+  await assert.rejects(breaking);
+  assert.deepEqual(told, [`at ${MIB}`]);
+});
