@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import * as tls from "node:tls";
 import { connectionFailure } from "./connection_failure.ts";
 import { ConnStream } from "./conn_stream.ts";
+import { connectTcp } from "./connect_tcp.ts";
 import type { Proxy } from "./proxy.ts";
 import type { Trust } from "./trust.ts";
 import { openTunnel } from "./tunnel.ts";
@@ -114,8 +115,8 @@ async function dialTls(way: Way): Promise<Deno.TlsConn> {
 /** A connection to the place, through its proxy, before any TLS with the place itself. */
 async function dialTcp({ url, proxy, trust }: Way): Promise<Deno.Conn> {
   const port = portOf(url);
-  if (!proxy) return await connect(bareHost(url), port);
-  const plain = await connect(proxy.hostname, proxy.port);
+  if (!proxy) return await connectTcp(bareHost(url), port);
+  const plain = await connectTcp(proxy.hostname, proxy.port);
   const caCerts = [...trust.authorities];
   const connection = proxy.scheme === "https"
     ? await Deno.startTls(plain, { hostname: proxy.hostname, caCerts })
@@ -131,12 +132,6 @@ async function dialTcp({ url, proxy, trust }: Way): Promise<Deno.Conn> {
   }
 }
 
-async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
-  const connection = await Deno.connect({ hostname, port });
-  connection.setNoDelay(true);
-  return connection;
-}
-
 /**
  * The runtime starts TLS on TCP only. TLS inside of TLS (an https proxy that leads to an https host) goes over a
  * connection of this process with itself.
@@ -145,7 +140,7 @@ async function asTcp(connection: Deno.Conn): Promise<Deno.TcpConn> {
   if (!("handshake" in connection)) return connection as Deno.TcpConn;
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
-  const [near, far] = await Promise.all([connect("127.0.0.1", port), listener.accept()]);
+  const [near, far] = await Promise.all([connectTcp("127.0.0.1", port), listener.accept()]);
   if ((far.remoteAddr as Deno.NetAddr).port !== (near.localAddr as Deno.NetAddr).port) {
     for (const each of [near, far, connection]) each.close();
     throw new Error("somebody else connected in between");
