@@ -1,19 +1,16 @@
 /**
- * Writes the newest results of the history between the markers of docs/bench.md, and the main ones into README.md.
+ * Writes the newest results of the history between the markers of docs/bench.md.
  *
  *   deno task bench:table
  */
 import { ROOT } from "../source_files.ts";
-import { PAYLOADS } from "./payloads.ts";
 import { type Report, requests, type Result, type Row, seconds } from "./results.ts";
 
 /** The file that keeps every run that was asked to be kept: one report per line, the oldest first. */
 const HISTORY_PATH = `${ROOT}/docs/bench_history.jsonl`;
 
-const MAIN_SCENARIOS = new Set(["registry-s3", "registry-s3-warm", "s3-s3", "push", "push-unchanged", "pull"]);
-const MAIN_PAYLOADS: ReadonlySet<string> = new Set(
-  [PAYLOADS.index7, PAYLOADS.layers40, PAYLOADS.medium, PAYLOADS.large8, PAYLOADS.large1].map(({ about }) => about),
-);
+/** The page that shows the newest results. */
+const PAGE_PATH = `${ROOT}/docs/bench.md`;
 
 const START = "<!-- bench -->";
 const END = "<!-- /bench -->";
@@ -39,14 +36,9 @@ export function newestResults(history: readonly Report[]): readonly (Result & { 
   return [...newest.values()];
 }
 
-/** Whether a result is one of those that README.md tells. */
-export function isMain({ scenario, payload }: Result): boolean {
-  return MAIN_SCENARIOS.has(scenario) && MAIN_PAYLOADS.has(payload);
-}
-
 /** The table in Markdown, with the machine and the days of the runs above it. */
-export function markdownTable(history: readonly Report[], isWanted: (result: Result) => boolean = () => true): string {
-  const results = newestResults(history).filter(isWanted);
+export function markdownTable(history: readonly Report[]): string {
+  const results = newestResults(history);
   const days = [...new Set(results.map(({ date }) => date.slice(0, 10)))].sort();
   const lines = results.flatMap((result) => {
     const own = result.rows.find((row) => row.tool === "s3lo");
@@ -90,9 +82,5 @@ function cost(row: Row): string {
 
 if (import.meta.main) {
   const history = await readHistory();
-  const pages = { "docs/bench.md": markdownTable(history), "README.md": markdownTable(history, isMain) };
-  for (const [page, table] of Object.entries(pages)) {
-    const path = `${ROOT}/${page}`;
-    await Deno.writeTextFile(path, renderInto(await Deno.readTextFile(path), table));
-  }
+  await Deno.writeTextFile(PAGE_PATH, renderInto(await Deno.readTextFile(PAGE_PATH), markdownTable(history)));
 }
