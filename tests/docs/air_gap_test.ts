@@ -1,11 +1,12 @@
 /** docs/air-gap.md is run line by line: what it says is what happens, whatever the site has. */
 import assert from "node:assert/strict";
-import { programCommand, s3loJson, s3loOk } from "../cli/program.ts";
+import { s3loJson, s3loOk } from "../cli/program.ts";
 import { checkBlobs, makeBuckets, readStoredTag, tempFolder, writeStore } from "../cli/places.ts";
 import { multiImage } from "../support/images.ts";
 import { restrictedIdentity } from "../support/restricted_identity.ts";
 import { optionalProgram, serviceTest } from "../support/services.ts";
-import { type Block, blocksOf } from "./documents.ts";
+import { blocksOf } from "./documents.ts";
+import { pathWithProgram, runBlock } from "./run_script.ts";
 
 const PAGE = "docs/air-gap.md";
 
@@ -16,30 +17,6 @@ const [app, newer, db] = [
   multiImage({ seed: 132, platforms, layerBytes: 200_000 }),
 ];
 
-/** What is run on one side of the gap. */
-interface Side {
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** Runs a block as it stands but for the names that are replaced. */
-async function run(
-  block: Block,
-  { cwd, env }: Side,
-  replaced: readonly (readonly [string, string])[],
-): Promise<string> {
-  const script = replaced.reduce((text, [from, to]) => text.replaceAll(from, to), block.text);
-  const { code, stdout, stderr } = await new Deno.Command("bash", {
-    args: ["-euo", "pipefail", "-c", script],
-    stdin: "null",
-    cwd,
-    env: { NO_COLOR: "1", ...env },
-  }).output();
-  const decoder = new TextDecoder();
-  assert.equal(code, 0, `${block.page}:${block.line}: ${script}\n${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
-}
-
 for (const kind of ["a bucket", "a folder"] as const) {
   serviceTest(
     `every line of docs/air-gap.md runs, to a site that has ${kind}`,
@@ -48,8 +25,6 @@ for (const kind of ["a bucket", "a folder"] as const) {
       await using folder = await tempFolder();
       using buckets = await makeBuckets(minio);
       for (const name of ["outside", "site", "stick", "bin"]) await Deno.mkdir(`${folder.path}/${name}`);
-      const program = programCommand().map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-      await Deno.writeTextFile(`${folder.path}/bin/s3lo`, `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
 
       // Docker is one for all tests: the images get a name of their own there.
       const team = `team-${crypto.randomUUID().slice(0, 8)}`;
@@ -65,7 +40,7 @@ for (const kind of ["a bucket", "a folder"] as const) {
       const common = {
         ...buckets.env,
         S3LO_ENDPOINT: buckets.endpoint,
-        PATH: `${folder.path}/bin:${Deno.env.get("PATH")}`,
+        PATH: await pathWithProgram(`${folder.path}/bin`),
         DOCKER_HOST: `unix://${docker20}`,
       };
       // Nobody sees the other side's bucket: only what lies on the stick crosses.
@@ -105,7 +80,7 @@ for (const kind of ["a bucket", "a folder"] as const) {
         const outputs: string[] = [];
         for (const block of blocks) {
           if (docker === undefined && block.text.includes("docker ")) continue;
-          outputs.push(await run(block, block.marker === "run: site" ? site : outside, replaced));
+          outputs.push(await runBlock(block, block.marker === "run: site" ? site : outside, replaced));
         }
         assert.match(outputs[1]!, /^disk\.tar\.003: OK$/m);
         assert.ok(outputs[2]!.endsWith(`${team}/app:v1\n${team}/db:v2\n`), outputs[2]);
