@@ -60,6 +60,15 @@ export function isImageError(error: unknown, code?: ErrorCode): error is ImageEr
   return error instanceof ImageError && (code === undefined || error.code === code);
 }
 
+/**
+ * Whether work was only cut off, so that what is done of it is worth being kept: the other side broke off, or the caller's
+ * signal stopped it. Callers of the library stop with whatever reason they like, as a rule with the runtime's own.
+ */
+export function isInterruption(error: unknown): boolean {
+  if (error instanceof DOMException) return error.name === "AbortError" || error.name === "TimeoutError";
+  return isImageError(error, "unavailable") || isImageError(error, "aborted");
+}
+
 /** The text of any thrown value, for use inside another message. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

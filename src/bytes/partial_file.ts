@@ -1,4 +1,4 @@
-import { isImageError } from "../errors.ts";
+import { isImageError, isInterruption } from "../errors.ts";
 import type { BlobReader } from "./blob_reader.ts";
 import { tryLockFile } from "./file_lock.ts";
 import { type FileIdentity, type GuardedFolder, isOursAlone, isSameFile } from "./guarded_folder.ts";
@@ -88,8 +88,7 @@ export class PartialFile implements AsyncDisposable {
       }
       await this.#file.syncData();
     } catch (error) {
-      const mayGoOn = isImageError(error, "unavailable") || isImageError(error, "aborted");
-      if (!mayGoOn || this.#sizeBytes < MIN_KEPT_BYTES) this.#state = "dropped";
+      if (!isInterruption(error) || this.#sizeBytes < MIN_KEPT_BYTES) this.#state = "dropped";
       throw error;
     }
   }

@@ -2,7 +2,7 @@ import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import type { CompletedPart } from "@aws-sdk/client-s3";
 import { SentBytes } from "../bytes/sent_bytes.ts";
-import { isImageError } from "../errors.ts";
+import { isImageError, isInterruption } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
@@ -130,7 +130,7 @@ async function continueBlob(
         if (tries < VANISHED_TRIES) continue;
       }
       storedBytes += found.storedBytes;
-      const isKept = storedBytes > 0 && (isImageError(error, "unavailable") || isImageError(error, "aborted"));
+      const isKept = storedBytes > 0 && isInterruption(error);
       if (isKept) writer.settings.onKept?.(key, storedBytes);
       else await giveUp(writer, found.upload);
       // What was stored earlier may be the trouble.
