@@ -1,5 +1,5 @@
 import { ImageError, isImageError, messageOf } from "../errors.ts";
-import type { BlobReader, ByteRange } from "../bytes/blob_reader.ts";
+import { type BlobReader, type ByteRange, bytesReader } from "../bytes/blob_reader.ts";
 import { sleep, triesWorth, type Wait } from "../bytes/retry.ts";
 
 /** Size of the buffer that bytes take where they would put others at risk. */
@@ -41,7 +41,9 @@ export interface ResumeOptions {
  * Reads `sizeBytes` bytes from `start`; when the connection breaks or ends early it is opened again at the byte where it
  * stopped.
  *
- * `open` opens a range. Failures other than `unavailable` are passed on; after `tries` breaks in a row so is that.
+ * `open` opens a range. Failures other than `unavailable` are passed on; after `tries` breaks in a row so is that. Where a
+ * stream ends early, without an error, and what is opened there has no byte either, the source holds no more than that: the
+ * reader ends there too.
  */
 export function resumingReader(
   open: (range: ByteRange | undefined) => Promise<BlobReader>,
@@ -53,14 +55,23 @@ export function resumingReader(
   let position = range.start;
   let failures = 0;
   let inner: BlobReader | undefined;
+  /** Where the last stream ended too early, without an error. */
+  let endedAt: number | undefined;
   const reopen = async () => {
     const isFirst = position === range.start && range.isWhole;
-    return await open(isFirst ? undefined : { start: position, length: end - position });
+    try {
+      return await open(isFirst ? undefined : { start: position, length: end - position });
+    } catch (error) {
+      // So places refuse a range that begins at their end.
+      if (endedAt === position && isImageError(error, "invalid-input")) return bytesReader(new Uint8Array());
+      throw error;
+    }
   };
   const read = async (size: number, into: Uint8Array<ArrayBuffer>) => {
     inner ??= await reopen();
     const piece = await readSafely(inner, into.subarray(0, size));
-    if (piece.byteLength > 0 || position >= end) return piece;
+    if (piece.byteLength > 0 || position >= end || endedAt === position) return piece;
+    endedAt = position;
     throw new ImageError("unavailable", `The connection ended after ${position} of ${end} bytes`);
   };
   /**
