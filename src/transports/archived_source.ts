@@ -5,7 +5,7 @@ import { layoutReferrers } from "../archive/layout_referrers.ts";
 import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { blobPath, type Digest } from "../oci/digest.ts";
-import type { Manifest } from "../oci/manifest.ts";
+import { blobsOf, type Manifest } from "../oci/manifest.ts";
 
 /** What is known of an archive or layout beside its files. */
 export interface ArchivedSourceOptions {
@@ -53,6 +53,9 @@ export class ArchivedSource implements ImageSource {
   }
 
   async holds({ digest }: Descriptor): Promise<boolean> {
+    const { isOriginal, root } = this.#image;
+    // It was built of what is there, under whatever names.
+    if (!isOriginal && blobsOf(root.content).blobs.some((blob) => blob.digest === digest)) return true;
     return this.#isFolder || await this.#files.sizeOf(blobPath(digest)) !== undefined;
   }
 
