@@ -54,7 +54,7 @@ export class SplitOutput implements ArchiveOutput {
   async openPart(): Promise<Part> {
     if (this.#parts.length >= MAX_PARTS) {
       throw new ImageError("unsupported", `Cannot write "${this.#path}": it would take more than ${MAX_PARTS} parts`, {
-        hint: "Give --split a larger size",
+        hint: "Pass --split a larger size",
       });
     }
     const path = partPath(this.#path, this.#parts.length + 1);

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { type BlobReader, bytesReader } from "../bytes/blob_reader.ts";
+import { lengthMismatch } from "../bytes/exact_reader.ts";
 import { TAR_BLOCK_BYTES, tarHeaderBlocks, tarPadding } from "./tar_header.ts";
 
 /** A file on its way into a tar. */
@@ -80,8 +81,8 @@ async function* tarParts(
 /** Keeps a member to the size that its header has promised. */
 function exactReader(source: BlobReader, member: TarMember): BlobReader {
   let left = member.sizeBytes;
-  const wrong = (how: string) =>
-    new ImageError("invalid-input", `Cannot write "${member.name}": it has ${how} than ${member.sizeBytes} bytes`);
+  const wrong = (got: number | "more") =>
+    new ImageError("invalid-input", `Cannot write "${member.name}": ${lengthMismatch(member.sizeBytes, got)}`);
   return {
     async read(into) {
       if (left === 0) {
@@ -91,7 +92,7 @@ function exactReader(source: BlobReader, member: TarMember): BlobReader {
         return into.subarray(0, 0);
       }
       const piece = await source.read(into.subarray(0, Math.min(left, into.byteLength)));
-      if (piece.byteLength === 0) throw wrong("fewer");
+      if (piece.byteLength === 0) throw wrong(member.sizeBytes - left);
       left -= piece.byteLength;
       return piece;
     },

@@ -90,7 +90,7 @@ async function readObject(store: ObjectStore): ReturnType<ObjectStore["read"]> {
       "denied",
       `Cannot tell whether ${SETTINGS_KEY} of "${store.name}" protects the tag: ${error.message}`,
       {
-        hint: "Grant s3:ListBucket on the bucket (a missing object is then told from a forbidden one), or give --force",
+        hint: "Grant s3:ListBucket on the bucket (a missing object is then told from a forbidden one), or pass --force",
         cause: error,
       },
     );
@@ -160,7 +160,7 @@ function object(value: unknown, where: string, store: ObjectStore): Record<strin
 
 function invalid(store: ObjectStore, why: string, cause?: unknown): ImageError {
   return new ImageError("invalid-input", `Cannot read ${SETTINGS_KEY} of "${store.name}": ${why}`, {
-    hint: "Mend the file, or give --force to go on without its protection",
+    hint: "Fix the file, or pass --force to go on without its protection",
     cause,
   });
 }

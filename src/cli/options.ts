@@ -18,7 +18,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
     help: "The result as a template of the JSON's names: '{{.digest}}', '{{range .platforms}}{{.platform}}\\n{{end}}'",
   },
   { name: "quiet", short: "q", help: "Only results and errors, no notes and no progress" },
-  { name: "debug", help: "Tell every request and retry on stderr, and the stack of an error" },
+  { name: "debug", help: "Log every request and retry on stderr, and the stack of an error" },
   { name: "concurrency", value: "N", help: "Blobs in flight at once (default 10)" },
   { name: "timeout", value: "TIME", help: "Give up after this time (90s, 10m, 1h30m); by default never" },
   {

@@ -80,7 +80,7 @@ function checkTemplate(text: string | undefined): void {
   if (text === undefined || isTemplateText(text)) return;
   const isOutput = ["json", "yaml", "text"].includes(text);
   throw new ImageError("usage", `Invalid --format "${text}": it is no template`, {
-    hint: isOutput ? `Give --output ${text}` : "Write members of the result in braces: --format '{{.digest}}'",
+    hint: isOutput ? `Pass --output ${text}` : "Write members of the result in braces: --format '{{.digest}}'",
   });
 }
 

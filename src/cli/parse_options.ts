@@ -88,7 +88,7 @@ function unknown(typed: string, specs: readonly OptionSpec[]): ImageError {
   const password = PASSWORD_ARGUMENT.exec(typed);
   if (password) {
     const side = (password[1] ?? "").replace("dest-", "dst-");
-    const hint = `Give --${side}username NAME, and the password on stdin with --${side}password-stdin`;
+    const hint = `Pass --${side}username NAME, and the password on stdin with --${side}password-stdin`;
     return new ImageError("usage", `Unknown option "${typed}": passwords are not taken as arguments`, { hint });
   }
   const hint = foreignOption(typed) ?? suggestion(typed, specs.map((spec) => `--${spec.name}`)) ??

@@ -20,7 +20,7 @@ export function outputFormat(options: OptionValues): OutputFormat {
 export async function checkFormat(options: OptionValues): Promise<void> {
   const format = outputFormat(options);
   if (typeof format === "string") return;
-  if (options.origin("output") === "--output") throw new ImageError("usage", "Give --output or --format, not both");
+  if (options.origin("output") === "--output") throw new ImageError("usage", "Pass --output or --format, not both");
   await readTemplate(format.template);
 }
 

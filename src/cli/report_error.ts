@@ -3,7 +3,7 @@ import { systemProblem } from "../bytes/system_errors.ts";
 
 /** What helps those whose credential helper is none of those that s3lo may start. */
 const RUN_HINT =
-  "Run docker login without that helper, give --username and --password-stdin, or see docs/permissions.md";
+  "Run docker login without that helper, pass --username and --password-stdin, or see docs/permissions.md";
 
 /** What helps those who name a device or a descriptor. */
 const SPECIAL_HINT =
@@ -23,7 +23,7 @@ export function errorLines(error: unknown, prefix = "", debug = false): string {
   if (hint) lines.push(printable(`  ${oneLine(hint)}`));
   if (debug) lines.push(...causes(error));
   else if (!(error instanceof ImageError) && !known) {
-    lines.push("  This is a fault of s3lo; --debug shows where it comes from");
+    lines.push("  This is a bug in s3lo; --debug shows where it comes from");
   }
   return `${printableLines(lines.join("\n"))}\n`;
 }

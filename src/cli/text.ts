@@ -1,6 +1,7 @@
-/** A size for people, 1024-based with one decimal: `7.8 MB`. */
+/** A size for people, decimal as docker and crane have it, with one decimal place: `7.8 MB` are 7,800,000 bytes. */
 export function formatSize(sizeBytes: number): string {
-  return `${inUnit(sizeBytes, unitOf(sizeBytes))} ${UNITS[unitOf(sizeBytes)]}`;
+  const unit = unitOf(sizeBytes);
+  return `${inUnit(sizeBytes, unit)} ${UNITS[unit]}`;
 }
 
 /** How much there is of something, in one unit: `2.0 / 7.8 MB`. */
@@ -9,21 +10,23 @@ export function formatSizes(doneBytes: number, sizeBytes: number): string {
   return `${inUnit(doneBytes, unit)} / ${inUnit(sizeBytes, unit)} ${UNITS[unit]}`;
 }
 
-const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
+/** Each is 1000 of the one before. */
+const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
 
+/** The unit in which a size is shown: the first in which it is less than a thousand as it is written, `1.0 MB` for 999,999. */
 function unitOf(sizeBytes: number): number {
   let unit = 0;
-  for (let value = sizeBytes; value >= 1024 && unit < UNITS.length - 1; value /= 1024) unit++;
+  while (unit < UNITS.length - 1 && Number(inUnit(sizeBytes, unit)) >= 1000) unit++;
   return unit;
 }
 
 function inUnit(sizeBytes: number, unit: number): string {
-  return unit === 0 ? String(sizeBytes) : (sizeBytes / 1024 ** unit).toFixed(1);
+  return unit === 0 ? String(sizeBytes) : (sizeBytes / 1000 ** unit).toFixed(1);
 }
 
-/** A size in megabytes with two decimals, as `inspect` shows it: `7.80 MB`; what would be `0.00 MB` in smaller units. */
+/** A size in megabytes with two decimal places, as `inspect` shows it: `7.80 MB`; what would be `0.00 MB` in smaller units. */
 export function formatMegabytes(sizeBytes: number): string {
-  const megabytes = (sizeBytes / 1024 / 1024).toFixed(2);
+  const megabytes = (sizeBytes / 1_000_000).toFixed(2);
   return megabytes === "0.00" ? formatSize(sizeBytes) : `${megabytes} MB`;
 }
 

@@ -11,7 +11,7 @@ export async function attempt<T>(step: () => Promise<T>): Promise<Attempted<T>> 
   } catch (error) {
     if (!(error instanceof ImageError)) {
       const known = systemProblem(error);
-      const hint = known?.hint ?? "This is a fault of s3lo; run the command for this image alone, with --debug";
+      const hint = known?.hint ?? "This is a bug in s3lo; run the command for this image alone, with --debug";
       return { error: new ImageError("unavailable", known?.message ?? messageOf(error), { cause: error, hint }) };
     }
     if (error.code === "aborted") throw error;

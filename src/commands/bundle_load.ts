@@ -115,8 +115,8 @@ function chooseLanding(
   const byReference = new Map<string, BundleEntry>();
   for (const entry of entries) {
     if (!entry.landing) {
-      throw new ImageError("usage", `Cannot load "${entry.name}": its name does not say what it is to be called`, {
-        hint: "Choose it with --image and give the target a name and tag",
+      throw new ImageError("usage", `Cannot load "${entry.name}": its name is no image name at the target`, {
+        hint: "Choose it with --image, and name a target with a tag",
       });
     }
     const reference = place.referenceOf(entry.landing);

@@ -165,7 +165,7 @@ async function allItems(
   const items = references.map((text) => parseBundleItem(text));
   for (const path of lists) items.push(...await readBundleList(session, path));
   if (items.length === 0) {
-    throw new ImageError("usage", "No images to save were named", { hint: "Name them, or give a list with --from" });
+    throw new ImageError("usage", "No images to save were named", { hint: "Name them, or pass a list with --from" });
   }
   return items;
 }

@@ -158,7 +158,7 @@ interface PullName {
 /** `image:tag` of the reference, as `docker images` shows it. */
 function defaultName(text: string): PullName {
   if (!isRepositoryText(text)) {
-    throw new ImageError("usage", `Give the name that "${text}" shall have`, { hint: "s3lo pull REF NAME:TAG" });
+    throw new ImageError("usage", `Pass a name for "${text}"`, { hint: "s3lo pull REF NAME:TAG" });
   }
   const reference = parseReference(text);
   const named = tagOf(reference);
@@ -170,7 +170,7 @@ function defaultName(text: string): PullName {
   }
   const image = reference.kind === "s3" ? reference.image : reference.readings[0].image;
   if (!isPortableName(image, tag)) {
-    throw new ImageError("usage", `Give the name that "${text}" shall have: Docker's names are stricter`, {
+    throw new ImageError("usage", `Pass a name for "${text}": Docker's names are stricter`, {
       hint: "s3lo pull REF NAME:TAG",
     });
   }

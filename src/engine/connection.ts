@@ -48,7 +48,7 @@ export async function chosenConnection(
 
 /** How to reach Docker Desktop on Windows, whose own place is a named pipe. */
 export const WITHOUT_PIPES =
-  "Have Docker Desktop listen on tcp (Settings, General, Expose daemon) and give --docker-host tcp://localhost:2375, run " +
+  "Have Docker Desktop listen on tcp (Settings, General, Expose daemon) and pass --docker-host tcp://localhost:2375, run " +
   "s3lo inside WSL, or use an archive: --file image.tar";
 
 /** Docker's own socket. */

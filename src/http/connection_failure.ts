@@ -61,5 +61,5 @@ export function connectionHint(failure: ConnectionFailure): string | undefined {
   if (failure === "certificate") {
     return "Name its certificate authority with --ca-cert, or skip the check with --insecure";
   }
-  return failure === "not-tls" ? "Give --plain-http if the server speaks HTTP without TLS" : undefined;
+  return failure === "not-tls" ? "Pass --plain-http if the server speaks HTTP without TLS" : undefined;
 }

@@ -204,7 +204,7 @@ export function noPlatform(name: string, available: readonly Platform[], wanted:
   const action = `Cannot find platform ${formatPlatform(wanted)} in "${name}"`;
   if (named.length === 0) {
     return new ImageError("not-found", `${action}: it holds no image that says what it runs on`, {
-      hint: "Look at what it holds with s3lo inspect",
+      hint: "See what it holds with s3lo inspect",
     });
   }
   const nearest = nearestPlatform(named, wanted);

@@ -1,5 +1,6 @@
 import { type BlobReader, type ByteRange, bytesReader, fileReader, readAll } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
+import { lengthMismatch } from "../bytes/exact_reader.ts";
 import { GuardedFolder, isOursAlone } from "../bytes/guarded_folder.ts";
 import { unlockFile } from "../bytes/file_lock.ts";
 import { PartialFile } from "../bytes/partial_file.ts";
@@ -283,7 +284,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     } finally {
       this.#pieces.give(piece);
     }
-    if (left > 0) throw wrongSize(this.name, key, sizeBytes, "fewer");
+    if (left > 0) throw wrongSize(this.name, key, sizeBytes, sizeBytes - left);
   }
 
   /** Makes a finished temporary file visible, if the condition holds. */
@@ -382,10 +383,10 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   }
 }
 
-function wrongSize(store: string, key: string, sizeBytes: number, what: "fewer" | "more"): ImageError {
+function wrongSize(store: string, key: string, sizeBytes: number, got: number | "more"): ImageError {
   return new ImageError(
     "digest-mismatch",
-    `Cannot write "${key}" to "${store}": there are ${what} than the ${sizeBytes} bytes announced`,
+    `Cannot write "${key}" to "${store}": ${lengthMismatch(sizeBytes, got)}`,
   );
 }
 

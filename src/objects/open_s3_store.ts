@@ -155,7 +155,7 @@ function normalEndpoint(text: string | undefined): string | undefined {
   }
   if (url.username !== "" || url.password !== "") {
     throw new ImageError("invalid-reference", `Invalid endpoint "${url.origin}": it holds a user name or password`, {
-      hint: "Give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, and the endpoint without them",
+      hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile, and leave them out of the endpoint",
     });
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;

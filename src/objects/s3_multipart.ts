@@ -199,7 +199,7 @@ async function sendParts(
       if (failures.length > 0) throw failures[0];
       const { bytes } = await fill(reader, new Uint8Array(buffer.buffer, 0, wanted));
       if (bytes.buffer.byteLength > 0) buffer = bytes;
-      if (bytes.byteLength < wanted) throw writer.wrongSize(key, sizeBytes);
+      if (bytes.byteLength < wanted) throw writer.wrongSize(key, sizeBytes, sizeBytes - left + bytes.byteLength);
       left -= wanted;
       if (left === 0) await writer.expectEnd(key, reader, sizeBytes);
       const { upload, stored } = await begun;

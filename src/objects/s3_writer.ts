@@ -3,7 +3,7 @@ import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
-import { exactReader } from "../bytes/exact_reader.ts";
+import { exactReader, lengthMismatch } from "../bytes/exact_reader.ts";
 import { SentBytes } from "../bytes/sent_bytes.ts";
 import { WatchedSource } from "../bytes/watched_source.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
@@ -113,7 +113,8 @@ export class S3Writer {
       return false;
     }
     const source = new WatchedSource();
-    const exact = async () => exactReader(await content.open(), sizeBytes, () => this.wrongSize(key, sizeBytes));
+    const exact = async () =>
+      exactReader(await content.open(), sizeBytes, (got) => this.wrongSize(key, sizeBytes, got));
     const body = { sizeBytes, open: () => source.open(exact) };
     let sent: SentBytes | undefined;
     try {
@@ -144,7 +145,7 @@ export class S3Writer {
       await using reader = await content.open();
       const { bytes } = await fill(reader, new Uint8Array(held.buffer, 0, content.sizeBytes));
       if (bytes.buffer.byteLength > 0) held = bytes;
-      if (bytes.byteLength < content.sizeBytes) throw this.wrongSize(key, content.sizeBytes);
+      if (bytes.byteLength < content.sizeBytes) throw this.wrongSize(key, content.sizeBytes, bytes.byteLength);
       await this.expectEnd(key, reader, content.sizeBytes);
       const sent = new SentBytes(content.countSent?.());
       await this.put(key, bytes, content.digest, options, (sentBytes) => sent.at(sentBytes));
@@ -156,7 +157,7 @@ export class S3Writer {
   /** Makes sure that a reader has ended, which is also its word that the bytes were right. */
   async expectEnd(key: string, reader: BlobReader, sizeBytes: number): Promise<void> {
     const rest = await reader.read(new Uint8Array(1));
-    if (rest.byteLength > 0) throw this.wrongSize(key, sizeBytes);
+    if (rest.byteLength > 0) throw this.wrongSize(key, sizeBytes, "more");
   }
 
   /** What errors call a write: reads on from "Cannot". */
@@ -181,11 +182,8 @@ export class S3Writer {
   }
 
   /** The error for a stream of the wrong length. */
-  wrongSize(key: string, sizeBytes: number): ImageError {
-    return new ImageError(
-      "digest-mismatch",
-      `Cannot ${this.action(key)}: there are not the ${sizeBytes} bytes announced`,
-    );
+  wrongSize(key: string, sizeBytes: number, got: number | "more"): ImageError {
+    return new ImageError("digest-mismatch", `Cannot ${this.action(key)}: ${lengthMismatch(sizeBytes, got)}`);
   }
 
   async #holds(key: string, bytes: Uint8Array): Promise<boolean> {

@@ -22,7 +22,7 @@ const OTHER_SCHEMES: ReadonlyMap<string, string> = new Map([
     "Reach Google Cloud Storage through its S3 endpoint: s3://bucket/image:tag with --endpoint https://storage.googleapis.com",
   ],
   ["az", "Copy to s3://, local:// or a registry: Azure Blob Storage is not supported"],
-  ["http", "Leave out http:// and give --plain-http"],
+  ["http", "Leave out http:// and pass --plain-http"],
   ["https", "Leave out https://"],
   ["file", "Write local://FOLDER//IMAGE:TAG for a store, oci:FOLDER for a layout, oci-archive:FILE for an archive"],
   ["ocidir", "Write oci:FOLDER, without slashes"],

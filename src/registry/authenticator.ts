@@ -85,7 +85,7 @@ export class Authenticator {
     throw new ImageError(
       "unsupported",
       `Cannot log in to "${this.#options.registry}": it wants a password, and only an identity token is known`,
-      { hint: "Give --username and --password-stdin" },
+      { hint: "Pass --username and --password-stdin" },
     );
   }
 

@@ -150,7 +150,7 @@ export class RegistryConnection {
     if (protocol === "https:" || this.#plainHttp || isLoopback(host)) return;
     if (isChecked && method === "GET") return;
     throw new ImageError("denied", `Cannot go on at "${host}": "${this.registry}" refers there over plain http`, {
-      hint: "Have the registry name https addresses, or give --plain-http if this network may be trusted",
+      hint: "Have the registry name https addresses, or pass --plain-http if this network may be trusted",
     });
   }
 

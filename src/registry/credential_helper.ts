@@ -31,7 +31,7 @@ export async function askCredentialHelper(name: string, server: string): Promise
   throw new ImageError(
     "unauthorized",
     `Cannot get credentials for "${server}": "${program}" failed${firstLine ? `: ${firstLine}` : ""}`,
-    { hint: `Run docker login ${server} again, or give --username and --password-stdin` },
+    { hint: `Run docker login ${server} again, or pass --username and --password-stdin` },
   );
 }
 

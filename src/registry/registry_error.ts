@@ -130,7 +130,7 @@ function hintFor(response: HttpResponse, context: RequestContext, code: ErrorCod
 
 /** How to give credentials for a registry. */
 function loginHint(registry: string): string {
-  return `Run docker login${registry === DOCKER_HUB ? "" : ` ${registry}`}, or give --username and --password-stdin`;
+  return `Run docker login${registry === DOCKER_HUB ? "" : ` ${registry}`}, or pass --username and --password-stdin`;
 }
 
 function lowered(sentence: string): string {

@@ -71,7 +71,7 @@ function checkRealm({ realm, registry, allowPlainHttp }: TokenRequest): void {
   throw new ImageError(
     "denied",
     `Cannot log in to "${registry}": its token server "${url.host}" is not reached over https`,
-    { hint: "Give --plain-http if this network may see the credentials" },
+    { hint: "Pass --plain-http if this network may see the credentials" },
   );
 }
 

@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { believableTarSize, measureTar } from "../archive/tar_length.ts";
-import { exactReader } from "../bytes/exact_reader.ts";
+import { exactReader, lengthMismatch } from "../bytes/exact_reader.ts";
 import { rawTarReader } from "../bytes/decompress.ts";
 import type { BlobContent, RawLayer } from "../image/places.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -18,10 +18,12 @@ export async function openRawLayer(layer: BlobContent, diffId?: Digest): Promise
   const open = async () => rawTarReader(await layer.open(), "zstd", { what: `layer "${layer.blob.digest}"` });
   const sizeBytes = believableTarSize(layer.blob) ??
     await measureTar(await open(), `layer "${layer.blob.digest}"`, { diffId });
-  const wrong = () =>
+  const wrong = (got: number | "more") =>
     new ImageError(
       "digest-mismatch",
-      `Cannot use layer "${layer.blob.digest}": its tar has not the ${sizeBytes} bytes that its manifest names`,
+      `Cannot use layer "${layer.blob.digest}": its tar is not as long as its manifest says: ${
+        lengthMismatch(sizeBytes, got)
+      }`,
     );
   return { sizeBytes, content: exactReader(await open(), sizeBytes, wrong) };
 }

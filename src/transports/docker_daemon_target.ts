@@ -123,7 +123,7 @@ export class DaemonTarget implements ImageTarget {
     throw new ImageError(
       "conflict",
       `Cannot call the image "${this.#name.familiar}", as nobody named a tag: another image has that name`,
-      { hint: "Give a name of your own: s3lo pull REF NAME:TAG" },
+      { hint: "Pass a name of your own: s3lo pull REF NAME:TAG" },
     );
   }
 

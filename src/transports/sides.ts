@@ -48,7 +48,7 @@ export class CredentialOwners {
     throw new ImageError("usage", `Cannot give one password to two registries, "${owner.registry}" and "${registry}"`, {
       hint: owner.side === side
         ? "Run docker login for each of them, or take them one after the other"
-        : "Give --src-username and --src-password-stdin, or --dst-username and --dst-password-stdin, or run docker login",
+        : "Pass --src-username and --src-password-stdin, or --dst-username and --dst-password-stdin, or run docker login",
     });
   }
 }

@@ -3,6 +3,7 @@ import { commandHelp, programHelp } from "../../src/cli/help.ts";
 import { parseInvocation } from "../../src/cli/parse.ts";
 import { COMMANDS } from "../../src/cli/program.ts";
 import { errorLines, exitCodeOf } from "../../src/cli/report_error.ts";
+import { parseSize } from "../../src/cli/size.ts";
 import { formatDuration, formatMegabytes, formatSize } from "../../src/cli/text.ts";
 import { ImageError, isImageError, printable } from "../../src/errors.ts";
 import { s3lo } from "./program.ts";
@@ -99,14 +100,23 @@ pure("exitCodeOf() tells wrong usage from failure", () => {
 });
 
 pure("sizes and times are for people", () => {
-  assert.deepEqual([0, 1023, 1024, 8_178_892, 5 * 1024 ** 3].map(formatSize), [
+  const sizes = [0, 999, 1000, 999_949, 999_950, 8_178_892, 700_000_000, 5 * 1000 ** 3, 1024 ** 4, 5e15];
+  assert.deepEqual(sizes.map(formatSize), [
     "0 B",
-    "1023 B",
-    "1.0 KB",
-    "7.8 MB",
+    "999 B",
+    "1.0 kB",
+    "999.9 kB",
+    "1.0 MB",
+    "8.2 MB",
+    "700.0 MB",
     "5.0 GB",
+    "1.1 TB",
+    "5000.0 TB",
   ]);
-  assert.equal(formatMegabytes(8_178_892), "7.80 MB");
+  assert.equal(formatMegabytes(8_178_892), "8.18 MB");
+  for (const text of ["1.0 kB", "8.2 MB", "700.0 MB", "5.0 GB", "1.1 TB"]) {
+    assert.equal(formatSize(parseSize(text, "--split", 1)), text, "what is printed means the same when it is typed");
+  }
   assert.deepEqual([820, 12_345, 125_000].map((each) => formatDuration(each)), ["0.8 s", "12 s", "2 min 5 s"]);
 });
 

@@ -320,7 +320,7 @@ fixtureTest(REAL, "s3lo-store", ["registry", "minio"], async (fixture, services)
   const text = await s3loOk(["inspect", "--endpoint", buckets.endpoint, `s3://${buckets.first}/alpine:7`], options);
   assert.match(
     text,
-    /Type: multi-arch image index \(7 platform\(s\)\)\nPlatform: linux\/amd64 {5}Layers: 1 {2}Size: 3\.68 MB/,
+    /Type: multi-arch image index \(7 platform\(s\)\)\nPlatform: linux\/amd64 {5}Layers: 1 {2}Size: 3\.86 MB/,
   );
 });
 

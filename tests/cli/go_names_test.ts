@@ -29,7 +29,7 @@ Deno.test("a name that only a bucket takes is not made up for a daemon, a bundle
   await writeStore(`${folder.path}/a`, "MyApp", "v1", image);
   const place = `local://${folder.path}/a//MyApp:v1`;
   const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
-    [["pull", "-f", `${folder.path}/out.tar`, place], /Give the name that ".*MyApp:v1" shall have/],
+    [["pull", "-f", `${folder.path}/out.tar`, place], /Pass a name for ".*MyApp:v1"/],
     [["bundle", "save", "-f", `${folder.path}/b.tar`, place], /holds no name that it could have in the bundle/],
     [["copy", place, "localhost:1/MyApp:v1"], /upper-case/],
   ];

@@ -171,7 +171,7 @@ zstdTest(
     assert.deepEqual([whole.stored, whole.chunks, whole.raw_size], ["whole", undefined, 3584]);
     assert.match(
       await s3loOk(["inspect", "--digests", `local://${path}//team/app:v1`]),
-      /\(1\.62 MB\) {2}in 2 chunks, 6\.98 MB raw\n.*\([\d.]+ KB\) {2}whole, [\d.]+ KB raw\nSignature: fb5d2fce71c3f63a/,
+      /\(1\.70 MB\) {2}in 2 chunks, 7\.32 MB raw\n.*\([\d.]+ kB\) {2}whole, [\d.]+ kB raw\nSignature: fb5d2fce71c3f63a/,
     );
     const store = `local://${folder.path}//team/app:v1`;
     await s3loOk(["copy", `local://${path}//team/app:v1`, store]);

@@ -58,7 +58,7 @@ const REFUSED: readonly (readonly [args: string[], message: RegExp, hint: RegExp
   [["bucket", "stats", "s3://bucket"], /"s3lo stats" comes with a later version/, /inspect/],
   [["security", "verify", "x"], /"s3lo verify" comes/, /cosign/],
   [["config", "get", "s3://bucket"], /"s3lo config" comes/, /s3lo help options/],
-  [["doctor"], /does not know what to look at/, /doctor --self/],
+  [["doctor"], /^Error: Nothing to check was named/m, /doctor --self/],
   [["doctor", "s3://bucket"], /comes with a later version/, /doctor --self/],
   [["ls", "s3://bucket"], /Unknown command "ls"/, /s3lo list/],
   [["login", "ghcr.io"], /Unknown command "login"/, /docker login/],

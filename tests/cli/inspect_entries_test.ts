@@ -81,7 +81,7 @@ Deno.test("inspect says what each entry of an index is that names no platform", 
   assert.equal(json.platforms[2].artifact_type, "application/vnd.cncf.helm.config.v1+json");
   assert.equal(json.platforms[3].artifact_type, "application/vnd.example.sbom");
   assert.match(text, /^Type: multi-arch image index \(1 platform\(s\)\)$/m);
-  assert.match(text, /^Platform: linux\/arm64 +Layers: 2 {2}Size: [\d.]+ KB$/m);
+  assert.match(text, /^Platform: linux\/arm64 +Layers: 2 {2}Size: [\d.]+ kB$/m);
   assert.match(text, /^Entry: {4}\(index\) +3 entries; see it by its digest$/m);
   assert.match(
     text,
@@ -113,12 +113,12 @@ Deno.test("inspect knows the two forms of BuildKit's cache", async () => {
 });
 
 Deno.test("a size is never 0.00 MB for something that is there", { permissions: "none" }, () => {
-  assert.deepEqual([0, 1, 999, 5000, 5243, 8_178_892].map(formatMegabytes), [
+  assert.deepEqual([0, 1, 999, 4999, 5000, 8_178_892].map(formatMegabytes), [
     "0 B",
     "1 B",
     "999 B",
-    "4.9 KB",
+    "5.0 kB",
     "0.01 MB",
-    "7.80 MB",
+    "8.18 MB",
   ]);
 });

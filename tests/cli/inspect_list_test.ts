@@ -71,7 +71,7 @@ Deno.test("inspect keeps the shape of text that users know", async () => {
   const text = await s3loOk(["inspect", `local://${folder.path}//app:v1`]);
   assert.match(
     text,
-    /^Reference: local:.*\nType: multi-arch image index \(3 platform\(s\)\)\nPlatform: linux\/amd64 {4}Layers: 2 {2}Size: [\d.]+ KB\n/,
+    /^Reference: local:.*\nType: multi-arch image index \(3 platform\(s\)\)\nPlatform: linux\/amd64 {4}Layers: 2 {2}Size: [\d.]+ kB\n/,
   );
   assert.match(text, /\nAttestations: 3\n$/);
   const digests = await s3loOk(["inspect", "--digests", `local://${folder.path}//app:v1`]);
@@ -79,7 +79,7 @@ Deno.test("inspect keeps the shape of text that users know", async () => {
   const single = await s3loOk(["inspect", `local://${folder.path}//app:one`]);
   assert.match(
     single,
-    /Type: single image\nPlatform: linux\/amd64\nCreated: .*\nLayers: 2\nTotal: [\d.]+ KB\n {2}\[1\] sha256:[0-9a-f]{12}\.\.\. \([\d.]+ KB\)/,
+    /Type: single image\nPlatform: linux\/amd64\nCreated: .*\nLayers: 2\nTotal: [\d.]+ kB\n {2}\[1\] sha256:[0-9a-f]{12}\.\.\. \([\d.]+ kB\)/,
   );
 });
 

@@ -10,7 +10,7 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import { TerminalScreen } from "../support/terminal_screen.ts";
 
-const MB = 1024 * 1024;
+const MB = 1_000_000;
 
 /** A display with a clock of its own, and the terminal or log that it writes to. */
 class Desk {
@@ -140,7 +140,7 @@ pure("on a terminal breaks stay to be read above the rows, and waits are shown w
   desk.tell({ kind: "resumed", blob: first, position: 10 * MB, reason: "the connection broke" });
   desk.pass(240);
   const lines = desk.terminal.text.split("\n");
-  assert.match(lines[0]!, /^Resuming sha256:\w+ at byte 10485760: the connection broke$/);
+  assert.match(lines[0]!, /^Resuming sha256:\w+ at byte 10000000: the connection broke$/);
   assert.equal(lines.length, 3);
   desk.activity.wait({ reason: "too many requests", host: "r.example.com", waitMs: 5000 });
   desk.pass(1000);

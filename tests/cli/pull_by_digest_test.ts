@@ -39,7 +39,7 @@ for (const daemon of ["docker20", "docker29", "podman"] as const) {
         assert.equal((await s3lo(pull(byDigest(first)))).code, 0);
         const moving = await s3lo(pull(byDigest(second)));
         assert.equal(moving.code, 1);
-        assert.match(moving.stderr, new RegExp(`"${image}:latest".*another image has that name\n {2}Give a name`));
+        assert.match(moving.stderr, new RegExp(`"${image}:latest".*another image has that name\n {2}Pass a name`));
         assert.equal(await latest(), id);
         // A name that was given is taken, as is a tag in the reference.
         const named = await s3loJson(pull(byDigest(second), `${image}:latest`));

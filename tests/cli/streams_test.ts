@@ -104,7 +104,7 @@ linuxTest("a full disk under stdout is told as the user's, for results, lists, h
       /Error: .*Cannot write .*standard output: its disk is full\n {2}Free space there/,
       args.join(" "),
     );
-    assert.doesNotMatch(stderr, /fault of s3lo/);
+    assert.doesNotMatch(stderr, /bug in s3lo/);
   }
   assert.ok(await readStoredTag(`${folder}/copied`, "app", "v1"), "the work was done before");
 });
@@ -229,5 +229,5 @@ linuxTest("special files give archives as people expect", async () => {
   const empty = await s3lo(["push", "-f", "/dev/null", `local://${folder}/pushed//app:empty`]);
   assert.equal(empty.code, 1);
   assert.match(empty.stderr, /Error: Cannot read archive "\/dev\/null"/);
-  assert.doesNotMatch(empty.stderr, /fault of s3lo/);
+  assert.doesNotMatch(empty.stderr, /bug in s3lo/);
 });

@@ -1,11 +1,11 @@
-/** What the system refuses is the user's disk, rights or network: told in words, never called a fault of s3lo. */
+/** What the system refuses is the user's disk, rights or network: told in words, never called a bug in s3lo. */
 import assert from "node:assert/strict";
 import { errorLines } from "../../src/cli/report_error.ts";
 import { systemProblem } from "../../src/bytes/system_errors.ts";
 import { attempt } from "../../src/commands/attempt.ts";
 import { tempFolder } from "./places.ts";
 
-const FAULT = /fault of s3lo/;
+const FAULT = /bug in s3lo/;
 
 async function failureOf(step: () => Promise<unknown>): Promise<unknown> {
   try {

@@ -113,7 +113,7 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     // The files that went are those that S3 needs: without them it must fail.
     const remote = await run("inspect", "s3://bucket/app:v1");
     assert.equal(remote.code, 1);
-    assert.match(remote.stderr, /Module not found|Cannot find module|fault of s3lo/);
+    assert.match(remote.stderr, /Module not found|Cannot find module|bug in s3lo/);
   });
 });
 

@@ -26,7 +26,7 @@ export const DOCTOR: CommandSpec = {
   async run([reference], options, io) {
     if (reference !== undefined) throw (await import("../later_commands.ts")).doctorOfBucket();
     if (!options.flag("self")) {
-      throw new ImageError("usage", "doctor alone does not know what to look at", {
+      throw new ImageError("usage", "Nothing to check was named", {
         hint: "See this machine with s3lo doctor --self, and an image with s3lo inspect REF",
       });
     }

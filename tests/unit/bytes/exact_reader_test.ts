@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bytesReader, readAll } from "../../../src/bytes/blob_reader.ts";
-import { exactReader } from "../../../src/bytes/exact_reader.ts";
+import { exactReader, lengthMismatch } from "../../../src/bytes/exact_reader.ts";
 import { WatchedSource } from "../../../src/bytes/watched_source.ts";
 import { detachingReader, numbered } from "./readers.ts";
 
@@ -22,10 +22,11 @@ Deno.test("exactReader() keeps the last byte back from whoever gets too few or t
 }, async () => {
   for (const [there, announced] of [[9, 10], [11, 10], [1, 10], [0, 1], [2, 1], [100, 10]] as const) {
     let handedOut = 0;
-    const reader = exactReader(bytesReader(numbered(there)), announced, wrong);
+    const wrongLength = (got: number | "more") => new Error(lengthMismatch(announced, got));
+    const reader = exactReader(bytesReader(numbered(there)), announced, wrongLength);
     await assert.rejects(async () => {
       while (true) handedOut += (await reader.read(new Uint8Array(4))).byteLength;
-    }, /wrong length/);
+    }, new RegExp(`^Error: expected ${announced} bytes, got ${there > announced ? "more" : there}$`));
     assert.ok(handedOut < Math.min(there, announced) || handedOut === 0, `${handedOut} of ${there} for ${announced}`);
   }
 });
