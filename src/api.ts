@@ -77,12 +77,18 @@ export interface CopiedImage {
   readonly digest: string;
   /** Its media type. */
   readonly mediaType: string;
-  /** Blobs that were moved, by this process or by the store itself. */
+  /** Configs and layers whose bytes passed through this process. No blob is counted in two of these three. */
   readonly blobsCopied: number;
-  /** Blobs that the target had. */
-  readonly blobsSkipped: number;
-  /** Bytes of the blobs that were copied. */
+  /** Their stored size. */
   readonly bytesCopied: number;
+  /** Those that the target's store or registry took over by itself: a copy on the server, a mount, a link. */
+  readonly blobsLinked: number;
+  /** Their stored size. */
+  readonly bytesLinked: number;
+  /** Those that the target had. */
+  readonly blobsSkipped: number;
+  /** Their stored size. */
+  readonly bytesSkipped: number;
   /** Platforms that the source's index names and does not hold whole (an archive, a daemon), and that stayed behind. */
   readonly platformsMissing: readonly string[];
 }
@@ -138,8 +144,11 @@ export async function copy(source: string, target: string, options: CopyImageOpt
     digest: report!.digest,
     mediaType: report!.media_type,
     blobsCopied: report!.blobs_copied,
-    blobsSkipped: report!.blobs_skipped,
     bytesCopied: report!.bytes_copied,
+    blobsLinked: report!.blobs_linked,
+    bytesLinked: report!.bytes_linked,
+    blobsSkipped: report!.blobs_skipped,
+    bytesSkipped: report!.bytes_skipped,
     platformsMissing: report!.platforms_missing ?? [],
   };
 }

@@ -11,7 +11,7 @@ import { blobsOf, isAttestation, isRunnable, type Manifest } from "../oci/manife
 import { MEDIA_TYPES } from "../oci/media_types.ts";
 import { formatPlatform } from "../oci/platform.ts";
 import { BundleSource } from "../transports/bundle_source.ts";
-import { sizeOfBlobs } from "./sizes.ts";
+import { sizeOfBlobs } from "./blob_counts.ts";
 
 /** One platform of an image in a bundle. */
 export interface BundlePlatformReport {

@@ -10,11 +10,11 @@ import { openBundle } from "../transports/open_bundle.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import { type BlobCounts, blobCounts } from "./blob_counts.ts";
 import type { ImagePlace } from "./copy.ts";
 import { leftOutOf, loadBundleGraph, uniqueBlobs } from "./bundle_contents.ts";
 import { findNeeds } from "./bundle_needs.ts";
 import type { BundleFailure } from "./bundle_save.ts";
-import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `bundle load` goes about it. */
 export interface BundleLoadOptions {
@@ -34,17 +34,10 @@ export interface BundleLoadOptions {
 }
 
 /** What became of an image; the JSON of docs/json.md. */
-export interface LoadedImageReport {
+export interface LoadedImageReport extends BlobCounts {
   readonly name: string;
   readonly reference: string;
   readonly digest: string;
-  readonly blobs_copied: number;
-  readonly bytes_copied: number;
-  /** Those that a registry took over from another of its repositories. */
-  readonly blobs_linked: number;
-  readonly bytes_linked: number;
-  readonly blobs_skipped: number;
-  readonly bytes_skipped: number;
   readonly referrers_copied: number;
 }
 
@@ -167,12 +160,7 @@ async function loadImage(
     name: image.entry.name,
     reference: image.reference,
     digest: result.root.descriptor.digest,
-    blobs_copied: result.movedBlobs.length,
-    bytes_copied: sizeOfBlobs(result.movedBlobs),
-    blobs_linked: result.linkedBlobs.length,
-    bytes_linked: sizeOfBlobs(result.linkedBlobs),
-    blobs_skipped: result.presentBlobs.length,
-    bytes_skipped: sizeOfBlobs(result.presentBlobs),
+    ...blobCounts(result),
     referrers_copied: result.referrers.length,
   };
 }

@@ -15,6 +15,7 @@ import { bundleNameOf, openBundle, openBundleOutput, readBundleList, readFile } 
 import { openSource } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import { type BlobCounts, blobCounts } from "./blob_counts.ts";
 import type { ImagePlace } from "./copy.ts";
 import {
   type BundleContent,
@@ -51,7 +52,7 @@ export interface BundleSaveOptions {
 }
 
 /** An image of the bundle and where it came from. */
-export interface SavedImageReport extends BundleImageReport, LeftOutReport {
+export interface SavedImageReport extends BundleImageReport, LeftOutReport, BlobCounts {
   readonly source: string;
   /** The root that the source has, where platforms were chosen or not all are there. */
   readonly source_digest?: string;
@@ -152,6 +153,7 @@ interface SavedImage {
   readonly content: BundleContent;
   readonly source: string;
   readonly sourceDigest: string;
+  readonly counts: BlobCounts;
   readonly foreign: number;
   readonly leftOutTags: number;
   readonly missing: LeftOutReport;
@@ -238,6 +240,7 @@ async function saveImage(
     content: describeImage({ name: name.ref, manifests, blobs, leftOut, platform }),
     source: source.name,
     sourceDigest,
+    counts: blobCounts(result),
     foreign: result.foreignBlobs.length,
     leftOutTags: result.leftOutTags.length,
     missing: image.missing,
@@ -252,11 +255,12 @@ function reportOf(
   document: BundleDocument,
 ): BundleSaveReport {
   const images = document.images.map((image, index) => {
-    const { source, sourceDigest, foreign, leftOutTags, missing } = saved[index]!;
+    const { source, sourceDigest, counts, foreign, leftOutTags, missing } = saved[index]!;
     return {
       ...image,
       source,
       ...(sourceDigest === image.digest ? {} : { source_digest: sourceDigest }),
+      ...counts,
       foreign_layers_skipped: foreign,
       referrer_tags_dropped: leftOutTags,
       ...missing,

@@ -11,8 +11,8 @@ import { pairTags } from "../transports/list_images.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
+import { type BlobCounts, blobCounts } from "./blob_counts.ts";
 import { type LeftOutReport, leftOutReport } from "./left_out.ts";
-import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `copy` goes about it. */
 export interface CopyCommandOptions {
@@ -42,7 +42,7 @@ export interface ImagePlace {
 }
 
 /** What `copy` did with one image; the JSON of docs/json.md. */
-export interface CopyReport extends LeftOutReport {
+export interface CopyReport extends LeftOutReport, BlobCounts {
   readonly source: string;
   readonly reference: string;
   readonly digest: string;
@@ -52,13 +52,6 @@ export interface CopyReport extends LeftOutReport {
   /** Platform images copied, 1 for a single image; attestations are counted apart. */
   readonly platforms: number;
   readonly attestations: number;
-  readonly blobs_copied: number;
-  /** Those among `blobs_copied` that the store or registry moved by itself. */
-  readonly blobs_linked: number;
-  readonly blobs_skipped: number;
-  readonly bytes_copied: number;
-  readonly bytes_linked: number;
-  readonly bytes_skipped: number;
   readonly referrers_copied: number;
   readonly foreign_layers_skipped: number;
   readonly signatures_dropped: number;
@@ -137,7 +130,8 @@ async function copyOne(
     ...(selection.root === root ? {} : { source_digest: root.descriptor.digest }),
     ...(platforms.length > 0 ? {} : leftOutReport(part.leftOut)),
     ...countPlatforms(result),
-    ...countBlobs(result),
+    ...blobCounts(result),
+    ...countOthers(result),
     signatures_dropped: signatures,
     ...withheldReport(source),
     dry_run: options.dryRun ?? false,
@@ -158,27 +152,10 @@ function countPlatforms(result: CopyResult): Pick<CopyReport, "digest" | "media_
   };
 }
 
-function countBlobs(
+function countOthers(
   result: CopyResult,
-): Omit<
-  CopyReport,
-  | "source"
-  | "reference"
-  | "digest"
-  | "media_type"
-  | "platforms"
-  | "attestations"
-  | "signatures_dropped"
-  | "unknown"
-  | "dry_run"
-> {
+): Pick<CopyReport, "referrers_copied" | "referrers_dropped" | "referrer_tags_dropped" | "foreign_layers_skipped"> {
   return {
-    blobs_copied: result.movedBlobs.length + result.linkedBlobs.length,
-    blobs_linked: result.linkedBlobs.length,
-    blobs_skipped: result.presentBlobs.length,
-    bytes_copied: sizeOfBlobs(result.movedBlobs) + sizeOfBlobs(result.linkedBlobs),
-    bytes_linked: sizeOfBlobs(result.linkedBlobs),
-    bytes_skipped: sizeOfBlobs(result.presentBlobs),
     referrers_copied: result.referrers.length,
     referrers_dropped: result.leftOutReferrers.length,
     referrer_tags_dropped: result.leftOutTags.length,

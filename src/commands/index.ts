@@ -1,5 +1,5 @@
 import { ImageError, isImageError } from "../errors.ts";
-import { type CopyEvent, copyImage } from "../image/copy_image.ts";
+import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
 import {
   entriesOf,
   entryFor,
@@ -18,6 +18,7 @@ import { checkSides } from "../transports/check_sides.ts";
 import { openSource } from "../transports/open.ts";
 import { type BucketTag, openBucketTag } from "../transports/open_bucket.ts";
 import type { Session } from "../transports/session.ts";
+import { type BlobCounts, blobCounts } from "./blob_counts.ts";
 import { type LeftOutReport, leftOutReport } from "./left_out.ts";
 
 /** How often an index is built anew because somebody else changed it meanwhile. */
@@ -39,7 +40,7 @@ export interface IndexCommandOptions {
 }
 
 /** What an index is after a change; the JSON of docs/json.md. */
-export interface IndexReport extends LeftOutReport {
+export interface IndexReport extends LeftOutReport, BlobCounts {
   readonly reference: string;
   readonly digest: string;
   readonly media_type: string;
@@ -60,12 +61,12 @@ export async function createIndex(
   const place = await openBucketTag(session, target, options);
   await place.tag.read();
   await place.tag.check(undefined);
-  const { entries: added, leftOut } = await collect(session, place, sources, options);
+  const { entries: added, copies, leftOut } = await collect(session, place, sources, options);
   const index = indexManifest(joinEntries([], added, options));
   const previous = await place.tag.read();
   await place.tag.check(index.descriptor.digest);
   await place.tag.write(index);
-  return { ...report(place.name, index, previous), ...leftOutReport(leftOut) };
+  return { ...report(place.name, index, previous), ...blobCounts(...copies), ...leftOutReport(leftOut) };
 }
 
 /**
@@ -80,12 +81,12 @@ export async function addToIndex(
 ): Promise<IndexReport> {
   checkSides(session, { source: sources, target: [target] });
   const place = await openBucketTag(session, target, options);
-  const { entries: added, leftOut } = await collect(session, place, sources, options);
+  const { entries: added, copies, leftOut } = await collect(session, place, sources, options);
   const changed = await change(place, async (current) => {
     const existing = current ? await entriesOfRoot(place, current) : [];
     return indexManifest(joinEntries(existing, added, options), current);
   });
-  return { ...changed, ...leftOutReport(leftOut) };
+  return { ...changed, ...blobCounts(...copies), ...leftOutReport(leftOut) };
 }
 
 /** Takes platforms out of the target's index, and what attests to them. Throws `not-found` when one is not there. */
@@ -119,6 +120,8 @@ export async function removeFromIndex(
 /** Entries for an index, and what could not be brought for it. */
 interface Collected {
   readonly entries: readonly IndexEntry[];
+  /** What became of each source's blobs. */
+  readonly copies: readonly CopyResult[];
   readonly leftOut: readonly LeftOutEntry[];
 }
 
@@ -131,20 +134,22 @@ async function collect(
 ): Promise<Collected> {
   const platforms = parsePlatforms(options.platforms ?? []);
   const entries: IndexEntry[] = [];
+  const copies: CopyResult[] = [];
   const leftOut: LeftOutEntry[] = [];
   for (const text of sources) {
     await using source = await openSource(session, text);
     const part = await wholePart(source, await source.root(), session.signal);
     const chosen = platforms.length > 0 ? (await selectPlatforms(source, part.root, platforms)).root : part.root;
     if (platforms.length === 0) leftOut.push(...part.leftOut);
-    await copyImage(source, childTarget(place.target, chosen.content.kind !== "index"), {
+    const copy = await copyImage(source, childTarget(place.target, chosen.content.kind !== "index"), {
       root: chosen,
       ...session.copyOptions,
       onEvent: options.onEvent,
     });
+    copies.push(copy);
     entries.push(...await entriesOfImage(source, chosen));
   }
-  return { entries, leftOut };
+  return { entries, copies, leftOut };
 }
 
 async function entriesOfImage(source: ImageSource, root: Manifest): Promise<readonly IndexEntry[]> {
@@ -205,6 +210,7 @@ function report(reference: string, index: Manifest, previous: Manifest | undefin
       digest: entry.digest,
     })),
     attestations: entries.filter(isAttestation).length,
+    ...blobCounts(),
     ...(previous ? { previous_digest: previous.descriptor.digest } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { ArchiveReference } from "../archive/archive_reference.ts";
-import { type CopyEvent, copyImage, type CopyResult } from "../image/copy_image.ts";
+import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { chooseForMachine, type PlatformDoubt } from "../image/choose_platform.ts";
 import { selectPlatforms } from "../image/select_platforms.ts";
@@ -13,8 +13,8 @@ import { choosePullPlatform, type PullPlatform } from "../transports/docker_daem
 import { isRepositoryText, openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
+import { type BlobCounts, blobCounts, totalBytes } from "./blob_counts.ts";
 import { type LeftOutReport, leftOutReport } from "./left_out.ts";
-import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `pull` goes about it. */
 export interface PullOptions {
@@ -32,8 +32,8 @@ export interface PullOptions {
 }
 
 /** What `pull` did; the JSON of docs/json.md. */
-export interface PullReport extends LeftOutReport {
-  readonly ref: string;
+export interface PullReport extends LeftOutReport, BlobCounts {
+  readonly reference: string;
   readonly image_tag: string;
   /** Whether neither the user nor the reference has named the tag, so that it is `latest`. */
   readonly image_tag_assumed?: true;
@@ -51,11 +51,6 @@ export interface PullReport extends LeftOutReport {
   readonly platform_doubt?: PlatformDoubt;
   /** Sum of the sizes of config and layers. */
   readonly bytes: number;
-  readonly bytes_moved: number;
-  /** What the daemon had already. */
-  readonly bytes_skipped: number;
-  readonly blobs_moved: number;
-  readonly blobs_skipped: number;
 }
 
 /** Brings an image from any place into the daemon, or into a file or folder. */
@@ -72,9 +67,10 @@ export async function pullCommand(session: Session, reference: string, options: 
     ...session.copyOptions,
     onEvent: options.onEvent,
   });
+  const counts = blobCounts(result);
   const id = opened.imageId();
   return {
-    ref: source.name,
+    reference: source.name,
     image_tag: naming.name,
     ...(naming.isAssumed ? { image_tag_assumed: true } : {}),
     digest: result.root.descriptor.digest,
@@ -84,7 +80,8 @@ export async function pullCommand(session: Session, reference: string, options: 
     ...(choice && chosen.platform ? { platform_chosen_by: choice.chosenBy } : {}),
     ...(chosen.doubt ? { platform_doubt: chosen.doubt } : {}),
     ...(choice ? {} : leftOutReport(part.leftOut)),
-    ...counts(result),
+    bytes: totalBytes(counts),
+    ...counts,
   };
 }
 
@@ -175,17 +172,4 @@ function defaultName(text: string): PullName {
     });
   }
   return { name: `${image}:${tag}`, isAssumed };
-}
-
-function counts(
-  result: CopyResult,
-): Pick<PullReport, "bytes" | "bytes_moved" | "bytes_skipped" | "blobs_moved" | "blobs_skipped"> {
-  const moved = [...result.movedBlobs, ...result.linkedBlobs];
-  return {
-    bytes: sizeOfBlobs(moved) + sizeOfBlobs(result.presentBlobs),
-    bytes_moved: sizeOfBlobs(moved),
-    bytes_skipped: sizeOfBlobs(result.presentBlobs),
-    blobs_moved: moved.length,
-    blobs_skipped: result.presentBlobs.length,
-  };
 }

@@ -11,8 +11,8 @@ import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.t
 import { openArchive, openDaemon, openTarget } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
+import { type BlobCounts, blobCounts, totalBytes } from "./blob_counts.ts";
 import { leftOutReport } from "./left_out.ts";
-import { sizeOfBlobs } from "./sizes.ts";
 
 /** How `push` goes about it. */
 export interface PushOptions {
@@ -27,8 +27,8 @@ export interface PushOptions {
 }
 
 /** What `push` did; the JSON of docs/json.md. */
-export interface PushReport {
-  readonly ref: string;
+export interface PushReport extends BlobCounts {
+  readonly reference: string;
   readonly digest: string;
   readonly media_type: string;
   readonly platforms: readonly string[];
@@ -41,9 +41,6 @@ export interface PushReport {
   readonly manifest_built: boolean;
   /** Sum of the stored sizes of configs and layers. */
   readonly bytes: number;
-  readonly bytes_uploaded: number;
-  readonly blobs_copied: number;
-  readonly blobs_skipped: number;
 }
 
 /** Brings an image from the daemon, or out of a file or folder, to a bucket or registry. */
@@ -68,9 +65,9 @@ export async function pushCommand(
     onEvent: options.onEvent,
   });
   const { content, descriptor } = result.root;
-  const moved = [...result.movedBlobs, ...result.linkedBlobs];
+  const counts = blobCounts(result);
   return {
-    ref: target.name,
+    reference: target.name,
     digest: descriptor.digest,
     media_type: descriptor.mediaType,
     platforms: (await platformsIn(opened, result.root)).map(formatPlatform).filter((text) => text !== ""),
@@ -79,10 +76,8 @@ export async function pushCommand(
     // Of platforms that were chosen none is missing.
     ...(platforms.length > 0 ? {} : leftOutReport(part.leftOut)),
     manifest_built: !opened.source.isOriginal || (chosen.root === part.root && part.root !== original),
-    bytes: sizeOfBlobs(moved) + sizeOfBlobs(result.presentBlobs),
-    bytes_uploaded: sizeOfBlobs(moved),
-    blobs_copied: moved.length,
-    blobs_skipped: result.presentBlobs.length,
+    bytes: totalBytes(counts),
+    ...counts,
   };
 }
 

@@ -119,7 +119,7 @@ Deno.test("every command that prints a result prints it by a template", async ()
     [["digest", `${store}:v1`], "{{.Digest}}", `${digest}\n`],
     [["list", `local://${path}/store`], '{{.name}}: {{join .tags " "}}', "app: one v1\n"],
     [["copy", `${store}:v1`, `local://${path}/to//app:v1`], "{{.digest}} {{.dry_run}}", `${digest} false\n`],
-    [["push", "-f", `${path}/app.tar`, `local://${path}/to//app:v2`], "{{.ref}}", `local://${path}/to//app:v2\n`],
+    [["push", "-f", `${path}/app.tar`, `local://${path}/to//app:v2`], "{{.reference}}", `local://${path}/to//app:v2\n`],
     [
       ["index", "create", `${store}:joined`, `${store}:one`],
       "{{range .platforms}}{{.platform}}{{end}}",

@@ -11,6 +11,7 @@ import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import { errorLines } from "../report_error.ts";
 import { parseSize } from "../size.ts";
+import { blobSummary, sumOfCounts } from "../blob_summary.ts";
 import { count, formatDuration, formatSize } from "../text.ts";
 
 /** Smallest part that `--split` makes. */
@@ -221,17 +222,9 @@ function saveSummary(report: BundleSaveReport, elapsedMs: number): string {
 }
 
 function loadSummary(images: readonly LoadedImageReport[], elapsedMs: number): string {
-  const total = (pick: (image: LoadedImageReport) => number) => images.reduce((all, image) => all + pick(image), 0);
-  const linked = total((image) => image.bytes_linked);
-  const blobs = total((image) => image.blobs_copied + image.blobs_linked);
   return [
     ...images.map((image) => `${image.reference}@${image.digest}`),
-    `${count(images.length, "image")}, ${count(blobs, "blob")} copied (${
-      formatSize(total((image) => image.bytes_copied + image.bytes_linked))
-    }${linked > 0 ? `, ${formatSize(linked)} of it by the registry itself` : ""}), ` +
-    `${total((image) => image.blobs_skipped)} skipped as already there (${
-      formatSize(total((image) => image.bytes_skipped))
-    }), ${formatDuration(elapsedMs)}`,
+    `${count(images.length, "image")}, ${blobSummary(sumOfCounts(images))}, ${formatDuration(elapsedMs)}`,
     "",
   ].join("\n");
 }

@@ -9,6 +9,7 @@ import { openSession } from "../open_session.ts";
 import { checkSideOptions } from "../side_options.ts";
 import { checkStorageOptions, STORAGE_OPTIONS, VERIFY_OPTION } from "../storage_options.ts";
 import { errorLines } from "../report_error.ts";
+import { blobSummary, sumOfCounts } from "../blob_summary.ts";
 import { count, formatDuration, formatSize } from "../text.ts";
 
 /** `s3lo copy`. */
@@ -115,26 +116,19 @@ function text(images: readonly CopyReport[], elapsedMs: number): string {
 
 /** What all images of a repository come to. */
 function total(images: readonly CopyReport[], elapsedMs: number): string {
-  const sum = (pick: (image: CopyReport) => number) => images.reduce((all, image) => all + pick(image), 0);
   const verb = images.some((image) => image.dry_run) ? "would be copied" : "copied";
-  return `${count(images.length, "image")}, ${count(sum((each) => each.blobs_copied), "blob")} ${verb} (${
-    formatSize(sum((each) => each.bytes_copied))
-  }), ${sum((each) => each.blobs_skipped)} skipped as already there (${
-    formatSize(sum((each) => each.bytes_skipped))
-  }), ${formatDuration(elapsedMs)}\n`;
+  return `${count(images.length, "image")}, ${blobSummary(sumOfCounts(images), verb)}, ${formatDuration(elapsedMs)}\n`;
 }
 
 /** One image; how long it took is said where it is the only one. */
 function summary(image: CopyReport, elapsedMs?: number): string {
   const platforms = image.platforms > 1 ? `${count(image.platforms, "platform")}, ` : "";
   const verb = image.dry_run ? "would be copied" : "copied";
-  const linked = image.blobs_linked > 0 ? `, ${formatSize(image.bytes_linked)} of it by the store itself` : "";
   const listed = (image.would_copy ?? []).map((blob) => `  ${blob.digest}  ${formatSize(blob.size)}`);
   return [
     `${image.reference}@${image.digest}`,
     ...listed,
-    `${platforms}${count(image.blobs_copied, "blob")} ${verb} (${formatSize(image.bytes_copied)}${linked}), ` +
-    `${image.blobs_skipped} skipped as already there (${formatSize(image.bytes_skipped)})` +
+    `${platforms}${blobSummary(image, verb)}` +
     (image.dry_run || elapsedMs === undefined ? "" : `, ${formatDuration(elapsedMs)}`),
     "",
   ].join("\n");

@@ -8,6 +8,7 @@ import { checkStorageOptions, STORAGE_OPTIONS, VERIFY_OPTION } from "../storage_
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
 import type { Session } from "../../transports/session.ts";
+import { blobSummary } from "../blob_summary.ts";
 import { count } from "../text.ts";
 
 const FORCE = { name: "force", short: "f", help: "Change a tag that is immutable" };
@@ -107,5 +108,11 @@ async function run(
 
 function text(report: IndexReport): string {
   const platforms = report.platforms.map((each) => each.platform).join(", ");
-  return `${report.reference}@${report.digest}\n${count(report.platforms.length, "platform")}: ${platforms}\n`;
+  const hasBlobs = report.blobs_copied + report.blobs_linked + report.blobs_skipped > 0;
+  return [
+    `${report.reference}@${report.digest}`,
+    `${count(report.platforms.length, "platform")}: ${platforms}`,
+    ...(hasBlobs ? [blobSummary(report)] : []),
+    "",
+  ].join("\n");
 }

@@ -6,7 +6,8 @@ import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
 import { Progress } from "../progress.ts";
 import { isTemplateText, outputFormat, render } from "../render.ts";
-import { formatDuration, formatSize } from "../text.ts";
+import { blobSummary } from "../blob_summary.ts";
+import { formatDuration } from "../text.ts";
 
 /** `s3lo pull`. */
 export const PULL: CommandSpec = {
@@ -71,10 +72,10 @@ export const PULL: CommandSpec = {
 function notes(report: PullReport): string[] {
   const { platform, platform_doubt: doubt } = report;
   const machine = report.file === undefined ? "the daemon" : "this machine";
-  const leftOut = leftOutNote(report, report.ref);
+  const leftOut = leftOutNote(report, report.reference);
   return [
     ...(leftOut === undefined ? [] : [leftOut]),
-    ...(report.image_tag_assumed ? [`Note: called ${report.image_tag}, since ${report.ref} names no tag`] : []),
+    ...(report.image_tag_assumed ? [`Note: called ${report.image_tag}, since ${report.reference} names no tag`] : []),
     ...(report.platform_chosen_by === "daemon" && doubt === undefined
       ? [`Note: took ${platform}, which is what the daemon runs`]
       : []),
@@ -88,12 +89,11 @@ function summary(report: PullReport, elapsedMs: number): string {
   const where = report.file === undefined
     ? report.image_id ?? report.digest
     : `${report.digest} in ${report.file} (${report.format})`;
-  const skipped = report.bytes_skipped > 0 ? `, ${formatSize(report.bytes_skipped)} skipped as already there` : "";
   return [
     `${report.image_tag}  ${where}`,
-    `${report.platform ?? (report.platform_doubt ? "no platform named" : "all platforms")}, ${
-      formatSize(report.bytes_moved)
-    } moved${skipped}, ${formatDuration(elapsedMs)}`,
+    `${report.platform ?? (report.platform_doubt ? "no platform named" : "all platforms")}, ${blobSummary(report)}, ${
+      formatDuration(elapsedMs)
+    }`,
     "",
   ].join("\n");
 }

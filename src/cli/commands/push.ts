@@ -8,7 +8,8 @@ import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { outputFormat, render } from "../render.ts";
-import { count, formatDuration, formatSize } from "../text.ts";
+import { blobSummary } from "../blob_summary.ts";
+import { formatDuration } from "../text.ts";
 
 /** `s3lo push`. */
 export const PUSH: CommandSpec = {
@@ -70,7 +71,7 @@ export const PUSH: CommandSpec = {
       });
     }
     notes(report, path ?? "the daemon", io);
-    await io.remember({ text: report.ref });
+    await io.remember({ text: report.reference });
     await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
@@ -87,11 +88,8 @@ function notes(report: PushReport, source: string, io: CommandIo): void {
 function summary(report: PushReport, elapsedMs: number): string {
   const platforms = report.platforms.join(", ");
   return [
-    `${report.ref}@${report.digest}`,
-    `${platforms}${platforms ? ", " : ""}${count(report.blobs_copied, "blob")} copied (${
-      formatSize(report.bytes_uploaded)
-    }), ` +
-    `${report.blobs_skipped} skipped as already there, ${formatDuration(elapsedMs)}`,
+    `${report.reference}@${report.digest}`,
+    `${platforms}${platforms ? ", " : ""}${blobSummary(report)}, ${formatDuration(elapsedMs)}`,
     "",
   ].join("\n");
 }
