@@ -26,7 +26,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a stream that is sent while it is read holds its last byte back",
     file: "src/bytes/exact_reader.ts",
-    from: "if (await readByte() !== undefined) throw wrong();",
+    from: 'if (await readByte() !== undefined) throw wrong("more");',
     to: "",
     tests: ["tests/unit/bytes/exact_reader_test.ts", "tests/engine/daemon_raw_layer_test.ts"],
   },

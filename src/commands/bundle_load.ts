@@ -108,7 +108,7 @@ function chooseLanding(
   const byReference = new Map<string, BundleEntry>();
   for (const entry of entries) {
     if (!entry.landing) {
-      throw new ImageError("usage", `Cannot load "${entry.name}": its name is no image name at the target`, {
+      throw new ImageError("usage", `Cannot load "${entry.name}": its name is not the name of an image`, {
         hint: "Choose it with --image, and name a target with a tag",
       });
     }

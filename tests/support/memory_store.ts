@@ -1,6 +1,7 @@
 /** An object store in memory: the contract of `ObjectStore`, with counters and with hooks to make it fail or lie. */
 import { createHash } from "node:crypto";
 import { type BlobReader, type ByteRange, bytesReader, fill } from "../../src/bytes/blob_reader.ts";
+import { lengthMismatch } from "../../src/bytes/exact_reader.ts";
 import { ImageError } from "../../src/errors.ts";
 import type {
   ListOptions,
@@ -176,9 +177,12 @@ export class MemoryStore implements ObjectStore {
     await using reader = await content.open();
     const { bytes } = await fill(reader, new Uint8Array(content.sizeBytes));
     const isLong = (await reader.read(new Uint8Array(1))).byteLength > 0;
-    const isOther = content.digest !== undefined && digestOf(bytes) !== content.digest;
-    if (isLong || isOther || bytes.byteLength !== content.sizeBytes) {
-      throw new ImageError("digest-mismatch", `Cannot write "${key}": its bytes are not the ones announced`);
+    if (isLong || bytes.byteLength !== content.sizeBytes) {
+      const length = lengthMismatch(content.sizeBytes, isLong ? "more" : bytes.byteLength);
+      throw new ImageError("digest-mismatch", `Cannot write "${key}": ${length}`);
+    }
+    if (content.digest !== undefined && digestOf(bytes) !== content.digest) {
+      throw new ImageError("digest-mismatch", `Cannot write "${key}": its bytes have another digest`);
     }
     this.#checkCondition(key, options);
     this.bytesIn += bytes.byteLength;
