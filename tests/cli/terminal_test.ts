@@ -78,7 +78,7 @@ linuxTest("a dumb terminal and the log of a build get lines without a single con
     );
     assert.equal(run.code, 0, run.stdout);
     assert.doesNotMatch(run.stdout.replaceAll("\r\n", "\n"), /\p{Cc}(?<!\n)/u);
-    assert.match(run.stdout, /^(?:Copied|Linked) layer sha256:[0-9a-f]{12} of linux\/\S+ {2}[\d.]+ K?B\r$/m);
+    assert.match(run.stdout, /^(?:Copied|Linked) layer sha256:[0-9a-f]{12} of linux\/\S+ {2}[\d.]+ k?B\r$/m);
   }
 });
 
@@ -93,7 +93,7 @@ linuxTest("Ctrl-C leaves one clean line in place of the display", async () => {
   // Somebody who begins to write an archive and does not go on.
   using writer = await Deno.open(fifo, { write: true });
   await writer.write(new Uint8Array(1000));
-  await run.shows(/Reading app\.tar {2}1000 B/);
+  await run.shows(/Reading app\.tar {2}1\.0 kB/);
   await run.type("\x03");
   const { code, stdout } = await run.output();
   assert.equal(code, 130, stdout);
