@@ -161,7 +161,7 @@ for (const daemon of DAEMONS) {
       assert.equal(run.code, 1);
       assert.match(
         run.stderr,
-        /it holds no image that says what it runs on\n {2}Look at what it holds with s3lo inspect/,
+        /it holds no image that says what it runs on\n {2}See what it holds with s3lo inspect/,
       );
       await Promise.resolve();
     });
