@@ -5,7 +5,6 @@
  *   deno task services -- deno run -A scripts/resume_cost.ts [--mebibytes 1024]
  */
 import { parseArgs } from "node:util";
-import { copyCommand } from "../src/commands/copy.ts";
 import { digestOf } from "../src/oci/digest.ts";
 import { Session } from "../src/transports/session.ts";
 import { makeBuckets, writeStore } from "../tests/cli/places.ts";
@@ -13,6 +12,7 @@ import { programCommand } from "../tests/cli/program.ts";
 import { FaultProxy } from "../tests/support/fault_proxy.ts";
 import { singleImage } from "../tests/support/images.ts";
 import { serviceAddress } from "../tests/support/services.ts";
+import { copyCommand } from "../tests/support/by_text.ts";
 
 const MIB = 1024 * 1024;
 

@@ -22,7 +22,9 @@
 import { toStream } from "./bytes/blob_reader.ts";
 import type { ImageSource } from "./image/places.ts";
 import { SourceBlob } from "./image/source_blob.ts";
+import { parseListedCollection } from "./oci/collection.ts";
 import { parseDigest } from "./oci/digest.ts";
+import { parseLocation } from "./oci/location.ts";
 import { openSource } from "./transports/open.ts";
 import { Session } from "./transports/session.ts";
 
@@ -137,9 +139,10 @@ export interface ImageTags {
  * ```
  */
 export async function copy(source: string, target: string, options: CopyImageOptions = {}): Promise<CopiedImage> {
+  const [from, to] = [parseLocation(source), parseLocation(target)];
   const { copyCommand } = await import("./commands/copy.ts");
   await using session = new Session(options);
-  const { images: [report] } = await copyCommand(session, source, target, options);
+  const { images: [report] } = await copyCommand(session, from, to, options);
   return {
     digest: report!.digest,
     mediaType: report!.media_type,
@@ -164,9 +167,10 @@ export async function copy(source: string, target: string, options: CopyImageOpt
  * ```
  */
 export async function inspect(reference: string, options: ImageOptions = {}): Promise<Inspection> {
+  const location = parseLocation(reference);
   const { inspectCommand } = await import("./commands/inspect.ts");
   await using session = new Session(options);
-  const report = await inspectCommand(session, reference);
+  const report = await inspectCommand(session, location);
   const entries = report.platforms ??
     [{
       platform: report.platform,
@@ -199,9 +203,10 @@ export async function inspect(reference: string, options: ImageOptions = {}): Pr
  * ```
  */
 export async function list(location: string, options: ImageOptions = {}): Promise<readonly ImageTags[]> {
+  const collection = parseListedCollection(location);
   const { listCommand } = await import("./commands/list.ts");
   await using session = new Session(options);
-  return (await listCommand(session, location)).images;
+  return (await listCommand(session, collection)).images;
 }
 
 /** An image that is open for reading. Dispose it at the end. */
@@ -236,10 +241,11 @@ export interface OpenedImage extends AsyncDisposable {
  * ```
  */
 export async function openImage(reference: string, options: ImageOptions = {}): Promise<OpenedImage> {
+  const location = parseLocation(reference);
   const session = new Session(options);
   let source: ImageSource | undefined;
   try {
-    const opened = source = await openSource(session, reference);
+    const opened = source = await openSource(session, location);
     const { descriptor, bytes } = await opened.root();
     return {
       digest: descriptor.digest,

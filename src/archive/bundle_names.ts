@@ -1,6 +1,9 @@
-import { ImageError } from "../errors.ts";
-import { checkTag, DEFAULT_TAG, isPortableName, nameProblem, parseReference } from "../oci/reference.ts";
-import { parseArchiveReference } from "./archive_reference.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import type { ArchiveLocation } from "../oci/locations/archive.ts";
+import type { DaemonLocation } from "../oci/locations/daemon.ts";
+import { type ImageLocation, parseLocation } from "../oci/location.ts";
+import { checkTag, DEFAULT_TAG, isPortableName, nameProblem } from "../oci/locations/names.ts";
+import { parseRegistryImage, type RegistryLocation, withoutScheme } from "../oci/locations/registry.ts";
 import { CONTAINERD_NAME, type LayoutName, parseImageName, REF_NAME } from "./image_names.ts";
 
 /** The annotation with an image's path in its store, where its name alone would be read as one with a registry's host. */
@@ -21,16 +24,28 @@ export interface LandingPath {
 
 /** An image that is to be saved: where it is, and the name it gets where the user gives one. */
 export interface BundleItem {
+  /** As it was written. */
   readonly reference: string;
+  /** Where it is; what is wrong with the reference is told when its turn comes, and hinders no other. */
+  readonly location: ImageLocation | ImageError;
   readonly name?: string;
 }
 
 /** Reads `REF` or `REF as NAME`. Throws `usage`. */
 export function parseBundleItem(text: string): BundleItem {
   const match = /^(.+?)\s+as\s+(\S+)$/.exec(text.trim());
-  const item = match ? { reference: match[1]!, name: match[2]! } : { reference: text.trim() };
-  if (item.reference === "") throw new ImageError("usage", "An image to save has no reference");
-  return item;
+  const reference = match ? match[1]! : text.trim();
+  if (reference === "") throw new ImageError("usage", "An image to save has no reference");
+  return { reference, location: readLocation(reference), ...(match ? { name: match[2]! } : {}) };
+}
+
+function readLocation(reference: string): ImageLocation | ImageError {
+  try {
+    return parseLocation(reference);
+  } catch (error) {
+    if (!isImageError(error, "invalid-reference")) throw error;
+    return error;
+  }
 }
 
 /** Reads a list of images to save: one on a line, as {@linkcode parseBundleItem} reads it; blank lines and `#` comments. */
@@ -41,20 +56,15 @@ export function parseBundleList(text: string): readonly BundleItem[] {
 
 /** A name that the user gave, or that a registry reference has: `app:v1` or `ghcr.io/o/app:v1`. Throws `invalid-reference`. */
 export function givenBundleName(text: string): BundleName {
-  const reference = parseReference(text);
-  if (reference.kind !== "registry") {
-    throw new ImageError("invalid-reference", `Invalid image name "${text}": expected name[:tag]`);
-  }
-  const bare = text.replace(/^docker:\/\//, "").replace(/@.*$/, "");
-  const hasTag = reference.tag !== undefined;
+  const hasTag = parseRegistryImage(text).tag !== undefined;
+  const bare = withoutScheme(text).replace(/@.*$/, "");
   return { ref: hasTag ? bare : `${bare}:${DEFAULT_TAG}`, full: parseImageName(bare).full };
 }
 
 /** The name of an image of a registry: the whole one, with the host. Throws `usage` where it has only a digest. */
-export function registryBundleName(text: string): BundleName {
-  const reference = parseReference(text);
-  if (reference.tag === undefined && reference.digest !== undefined) throw nameless(text);
-  const { full } = givenBundleName(text);
+export function registryBundleName({ text, registry, repository, tag, digest }: RegistryLocation): BundleName {
+  if (tag === undefined && digest !== undefined) throw nameless(text);
+  const full = `${registry}/${repository}:${tag ?? DEFAULT_TAG}`;
   return { ref: full, full };
 }
 
@@ -70,8 +80,7 @@ export function storeBundleName(text: string, image: string, tag: string | undef
 }
 
 /** The name of an image of an archive or daemon: the one after its path. Throws `usage` where that is no image name. */
-export function archiveBundleName(text: string): BundleName {
-  const name = parseArchiveReference(text)?.name ?? /^docker-daemon:(.*)$/.exec(text)?.[1];
+export function archiveBundleName({ text, name }: ArchiveLocation | DaemonLocation): BundleName {
   if (name === undefined || /^@|^sha256:|@sha256:/.test(name) || !/[/:]/.test(name)) throw nameless(text);
   return givenBundleName(name);
 }
@@ -93,11 +102,9 @@ export function landingPath(annotations: Readonly<Record<string, string>> = {}):
   const name = entryName(annotations);
   if (name === undefined || !/[/:]/.test(name)) return undefined;
   try {
-    const reference = parseReference(name);
-    if (reference.kind !== "registry") return undefined;
-    const { repository, tag } = reference;
+    const { repository, tag, digest } = parseRegistryImage(name);
     const image = /^[^/:@]+(?:[:@]|$)/.test(name) ? repository.replace(/^library\//, "") : repository;
-    return tag === undefined && reference.digest !== undefined ? undefined : { image, tag: tag ?? DEFAULT_TAG };
+    return tag === undefined && digest !== undefined ? undefined : { image, tag: tag ?? DEFAULT_TAG };
   } catch {
     return undefined;
   }
@@ -127,9 +134,8 @@ function parsePath(text: string): LandingPath | undefined {
 
 /** Whether the first part of an image's path would be read as a registry's host. */
 function hasHost(image: string): boolean {
-  const reference = parseReference(image);
-  return reference.kind !== "registry" ||
-    (reference.repository !== image && reference.repository !== `library/${image}`);
+  const { repository } = parseRegistryImage(image);
+  return repository !== image && repository !== `library/${image}`;
 }
 
 function nameless(text: string): ImageError {

@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
-import { DEFAULT_TAG, formatReference, parseReference } from "../oci/reference.ts";
+import { DEFAULT_TAG } from "../oci/locations/names.ts";
+import { formatRegistryImage, parseRegistryImage } from "../oci/locations/registry.ts";
 
 /** The annotation of an index entry that holds a tag or a name. Spec: OCI image-spec v1.1.1, annotations.md. */
 export const REF_NAME = "org.opencontainers.image.ref.name";
@@ -23,12 +24,12 @@ export interface ImageName {
  * Reads an image name as `docker tag` takes it; the tag defaults to `latest`. Throws `invalid-reference`.
  */
 export function parseImageName(text: string): ImageName {
-  const reference = parseReference(text);
-  if (reference.kind !== "registry" || reference.digest !== undefined) {
+  const image = parseRegistryImage(text);
+  if (image.digest !== undefined) {
     throw new ImageError("invalid-reference", `Invalid image name "${text}": expected name[:tag]`);
   }
-  const tag = reference.tag ?? DEFAULT_TAG;
-  const full = formatReference({ ...reference, tag });
+  const tag = image.tag ?? DEFAULT_TAG;
+  const full = formatRegistryImage({ ...image, tag });
   return { full, familiar: full.replace(/^docker\.io\/(?:library\/)?/, ""), tag };
 }
 

@@ -1,4 +1,4 @@
-import type { ArchiveReference } from "../archive/archive_reference.ts";
+import type { ArchiveKind, ArchivePlace } from "../oci/locations/archive.ts";
 
 /**
  * What kind of place a path of `--file` is: as `format` says, else a folder is an OCI layout, and a file to read holds
@@ -8,8 +8,8 @@ export async function archivePlace(
   path: string,
   format: string | undefined,
   access: "read" | "write",
-): Promise<Omit<ArchiveReference, "name">> {
-  if (format !== undefined) return { kind: format as ArchiveReference["kind"], path };
+): Promise<Omit<ArchivePlace, "name">> {
+  if (format !== undefined) return { kind: format as ArchiveKind, path };
   if (path !== "-" && (path.endsWith("/") || await isFolder(path))) return { kind: "oci", path };
   return { kind: access === "read" ? "docker-archive" : "oci-archive", path };
 }

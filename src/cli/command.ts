@@ -1,4 +1,5 @@
 import type { ByteSink } from "../archive/archive_output.ts";
+import type { Collection, Location } from "../oci/location.ts";
 import type { Activity } from "./activity.ts";
 import type { Screen } from "./screen.ts";
 
@@ -57,14 +58,14 @@ export interface CommandAccess {
   readonly write: "never" | "target" | "always";
 }
 
-/** A reference that may name a bucket, and whose options hold for it. */
-export interface BucketText {
-  readonly text: string;
+/** A place, and the side whose options hold for it; completion learns from it where it is in a bucket. */
+export interface SeenPlace {
+  readonly place: Location | Collection;
   readonly side?: "src" | "dst";
 }
 
-/** A command: what it is called, takes and does. */
-export interface CommandSpec {
+/** What a command is called, and what it takes. */
+export interface CommandFacts {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
@@ -81,10 +82,58 @@ export interface CommandSpec {
   readonly details?: string;
   /** Commands to copy, and what each does. */
   readonly examples: readonly (readonly [command: string, does: string])[];
-  /** The buckets whose names of images completion may learn from a run, as the references that name them. */
-  readonly remembers?: (operands: readonly string[]) => readonly BucketText[];
+}
+
+/** A command whose operands were read. */
+export interface PreparedCommand {
+  /** The places that it reaches; one that it writes to is the last. */
+  readonly places: readonly (Location | Collection)[];
+  /** Those whose names of images completion may learn from the run. */
+  readonly remembers: readonly SeenPlace[];
   /** Does it and gives the exit code. */
-  readonly run: (operands: readonly string[], options: Settings, io: CommandIo) => Promise<number>;
+  readonly run: (io: CommandIo) => Promise<number>;
+}
+
+/** A command: what it is called, takes and does. */
+export interface CommandSpec extends CommandFacts {
+  /** Reads the operands, without touching anything. Throws `usage`, `invalid-reference`. */
+  readonly prepare: (operands: readonly string[], options: Settings) => PreparedCommand;
+}
+
+/** A command as its file defines it; `Operands`: what its operands mean. */
+export interface CommandDefinition<Operands> extends CommandFacts {
+  /** Reads the operands: the one place where their text becomes places. Throws `usage`, `invalid-reference`. */
+  readonly read: (operands: readonly string[], options: Settings) => Operands;
+  /** See {@linkcode PreparedCommand.places}. */
+  readonly places: (operands: Operands) => readonly (Location | Collection)[];
+  /** See {@linkcode PreparedCommand.remembers}. */
+  readonly remembers?: (operands: Operands) => readonly SeenPlace[];
+  /** Does it and gives the exit code. */
+  readonly run: (operands: Operands, options: Settings, io: CommandIo) => Promise<number>;
+}
+
+/** A command, of its definition. */
+export function command<Operands>(
+  { read, places, remembers, run, ...facts }: CommandDefinition<Operands>,
+): CommandSpec {
+  return {
+    ...facts,
+    prepare: (texts, options) => {
+      const operands = read(texts, options);
+      return {
+        places: places(operands),
+        remembers: remembers?.(operands) ?? [],
+        run: (io) => run(operands, options, io),
+      };
+    },
+  };
+}
+
+/** A command whose operands name no places. */
+export function plainCommand(
+  definition: Omit<CommandDefinition<readonly string[]>, "read" | "places" | "remembers">,
+): CommandSpec {
+  return command({ read: (operands) => operands, places: () => [], ...definition });
 }
 
 /** What a command may use of the outside. */
@@ -105,6 +154,6 @@ export interface CommandIo {
   readonly screen: Screen;
   /** Takes what goes on where no bytes move. */
   readonly activity: Activity;
-  /** Remembers names of images for completion: all of a bucket (`s3://bucket`), or that of one reference. Never throws. */
-  readonly remember: (seen: BucketText & { readonly all?: readonly string[] }) => Promise<void>;
+  /** Remembers names of images for completion: all of a bucket, or that of one image. Never throws. */
+  readonly remember: (seen: SeenPlace & { readonly all?: readonly string[] }) => Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { access, type Collection, type Location } from "../oci/location.ts";
 import type { CommandAccess } from "./command.ts";
 import { permissionGrants } from "./permissions.ts";
 
@@ -10,9 +11,6 @@ export interface KeptPermissions {
   readonly run: readonly string[];
 }
 
-/** A kind of place, as far as permissions go. */
-type Place = "folder" | "archive" | "s3" | "registry" | "engine";
-
 /** What this machine's configuration may need to be run for credentials. */
 export interface CredentialPrograms {
   /** The programs that Docker's configuration names. */
@@ -21,28 +19,23 @@ export interface CredentialPrograms {
   readonly shell: () => Promise<readonly string[]>;
 }
 
-/** What a command keeps for these operands. Pure but for asking what the machine's configuration names. */
+/** What a command keeps for these places. Pure but for asking what the machine's configuration names. */
 export async function keptPermissions(
-  access: CommandAccess,
-  operands: readonly string[],
+  { net: netFor, write: writeFor }: CommandAccess,
+  places: readonly (Location | Collection)[],
   programs: CredentialPrograms,
 ): Promise<KeptPermissions> {
-  const reached = access.net === "target" ? operands.slice(-1) : operands;
-  const places = reached.map(placeOf);
-  const net = access.net === "always" ||
-    (access.net !== "never" && places.some((place) => place !== "folder" && place !== "archive"));
-  const isAnywhere = access.net === "always";
-  // The socket of an engine counts as a file that is written, and an archive that is compressed, or comes by a pipe, is
-  // unpacked into a temporary file: reading these needs the permission too.
-  const isUnpacked = places.includes("engine") || places.includes("archive");
-  const ecr = reached.some((operand) => /\.dkr\.ecr\.|public\.ecr\.aws/.test(operand));
-  const aws = net && (isAnywhere || ecr || places.includes("s3"));
+  const needs = (netFor === "target" ? places.slice(-1) : places).map(access);
+  const isAnywhere = netFor === "always";
+  const net = isAnywhere || (netFor !== "never" && needs.some((each) => each.net));
+  const aws = net && (isAnywhere || needs.some((each) => each.aws));
   return {
     net,
-    write: access.write === "always" || isUnpacked || (access.write === "target" && places.at(-1) === "folder"),
-    sys: aws || places.includes("engine"),
+    write: writeFor === "always" || needs.some((each) => each.writesToRead) ||
+      (writeFor === "target" && needs.at(-1)?.writesToWrite === true),
+    sys: aws || needs.some((each) => each.sys),
     run: [
-      ...(net && (isAnywhere || places.includes("registry")) ? await programs.helpers() : []),
+      ...(net && (isAnywhere || needs.some((each) => each.credentialHelpers)) ? await programs.helpers() : []),
       ...(aws ? await programs.shell() : []),
     ],
   };
@@ -69,11 +62,4 @@ export function revokedPrograms(granted: readonly string[], kept: readonly strin
   const named = (program: string) => os === "windows" ? program.toLowerCase().replace(/\.exe$/, "") : program;
   // Elsewhere Deno takes a program without its ending for the one with it.
   return granted.filter((program) => !kept.some((each) => named(each) === named(program) || each === `${program}.exe`));
-}
-
-function placeOf(operand: string): Place {
-  if (/^(?:local:\/\/|oci:)/.test(operand)) return "folder";
-  if (operand.startsWith("s3://")) return "s3";
-  if (operand.startsWith("docker-daemon:")) return "engine";
-  return /^(?:oci|docker)-archive:/.test(operand) ? "archive" : "registry";
 }

@@ -43,14 +43,15 @@ export async function main(args: readonly string[]): Promise<number> {
     isDebug = options.flag("debug");
     using limit = new TimeLimit(options.value("timeout"), options.origin("timeout"));
     const signal = AbortSignal.any([stop.signal, limit.signal]);
+    const { places, remembers, run } = command.prepare(operands, options);
     // What completion learns is written to files that are opened before writing is given up.
-    const texts = command.remembers?.(operands).filter(({ text }) => text.startsWith("s3://")) ?? [];
-    using memory = texts.length === 0
+    const buckets = remembers.filter(({ place }) => place.kind === "s3");
+    using memory = buckets.length === 0
       ? undefined
-      : await (await import("./completion/remember.ts")).openMemory(texts, options);
-    await giveUp(await keptPermissions(command.access, operands, credentialPrograms));
+      : await (await import("./completion/remember.ts")).openMemory(buckets, options);
+    await giveUp(await keptPermissions(command.access, places, credentialPrograms));
     try {
-      return await command.run(operands, options, programIo(options, { signal, results, screen, memory }));
+      return await run(programIo(options, { signal, results, screen, memory }));
     } catch (error) {
       const { withPathHint } = await import("./existing_path.ts");
       throw stop.code === undefined && limit.error || await withPathHint(error, operands);

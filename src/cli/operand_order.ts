@@ -1,9 +1,7 @@
 import { ImageError } from "../errors.ts";
 import { isPathText } from "../oci/near_misses.ts";
-import { isStoreText } from "../oci/reference.ts";
-
-/** Schemes of places that `copy` knows and that no name in a daemon begins with. */
-const PLACE = /^(?:s3:\/\/|local:\/\/|docker:\/\/|docker-daemon:|docker-archive:|oci-archive:|oci:)/;
+import { schemeOf } from "../oci/location.ts";
+import { DAEMON_SCHEME } from "../oci/locations/daemon.ts";
 
 /** Refuses operands of `pull REF [NAME]` that are swapped, or name a file, with the command that was meant. Throws `usage`. */
 export function checkPullOperands(reference: string, name: string | undefined, isFile: boolean): void {
@@ -13,7 +11,7 @@ export function checkPullOperands(reference: string, name: string | undefined, i
       hint: `Run: s3lo pull --file ${name} ${reference}`,
     });
   }
-  if (!PLACE.test(name)) return;
+  if (schemeOf(name) === undefined) return;
   throw swapped(reference, name, "pull", isFile);
 }
 
@@ -25,29 +23,34 @@ export function checkPushOperands(image: string | undefined, reference: string, 
       hint: `Run: s3lo push --file ${image} ${reference}`,
     });
   }
-  if (!PLACE.test(image)) return;
+  if (schemeOf(image) === undefined) return;
   throw swapped(image, reference, "push", isFile);
 }
 
 /** Refuses a target of `bundle load FILE... TARGET` that stands in front. Throws `usage`. */
 export function checkLoadOperands(files: readonly string[], target: string): void {
   const [first = "", ...others] = files;
-  if (!isStoreText(first) || isStoreText(target)) return;
+  if (!isStore(first) || isStore(target)) return;
   throw new ImageError("usage", `"${first}" is no file: the target stands last`, {
     hint: `Run: s3lo bundle load ${[...others, target, first].join(" ")}`,
   });
 }
 
+function isStore(operand: string): boolean {
+  const scheme = schemeOf(operand);
+  return scheme === "s3" || scheme === "local";
+}
+
 /** Two operands of `pull` or `push` of which the one that is a name in the daemon names a place. */
 function swapped(first: string, second: string, command: "pull" | "push", isFile: boolean): ImageError {
   const [place, other, what] = command === "pull" ? [second, first, "NAME"] : [first, second, "IMAGE"];
-  const daemon = /^docker-daemon:(.*)$/s.exec(place);
   const message = `"${place}" is a place, and ${what} is what the image is called in the daemon`;
-  if (daemon) {
-    const operands = command === "pull" ? `${other} ${daemon[1]}` : `${daemon[1]} ${other}`;
+  if (schemeOf(place) === "daemon") {
+    const name = place.slice(DAEMON_SCHEME.length);
+    const operands = command === "pull" ? `${other} ${name}` : `${name} ${other}`;
     return new ImageError("usage", message, { hint: `Run: s3lo ${command} ${operands}` });
   }
-  const isOtherPlace = PLACE.test(other) || other.includes("/");
+  const isOtherPlace = schemeOf(other) !== undefined || other.includes("/");
   return new ImageError("usage", message, {
     hint: isOtherPlace || isFile
       ? `Run: s3lo copy ${first} ${second}`

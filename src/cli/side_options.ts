@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import type { ImageLocation } from "../oci/location.ts";
 import type { OptionValues } from "./command.ts";
 
 /** The two sides, and how the names of their options begin. */
@@ -19,14 +20,13 @@ const NEEDS: readonly (readonly [option: string, needed: "registry" | "bucket" |
  *
  * Throws `usage`.
  */
-export async function checkSideOptions(
+export function checkSideOptions(
   options: OptionValues,
-  places: Readonly<Record<"source" | "target", readonly string[]>>,
-): Promise<void> {
-  const { registryOf } = await import("../transports/check_sides.ts");
+  places: Readonly<Record<"source" | "target", readonly ImageLocation[]>>,
+): void {
   for (const [side, prefix] of SIDES) {
-    const isRegistry = places[side].some((text) => registryOf(text) !== undefined);
-    const isBucket = places[side].some((text) => text.startsWith("s3://"));
+    const isRegistry = places[side].some(({ kind }) => kind === "registry");
+    const isBucket = places[side].some(({ kind }) => kind === "s3");
     for (const [name, needed, why] of NEEDS) {
       const option = `--${prefix}-${name}`;
       const isMet = (needed !== "bucket" && isRegistry) || (needed !== "registry" && isBucket);

@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import type { Collection, Location } from "../oci/location.ts";
 import type { OptionSpec, OptionValues } from "./command.ts";
 
 /** How objects are stored in a bucket; for commands that write to one. */
@@ -31,12 +32,12 @@ const ARCHIVES: readonly string[] = ["GLACIER", "DEEP_ARCHIVE"];
  *
  * Throws `usage`.
  */
-export function checkStorageOptions(options: OptionValues, target: string): void {
+export function checkStorageOptions(options: OptionValues, target: Location | Collection): void {
   const [storageClass, key] = [options.value("storage-class"), options.value("sse-kms-key-id")];
   for (const name of ["storage-class", "sse-kms-key-id"]) {
     // What the environment says holds for buckets, and hinders nobody who writes elsewhere.
-    if (options.origin(name) !== `--${name}` || target.startsWith("s3://")) continue;
-    throw new ImageError("usage", `--${name} is for buckets, and "${target}" is none`, {
+    if (options.origin(name) !== `--${name}` || target.kind === "s3") continue;
+    throw new ImageError("usage", `--${name} is for buckets, and "${target.text}" is none`, {
       hint: "Leave it out, or write to s3://bucket/…",
     });
   }

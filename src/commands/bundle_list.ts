@@ -3,6 +3,7 @@ import type { Bundle } from "../archive/bundle_reader.ts";
 import { countBytes } from "../bytes/blob_reader.ts";
 import { SourceBlob } from "../image/source_blob.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { BundleLocation } from "../oci/locations/bundle.ts";
 import { openBundle } from "../transports/open_bundle.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
@@ -23,10 +24,10 @@ export interface BundleListOutcome {
 /** Tells what a bundle holds; with `verify`, reads all of it and checks every digest. */
 export async function bundleListCommand(
   session: Session,
-  files: readonly string[],
+  location: BundleLocation,
   options: { readonly verify?: boolean; readonly onPart?: (path: string) => void } = {},
 ): Promise<BundleListOutcome> {
-  await using bundle = await openBundle(session, files, {
+  await using bundle = await openBundle(session, location, {
     checkParts: options.verify ?? false,
     onPart: options.onPart,
   });

@@ -4,7 +4,10 @@ import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { type BundlePlace, linkingTarget, parseBundlePlace } from "../transports/bundle_places.ts";
+import { type LoadTarget, locationIn } from "../oci/collection.ts";
+import type { ImageLocation } from "../oci/location.ts";
+import type { BundleLocation } from "../oci/locations/bundle.ts";
+import { linkingTarget } from "../transports/bundle_places.ts";
 import { BundleSource } from "../transports/bundle_source.ts";
 import { openBundle } from "../transports/open_bundle.ts";
 import { openSource, openTarget } from "../transports/open.ts";
@@ -50,7 +53,7 @@ export interface BundleLoadOutcome {
 /** An image of the bundle and where it goes. */
 export interface PlannedImage {
   readonly entry: BundleEntry;
-  readonly reference: string;
+  readonly location: ImageLocation;
   readonly blobs: readonly Descriptor[];
   /** Those of them that are not in the bundle. */
   readonly leftOut: readonly Descriptor[];
@@ -59,78 +62,76 @@ export interface PlannedImage {
 /** Loads the images of a bundle into a store or registry; what is there already is skipped. */
 export async function bundleLoadCommand(
   session: Session,
-  files: readonly string[],
-  target: string,
+  location: BundleLocation,
+  target: LoadTarget,
   options: BundleLoadOptions = {},
 ): Promise<BundleLoadOutcome> {
-  const place = parseBundlePlace(target);
-  await using bundle = await openBundle(session, files, { checkParts: true, onPart: options.onPart });
-  const landed = chooseLanding(bundle, place, bundle.choose(options.images ?? []));
+  await using bundle = await openBundle(session, location, { checkParts: true, onPart: options.onPart });
+  const landed = chooseLanding(bundle, target, bundle.choose(options.images ?? []));
   const planned = await planImages(bundle, landed, session.signal);
-  const holders = await findNeeds(session, place, { bundle, images: planned });
+  const holders = await findNeeds(session, target, { bundle, images: planned });
   const images: LoadedImageReport[] = [];
   const failures: BundleFailure[] = [];
   for (const [index, image] of planned.entries()) {
-    options.onImage?.(image.entry.name, image.reference, { number: index + 1, count: planned.length });
+    options.onImage?.(image.entry.name, image.location.text, { number: index + 1, count: planned.length });
     const step = () => loadImage(session, bundle, image, { ...options, holders });
     const outcome = options.keepGoing ? await attempt(step) : { value: await step() };
-    if ("error" in outcome) failures.push({ reference: image.reference, error: outcome.error });
+    if ("error" in outcome) failures.push({ reference: image.location.text, error: outcome.error });
     else images.push(outcome.value);
-    if ("value" in outcome && !place.isStore && place.explicit === undefined) {
+    if ("value" in outcome && "collection" in target && target.collection.kind === "registry") {
       // Other repositories of the registry can take these over.
-      const holder = await openSource(session, image.reference);
+      const holder = await openSource(session, image.location);
       for (const blob of image.blobs) if (!holders.has(blob.digest)) holders.set(blob.digest, holder);
     }
   }
   return { images, failures };
 }
 
-/** Finds each image's reference at the target. */
-function chooseLanding(
-  bundle: Bundle,
-  place: BundlePlace,
-  entries: readonly BundleEntry[],
-): readonly { readonly entry: BundleEntry; readonly reference: string }[] {
+/** An image of the bundle, and its place at the target. */
+type Landing = Pick<PlannedImage, "entry" | "location">;
+
+/** Finds each image's place at the target. */
+function chooseLanding(bundle: Bundle, target: LoadTarget, entries: readonly BundleEntry[]): readonly Landing[] {
   if (entries.length === 0) throw new ImageError("not-found", `Cannot load "${bundle.name}": it holds no image`);
-  const { explicit } = place;
-  if (explicit !== undefined) {
+  if ("image" in target) {
+    const location = target.image;
     if (new Set(entries.map(({ descriptor }) => descriptor.digest)).size > 1) {
       throw new ImageError(
         "usage",
-        `Cannot load ${entries.length} images as "${explicit}": its tag can mean only one`,
+        `Cannot load ${entries.length} images as "${location.text}": its tag can mean only one`,
         {
           hint: "Choose one with --image, or name the store or registry without a tag",
         },
       );
     }
-    return [{ entry: entries[0]!, reference: explicit }];
+    return [{ entry: entries[0]!, location }];
   }
-  const byReference = new Map<string, BundleEntry>();
+  const byReference = new Map<string, Landing>();
   for (const entry of entries) {
     if (!entry.landing) {
       throw new ImageError("usage", `Cannot load "${entry.name}": its name is not the name of an image`, {
         hint: "Choose it with --image, and name a target with a tag",
       });
     }
-    const reference = place.referenceOf(entry.landing);
-    const known = byReference.get(reference);
+    const location = locationIn(target.collection, entry.landing);
+    const known = byReference.get(location.text)?.entry;
     if (known && known.descriptor.digest !== entry.descriptor.digest) {
       throw new ImageError(
         "conflict",
-        `Cannot load "${known.name}" and "${entry.name}": both would be "${reference}"`,
+        `Cannot load "${known.name}" and "${entry.name}": both would be "${location.text}"`,
         {
           hint: "Load each with --image and a target of its own",
         },
       );
     }
-    byReference.set(reference, entry);
+    byReference.set(location.text, { entry, location });
   }
-  return [...byReference].map(([reference, entry]) => ({ entry, reference }));
+  return [...byReference.values()];
 }
 
 async function planImages(
   bundle: Bundle,
-  landed: readonly { readonly entry: BundleEntry; readonly reference: string }[],
+  landed: readonly Landing[],
   signal: AbortSignal | undefined,
 ): Promise<readonly PlannedImage[]> {
   const planned: PlannedImage[] = [];
@@ -148,7 +149,7 @@ async function loadImage(
   options: BundleLoadOptions & { readonly holders: Map<Digest, ImageSource> },
 ): Promise<LoadedImageReport> {
   const source = new BundleSource(bundle, image.entry, options.holders);
-  await using opened = await openTarget(session, image.reference, { ...options, source });
+  await using opened = await openTarget(session, image.location, { ...options, source });
   const target = linkingTarget(opened, options.holders);
   const result = await copyImage(source, target, {
     includeReferrers: true,
@@ -158,7 +159,7 @@ async function loadImage(
   });
   return {
     name: image.entry.name,
-    reference: image.reference,
+    reference: image.location.text,
     digest: result.root.descriptor.digest,
     ...blobCounts(result),
     referrers_copied: result.referrers.length,

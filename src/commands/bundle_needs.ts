@@ -4,7 +4,9 @@ import type { Bundle } from "../archive/bundle_reader.ts";
 import type { ImageSource } from "../image/places.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { type BundlePlace, findHeldBlobs } from "../transports/bundle_places.ts";
+import { type LoadTarget, locationIn } from "../oci/collection.ts";
+import type { ImageLocation } from "../oci/location.ts";
+import { findHeldBlobs } from "../transports/bundle_places.ts";
 import { openSource } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 
@@ -14,7 +16,7 @@ const MAX_NAMED = 3;
 /** An image that is to be loaded, as far as its needs are concerned. */
 interface NeedingImage {
   readonly entry: { readonly name: string };
-  readonly reference: string;
+  readonly location: ImageLocation;
   readonly leftOut: readonly Descriptor[];
 }
 
@@ -33,23 +35,23 @@ interface MissingBlob {
  */
 export async function findNeeds(
   session: Session,
-  place: BundlePlace,
+  target: LoadTarget,
   { bundle, images }: { readonly bundle: Bundle; readonly images: readonly NeedingImage[] },
 ): Promise<Map<Digest, ImageSource>> {
   const holders = new Map<Digest, ImageSource>();
   const needing = images.filter(({ leftOut }) => leftOut.length > 0);
   const missing: MissingBlob[] = [];
-  if (place.isStore && needing[0]) {
+  if (needing[0] && isStore(target)) {
     // All images of a store share their blobs, so one question is enough.
-    const { reference } = needing[0];
+    const { location } = needing[0];
     const blobs = new Map(needing.flatMap(({ leftOut }) => leftOut).map((blob) => [blob.digest, blob]));
-    const found = await findHeldBlobs(session, reference, [...blobs.values()]);
+    const found = await findHeldBlobs(session, location, [...blobs.values()]);
     missing.push(...needing.flatMap((image) => missingOf(image, found)));
   } else {
     for (const image of needing) {
-      const found = await findHeldBlobs(session, image.reference, image.leftOut);
+      const found = await findHeldBlobs(session, image.location, image.leftOut);
       for (const each of missingOf(image, found)) {
-        const holder = holders.get(each.blob.digest) ?? await findHolder(session, place, bundle, each.blob);
+        const holder = holders.get(each.blob.digest) ?? await findHolder(session, target, bundle, each.blob);
         if (holder) holders.set(each.blob.digest, holder);
         else missing.push(each);
       }
@@ -59,18 +61,25 @@ export async function findNeeds(
   return holders;
 }
 
+/** Whether all images share their blobs at the target. */
+function isStore(target: LoadTarget): boolean {
+  const { kind } = "image" in target ? target.image : target.collection;
+  return kind === "s3" || kind === "local";
+}
+
 /** Another repository of the registry that holds a blob. */
 async function findHolder(
   session: Session,
-  place: BundlePlace,
+  target: LoadTarget,
   bundle: Bundle,
   blob: Descriptor,
 ): Promise<ImageSource | undefined> {
-  if (place.explicit !== undefined) return undefined;
+  if ("image" in target) return undefined;
   const names = bundle.needs.get(blob.digest)?.images ?? [];
   const landings = names.flatMap((name) => possibleLandings(name));
-  for (const reference of new Set(landings.map((landing) => place.referenceOf(landing)))) {
-    if ((await findHeldBlobs(session, reference, [blob])).size > 0) return await openSource(session, reference);
+  const locations = landings.map((landing) => locationIn(target.collection, landing));
+  for (const location of new Map(locations.map((each) => [each.text, each])).values()) {
+    if ((await findHeldBlobs(session, location, [blob])).size > 0) return await openSource(session, location);
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { type BundleItem, type BundleName, parseBundleItem } from "../archive/bundle_names.ts";
+import type { BundleItem, BundleName } from "../archive/bundle_names.ts";
 import { type HeldBlobs, parseBundleDocument } from "../archive/bundle_needs.ts";
 import { BundleWriter, type WrittenImage, writtenImage } from "../archive/bundle_writer.ts";
 import { mapPool } from "../bytes/pool.ts";
@@ -9,7 +9,8 @@ import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import { wholePart } from "../image/whole_part.ts";
 import { parsePlatforms, type Platform } from "../oci/platform.ts";
 import { checkSides } from "../transports/check_sides.ts";
-import { isLocalPlace } from "../transports/bundle_places.ts";
+import { type ImageLocation, isInRepository } from "../oci/location.ts";
+import { bundleAt } from "../oci/locations/bundle.ts";
 import { BundleTarget } from "../transports/bundle_target.ts";
 import { bundleNameOf, openBundle, openBundleOutput, readBundleList, readFile } from "../transports/open_bundle.ts";
 import { openSource } from "../transports/open.ts";
@@ -86,10 +87,10 @@ export interface BundleFailure {
 export async function bundleSaveCommand(
   session: Session,
   file: string,
-  references: readonly string[],
+  images: readonly BundleItem[],
   options: BundleSaveOptions = {},
 ): Promise<BundleSaveOutcome> {
-  const all = await allItems(session, references, options.from ?? []);
+  const all = await allItems(session, images, options.from ?? []);
   const held = options.since === undefined ? new Map() : await readHeld(session, options.since);
   const platforms = parsePlatforms(options.platforms ?? []);
   const failures: BundleFailure[] = [];
@@ -100,15 +101,15 @@ export async function bundleSaveCommand(
     failures.push({ reference: item.reference, error: outcome.error });
     return undefined;
   };
-  const items = await nameItems(all, (item) => guard(item, () => bundleNameOf(item)));
-  checkSides(session, { source: items.map(({ reference }) => reference), target: [] });
+  const items = await nameItems(all, (item) => guard(item, () => namedItem(item)));
+  checkSides(session, { source: items.map(({ location }) => location), target: [] });
   // What cannot be found shows before anything is written. A local archive is opened when its turn comes.
   await using opened = new AsyncDisposableStack();
   const looked = await mapPool(items, PARALLEL_LOOKUPS, async (item) => ({
     item,
-    image: isLocalPlace(item.reference)
-      ? "later" as const
-      : await guard(item, async () => await openImage(opened, session, item, platforms)),
+    image: isInRepository(item.location)
+      ? await guard(item, async () => await openImage(opened, session, item, platforms))
+      : "later" as const,
   }), session.signal);
   if (!looked.some(({ image }) => image)) throw failures[0]!.error;
   const output = await openBundleOutput(session, file, options.partBytes);
@@ -135,6 +136,7 @@ export async function bundleSaveCommand(
 
 /** An image to save, with the name that it gets. */
 interface NamedItem extends BundleItem {
+  readonly location: ImageLocation;
   readonly bundleName: BundleName;
 }
 
@@ -161,10 +163,10 @@ interface SavedImage {
 
 async function allItems(
   session: Session,
-  references: readonly string[],
+  named: readonly BundleItem[],
   lists: readonly string[],
 ): Promise<readonly BundleItem[]> {
-  const items = references.map((text) => parseBundleItem(text));
+  const items = [...named];
   for (const path of lists) items.push(...await readBundleList(session, path));
   if (items.length === 0) {
     throw new ImageError("usage", "No images to save were named", { hint: "Name them, or pass a list with --from" });
@@ -175,12 +177,13 @@ async function allItems(
 /** Finds each image's name; one that is named twice is saved once. Throws `conflict` when two would have the same name. */
 async function nameItems(
   items: readonly BundleItem[],
-  nameOf: (item: BundleItem) => Promise<BundleName | undefined>,
+  nameItem: (item: BundleItem) => Promise<NamedItem | undefined>,
 ): Promise<readonly NamedItem[]> {
   const byName = new Map<string, NamedItem>();
   for (const item of items) {
-    const bundleName = await nameOf(item);
-    if (!bundleName) continue;
+    const named = await nameItem(item);
+    if (!named) continue;
+    const { bundleName } = named;
     const known = byName.get(bundleName.ref);
     if (known && known.reference !== item.reference) {
       throw new ImageError(
@@ -189,15 +192,20 @@ async function nameItems(
         { hint: `Give one of them another name: "${item.reference} as NAME:TAG"` },
       );
     }
-    byName.set(bundleName.ref, { ...item, bundleName });
+    byName.set(bundleName.ref, named);
   }
   return [...byName.values()];
+}
+
+async function namedItem({ location, ...item }: BundleItem): Promise<NamedItem> {
+  if (location instanceof ImageError) throw location;
+  return { ...item, location, bundleName: await bundleNameOf(location, item.name) };
 }
 
 /** What the other side holds: everything of an earlier bundle. */
 async function readHeld(session: Session, path: string): Promise<HeldBlobs> {
   if (path.endsWith(".json")) return parseBundleDocument(await readFile(path), `"${path}"`);
-  await using bundle = await openBundle(session, [path]);
+  await using bundle = await openBundle(session, bundleAt([path]));
   return heldBlobs(await describeOpenBundle(bundle, session.signal));
 }
 
@@ -207,7 +215,7 @@ async function openImage(
   item: NamedItem,
   platforms: readonly Platform[],
 ): Promise<OpenedImage> {
-  const source = stack.use(await openSource(session, item.reference));
+  const source = stack.use(await openSource(session, item.location));
   const root = await source.root();
   const part = await wholePart(source, root, session.signal);
   const selection = platforms.length > 0

@@ -4,10 +4,11 @@ import { type Selection, selectPlatforms } from "../image/select_platforms.ts";
 import type { ImageSource } from "../image/places.ts";
 import { wholePart } from "../image/whole_part.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import { type ImageLocation, withTag } from "../oci/location.ts";
 import { isAttestation, isRunnable } from "../oci/manifest.ts";
 import { parsePlatforms } from "../oci/platform.ts";
 import { checkSides } from "../transports/check_sides.ts";
-import { pairTags } from "../transports/list_images.ts";
+import { repositoryPair, tagsToCopy } from "../transports/list_images.ts";
 import { openSource, openTarget } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
 import { attempt } from "./attempt.ts";
@@ -66,9 +67,17 @@ export interface CopyReport extends LeftOutReport, BlobCounts {
   readonly would_copy?: readonly { readonly digest: string; readonly size: number; readonly media_type: string }[];
 }
 
+/** Where an image is, and where its copy goes. */
+export interface CopyPair {
+  readonly source: ImageLocation;
+  readonly target: ImageLocation;
+}
+
 /** The outcome of a copy of one or many images. */
 export interface CopyOutcome {
   readonly images: readonly CopyReport[];
+  /** Of each image the places, in the same order. */
+  readonly pairs: readonly CopyPair[];
   /** With `allTags`: the tags that failed, and why. */
   readonly failures: readonly { readonly reference: string; readonly error: ImageError }[];
 }
@@ -76,33 +85,40 @@ export interface CopyOutcome {
 /** Copies an image, or every tag of a repository, from any place to any other. */
 export async function copyCommand(
   session: Session,
-  source: string,
-  target: string,
+  source: ImageLocation,
+  target: ImageLocation,
   options: CopyCommandOptions = {},
 ): Promise<CopyOutcome> {
   const platforms = parsePlatforms(options.platforms ?? []);
   checkSides(session, { source: [source], target: [target] });
   if (!options.allTags) {
-    return {
-      images: [await copyOne(session, { source, target, number: 1, count: 1 }, platforms, options)],
-      failures: [],
-    };
+    const images = [await copyOne(session, { source, target, number: 1, count: 1 }, platforms, options)];
+    return { images, pairs: [{ source, target }], failures: [] };
   }
-  const pairs = await pairTags(session, source, target);
+  const repositories = repositoryPair(source, target);
+  const tags = await tagsToCopy(session, repositories);
   const images: CopyReport[] = [];
+  const pairs: CopyPair[] = [];
   const failures: { reference: string; error: ImageError }[] = [];
-  for (const [index, pair] of pairs.entries()) {
-    const place = { number: index + 1, count: pairs.length };
-    const outcome = await attempt(() => copyOne(session, { ...pair, ...place }, platforms, options));
-    if ("error" in outcome) failures.push({ reference: pair.target, error: outcome.error });
-    else images.push(outcome.value);
+  for (const [index, tag] of tags.entries()) {
+    const outcome = await attempt(async () => {
+      const pair = { source: withTag(repositories.source, tag), target: withTag(repositories.target, tag) };
+      const place = { number: index + 1, count: tags.length };
+      return { pair, image: await copyOne(session, { ...pair, ...place }, platforms, options) };
+    });
+    if ("error" in outcome) {
+      failures.push({ reference: `${repositories.target.text}:${tag}`, error: outcome.error });
+    } else {
+      images.push(outcome.value.image);
+      pairs.push(outcome.value.pair);
+    }
   }
-  return { images, failures };
+  return { images, pairs, failures };
 }
 
 async function copyOne(
   session: Session,
-  image: ImagePlace & { readonly source: string; readonly target: string },
+  image: ImagePlace & CopyPair,
   platforms: ReturnType<typeof parsePlatforms>,
   options: CopyCommandOptions,
 ): Promise<CopyReport> {

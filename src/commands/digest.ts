@@ -1,4 +1,5 @@
 import { selectPlatforms } from "../image/select_platforms.ts";
+import type { ImageLocation } from "../oci/location.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import { openSource } from "../transports/open.ts";
 import type { Session } from "../transports/session.ts";
@@ -13,11 +14,11 @@ export interface DigestReport {
 /** Tells the digest of what a reference means: of its index, or of one platform's manifest. */
 export async function digestCommand(
   session: Session,
-  reference: string,
+  location: ImageLocation,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<DigestReport> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  await using source = await openSource(session, reference);
+  await using source = await openSource(session, location);
   const root = await source.root();
   const { descriptor } = platform ? (await selectPlatforms(source, root, [platform])).root : root;
   return { reference: source.name, digest: descriptor.digest, media_type: descriptor.mediaType };

@@ -12,6 +12,7 @@ import { childTarget } from "../image/child_target.ts";
 import type { ImageSource, LeftOutEntry } from "../image/places.ts";
 import { configPlatform, selectPlatforms } from "../image/select_platforms.ts";
 import { wholePart } from "../image/whole_part.ts";
+import type { ImageLocation } from "../oci/location.ts";
 import { isAttestation, isRunnable, type Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform, selectPlatform } from "../oci/platform.ts";
 import { checkSides } from "../transports/check_sides.ts";
@@ -53,8 +54,8 @@ export interface IndexReport extends LeftOutReport, BlobCounts {
 /** Joins images into a new index under the target's tag, which is replaced if it exists. */
 export async function createIndex(
   session: Session,
-  target: string,
-  sources: readonly string[],
+  target: ImageLocation,
+  sources: readonly ImageLocation[],
   options: IndexCommandOptions = {},
 ): Promise<IndexReport> {
   checkSides(session, { source: sources, target: [target] });
@@ -75,8 +76,8 @@ export async function createIndex(
  */
 export async function addToIndex(
   session: Session,
-  target: string,
-  sources: readonly string[],
+  target: ImageLocation,
+  sources: readonly ImageLocation[],
   options: IndexCommandOptions = {},
 ): Promise<IndexReport> {
   checkSides(session, { source: sources, target: [target] });
@@ -92,7 +93,7 @@ export async function addToIndex(
 /** Takes platforms out of the target's index, and what attests to them. Throws `not-found` when one is not there. */
 export async function removeFromIndex(
   session: Session,
-  target: string,
+  target: ImageLocation,
   platforms: readonly string[],
   options: IndexCommandOptions = {},
 ): Promise<IndexReport> {
@@ -102,14 +103,14 @@ export async function removeFromIndex(
     if (current?.content.kind !== "index") {
       throw new ImageError(
         "not-found",
-        `Cannot change "${target}": ${current ? "it is a single image and no index" : "there is no such tag"}`,
+        `Cannot change "${place.name}": ${current ? "it is a single image and no index" : "there is no such tag"}`,
       );
     }
     const entries = entriesOf(current);
-    const gone = new Set(wanted.map((platform) => chosenDigest(entries, platform, target)));
+    const gone = new Set(wanted.map((platform) => chosenDigest(entries, platform, place.name)));
     const left = withoutEntries(entries, (entry) => gone.has(entry.descriptor.digest));
     if (!left.some((entry) => isRunnable(entry.descriptor))) {
-      throw new ImageError("conflict", `Cannot change "${target}": no platform would be left`, {
+      throw new ImageError("conflict", `Cannot change "${place.name}": no platform would be left`, {
         hint: "Delete the tag instead",
       });
     }
@@ -129,15 +130,15 @@ interface Collected {
 async function collect(
   session: Session,
   place: BucketTag,
-  sources: readonly string[],
+  sources: readonly ImageLocation[],
   options: IndexCommandOptions,
 ): Promise<Collected> {
   const platforms = parsePlatforms(options.platforms ?? []);
   const entries: IndexEntry[] = [];
   const copies: CopyResult[] = [];
   const leftOut: LeftOutEntry[] = [];
-  for (const text of sources) {
-    await using source = await openSource(session, text);
+  for (const location of sources) {
+    await using source = await openSource(session, location);
     const part = await wholePart(source, await source.root(), session.signal);
     const chosen = platforms.length > 0 ? (await selectPlatforms(source, part.root, platforms)).root : part.root;
     if (platforms.length === 0) leftOut.push(...part.leftOut);

@@ -8,6 +8,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { artifactTypeOf, entryKind } from "../oci/entry_kind.ts";
 import { isObject, type JsonObject } from "../oci/json.ts";
+import type { ImageLocation } from "../oci/location.ts";
 import { attestedDigest, type ImageManifest, isAttestation, type Manifest } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
 import { formatPlatform, parsePlatform, parsePlatformObject, type Platform } from "../oci/platform.ts";
@@ -97,11 +98,11 @@ export interface InspectReport {
 /** Tells what an image is: its platforms, or with a platform chosen, that one in depth. */
 export async function inspectCommand(
   session: Session,
-  reference: string,
+  location: ImageLocation,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<InspectReport> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  await using source = await openSource(session, reference);
+  await using source = await openSource(session, location);
   const original = await source.root();
   const root = platform ? (await selectPlatforms(source, original, [platform])).root : original;
   const [body, referrers, signatures] = await Promise.all([
@@ -128,11 +129,11 @@ export async function inspectCommand(
 /** The manifest's bytes as they are stored; of a chosen platform where one is named. */
 export async function rawManifest(
   session: Session,
-  reference: string,
+  location: ImageLocation,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<Uint8Array> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  await using source = await openSource(session, reference);
+  await using source = await openSource(session, location);
   const root = await source.root();
   return (platform ? (await selectPlatforms(source, root, [platform])).root : root).bytes;
 }

@@ -1,3 +1,4 @@
+import type { Collection } from "../oci/location.ts";
 import { isDigestTag } from "../oci/referrers.ts";
 import { imagePages, type ListedImage, listImages } from "../transports/list_images.ts";
 import type { Session } from "../transports/session.ts";
@@ -18,19 +19,19 @@ export interface ListOptions {
 /** Lists the images and tags of a store, of one registry repository, or of a registry that has a catalog. */
 export async function listCommand(
   session: Session,
-  location: string,
+  collection: Collection,
   options: ListOptions = {},
 ): Promise<ListReport> {
-  return report(await listImages(session, location), options);
+  return report(await listImages(session, collection), options);
 }
 
 /** As {@linkcode listCommand}, page by page while they come; nothing is held. */
 export async function* listPages(
   session: Session,
-  location: string,
+  collection: Collection,
   options: ListOptions = {},
 ): AsyncGenerator<ListReport, void> {
-  for await (const page of imagePages(session, location)) yield report(page, options);
+  for await (const page of imagePages(session, collection)) yield report(page, options);
 }
 
 function report(listed: readonly ListedImage[], { all = false }: ListOptions): ListReport {

@@ -1,5 +1,4 @@
 import { ImageError } from "../errors.ts";
-import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { chooseForMachine, type PlatformDoubt } from "../image/choose_platform.ts";
@@ -8,9 +7,11 @@ import { wholePart } from "../image/whole_part.ts";
 import { artifactType, isArtifact } from "../oci/container_image.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { formatPlatform, namesPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
-import { DEFAULT_TAG, isPortableName, parseReference, tagOf } from "../oci/reference.ts";
+import { type ImageLocation, isInRepository } from "../oci/location.ts";
+import type { ArchivePlace } from "../oci/locations/archive.ts";
+import { DEFAULT_TAG, isPortableName, tagOf } from "../oci/locations/names.ts";
 import { choosePullPlatform, type PullPlatform } from "../transports/docker_daemon_platform.ts";
-import { isRepositoryText, openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
+import { openArchiveTarget, openDaemonTargetFor, openSource } from "../transports/open.ts";
 import { openSiblings } from "../transports/open_siblings.ts";
 import type { Session } from "../transports/session.ts";
 import { type BlobCounts, blobCounts, totalBytes } from "./blob_counts.ts";
@@ -27,7 +28,7 @@ export interface PullOptions {
   /** Keep the whole index. */
   readonly allPlatforms?: boolean;
   /** Write a file or folder and no daemon. */
-  readonly file?: Omit<ArchiveReference, "name"> | undefined;
+  readonly file?: Omit<ArchivePlace, "name"> | undefined;
   readonly onEvent?: ((event: CopyEvent) => void) | undefined;
 }
 
@@ -54,13 +55,17 @@ export interface PullReport extends LeftOutReport, BlobCounts {
 }
 
 /** Brings an image from any place into the daemon, or into a file or folder. */
-export async function pullCommand(session: Session, reference: string, options: PullOptions): Promise<PullReport> {
-  await using source = await openSource(session, reference);
-  const naming = options.name === undefined ? defaultName(reference) : { name: options.name, isAssumed: false };
+export async function pullCommand(
+  session: Session,
+  location: ImageLocation,
+  options: PullOptions,
+): Promise<PullReport> {
+  await using source = await openSource(session, location);
+  const naming = options.name === undefined ? defaultName(location) : { name: options.name, isAssumed: false };
   const choice = await choosePlatform(session, options);
   const part = await wholePart(source, await source.root(), session.signal);
   const chosen = await select(source, part.root, choice, options);
-  const opened = await openPullTarget(session, { ...naming, reference }, source, options);
+  const opened = await openPullTarget(session, { ...naming, location }, source, options);
   await using target = opened.target;
   const result = await copyImage(source, target, {
     root: chosen.root,
@@ -134,13 +139,16 @@ interface PullTarget {
 
 async function openPullTarget(
   session: Session,
-  { name, isAssumed, reference }: PullName & { readonly reference: string },
+  { name, isAssumed, location }: PullName & { readonly location: ImageLocation },
   source: ImageSource,
   options: PullOptions,
 ): Promise<PullTarget> {
   const { file } = options;
-  if (file) return { target: await openArchiveTarget(session, file, file.path, [name]), imageId: () => undefined };
-  const siblings = isRepositoryText(reference) ? await openSiblings(session, reference) : [];
+  if (file) {
+    const place = { ...file, text: file.path };
+    return { target: await openArchiveTarget(session, place, [name]), imageId: () => undefined };
+  }
+  const siblings = isInRepository(location) ? await openSiblings(session, location) : [];
   const target = await openDaemonTargetFor(session, name, { source, siblings, keepsOther: isAssumed });
   return { target, imageId: () => target.imageId };
 }
@@ -153,21 +161,20 @@ interface PullName {
 }
 
 /** `image:tag` of the reference, as `docker images` shows it. */
-function defaultName(text: string): PullName {
-  if (!isRepositoryText(text)) {
-    throw new ImageError("usage", `Pass a name for "${text}"`, { hint: "s3lo pull REF NAME:TAG" });
+function defaultName(location: ImageLocation): PullName {
+  if (!isInRepository(location)) {
+    throw new ImageError("usage", `Pass a name for "${location.text}"`, { hint: "s3lo pull REF NAME:TAG" });
   }
-  const reference = parseReference(text);
-  const named = tagOf(reference);
+  const named = tagOf(location);
   const tag = named ?? DEFAULT_TAG;
   const isAssumed = named === undefined;
-  if (reference.kind === "registry") {
-    const image = `${reference.registry}/${reference.repository}`.replace(/^docker\.io\/(?:library\/)?/, "");
+  if (location.kind === "registry") {
+    const image = `${location.registry}/${location.repository}`.replace(/^docker\.io\/(?:library\/)?/, "");
     return { name: `${image}:${tag}`, isAssumed };
   }
-  const image = reference.kind === "s3" ? reference.image : reference.readings[0].image;
+  const image = location.kind === "s3" ? location.image : location.readings[0].image;
   if (!isPortableName(image, tag)) {
-    throw new ImageError("usage", `Pass a name for "${text}": Docker's names are stricter`, {
+    throw new ImageError("usage", `Pass a name for "${location.text}": Docker's names are stricter`, {
       hint: "s3lo pull REF NAME:TAG",
     });
   }

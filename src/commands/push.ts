@@ -1,11 +1,12 @@
 import { ImageError, isImageError } from "../errors.ts";
-import type { ArchiveReference } from "../archive/archive_reference.ts";
 import { type CopyEvent, copyImage } from "../image/copy_image.ts";
 import { HeldContent } from "../image/held_content.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { readChild } from "../image/index_walk.ts";
 import { platformsOf, selectPlatforms } from "../image/select_platforms.ts";
 import { type WholePart, wholePart } from "../image/whole_part.ts";
+import { type ImageLocation, isInRepository } from "../oci/location.ts";
+import type { ArchivePlace } from "../oci/locations/archive.ts";
 import { isAttestation, isRunnable, type Manifest } from "../oci/manifest.ts";
 import { formatPlatform, parsePlatforms, type Platform } from "../oci/platform.ts";
 import { openArchive, openDaemon, openTarget } from "../transports/open.ts";
@@ -17,7 +18,7 @@ import { leftOutReport } from "./left_out.ts";
 /** How `push` goes about it. */
 export interface PushOptions {
   /** Read a file or folder and no daemon; `image` then names the image in it, if there are several. */
-  readonly file?: Omit<ArchiveReference, "name"> | undefined;
+  readonly file?: Omit<ArchivePlace, "name"> | undefined;
   readonly platforms?: readonly string[];
   /** Keep the index and its attestations even around a single platform. */
   readonly allPlatforms?: boolean;
@@ -47,12 +48,12 @@ export interface PushReport extends BlobCounts {
 export async function pushCommand(
   session: Session,
   image: string | undefined,
-  reference: string,
+  location: ImageLocation,
   options: PushOptions = {},
 ): Promise<PushReport> {
   const platforms = parsePlatforms(options.platforms ?? []);
-  await using target = await openTarget(session, reference, options);
-  const opened = await openPushSource(session, image, reference, target, options);
+  await using target = await openTarget(session, location, options);
+  const opened = await openPushSource(session, image, location, target, options);
   await using source = opened.source;
   const original = await source.root();
   const part = await wholePart(source, original, session.signal);
@@ -92,20 +93,20 @@ interface PushSource {
 async function openPushSource(
   session: Session,
   image: string | undefined,
-  reference: string,
+  location: ImageLocation,
   target: ImageTarget,
   options: PushOptions,
 ): Promise<PushSource> {
   const { file } = options;
   if (file) {
-    const place = { ...file, ...(image === undefined ? {} : { name: image }) };
+    const place = { ...file, text: file.path, ...(image === undefined ? {} : { name: image }) };
     return {
-      source: await openArchive(session, place, file.path).catch((error) => Promise.reject(unclear(error, image))),
+      source: await openArchive(session, place).catch((error) => Promise.reject(unclear(error, image))),
     };
   }
   if (image === undefined) throw new ImageError("usage", "Missing IMAGE, the name in the daemon");
   const [platform, ...more] = parsePlatforms(options.platforms ?? []);
-  const held = new HeldContent(await openSiblings(session, reference), target);
+  const held = new HeldContent(isInRepository(location) ? await openSiblings(session, location) : [], target);
   const source = await openDaemon(session, image, {
     // Several platforms are chosen from what the daemon holds; one needs no more than itself.
     ...(platform && more.length === 0 ? { platform } : {}),

@@ -176,7 +176,8 @@ function isArchiveName(text: string): boolean {
   return !text.includes("@") && !/[.:]/.test(first) && first !== "localhost" && !/:(?=[^/]*$)/.test(text);
 }
 
-function withoutEndingSlashes(path: string): string {
+/** A path without slashes at its end; a `/` alone stays. In one pass: a pattern would try each of many slashes. */
+export function withoutEndingSlashes(path: string): string {
   let end = path.length;
   while (end > 1 && path[end - 1] === "/") end--;
   return path.slice(0, end);

@@ -1,7 +1,8 @@
 import { readAuthPlace } from "./auth_file.ts";
 import { authPlaces } from "./auth_places.ts";
 import { type Credentials, type Environment, processEnvironment } from "./credentials.ts";
-import { parseEcrHost, readEcrCredentials } from "./ecr.ts";
+import { parseEcrHost } from "../oci/ecr_host.ts";
+import { readEcrCredentials } from "./ecr.ts";
 
 /** Where credentials come from, beside what this machine holds. */
 export interface FindCredentialsOptions {

@@ -1,4 +1,4 @@
-import type { ArchiveReference } from "../archive/archive_reference.ts";
+import type { ArchivePlace } from "../oci/locations/archive.ts";
 import { openDockerArchiveImage } from "../archive/docker_archive_reader.ts";
 import { checkDockerArchive, dockerArchive, type DockerArchiveOptions } from "../archive/docker_archive_writer.ts";
 import { distinctNames } from "../archive/image_names.ts";
@@ -20,7 +20,7 @@ export interface DockerArchiveTargetOptions extends StandardStreams, Pick<Docker
  * Throws what `openArchiveFile` and `openDockerArchiveImage` throw.
  */
 export async function openDockerArchiveSource(
-  { path, name }: ArchiveReference,
+  { path, name }: ArchivePlace,
   text: string,
   options: StandardStreams & IntakeOptions = {},
 ): Promise<ArchivedSource> {
@@ -34,7 +34,7 @@ export async function openDockerArchiveSource(
  * Throws what `openArchiveOutput` throws, `invalid-reference` for a bad name.
  */
 export async function openDockerArchiveTarget(
-  { path, name }: ArchiveReference,
+  { path, name }: ArchivePlace,
   text: string,
   options: DockerArchiveTargetOptions = {},
 ): Promise<ArchiveTarget> {

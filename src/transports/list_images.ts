@@ -1,6 +1,12 @@
 import { ImageError, isImageError } from "../errors.ts";
-import { refuseNearMiss } from "../oci/near_misses.ts";
-import { isStoreText, parseReference, parseStoreLocation, type RegistryReference } from "../oci/reference.ts";
+import {
+  type Collection,
+  type ImageLocation,
+  isInRepository,
+  type RepositoryLocation,
+  type StoreCollection,
+} from "../oci/location.ts";
+import type { RegistryImage } from "../oci/locations/registry.ts";
 import { ListedNames } from "../oci/limits.ts";
 import { listLegacyTags } from "../bucket/legacy_list.ts";
 import { compareTags, type ImageTag } from "../bucket/keys.ts";
@@ -18,23 +24,29 @@ export interface ListedImage {
   readonly tags: readonly string[];
 }
 
-/** Every tag of the source's repository with the reference of the same tag in the target's. Neither may name a tag. */
-export async function pairTags(
-  session: Session,
-  source: string,
-  target: string,
-): Promise<readonly { source: string; target: string }[]> {
-  const reference = parseReference(source);
-  for (const [text, parsed] of [[source, reference], [target, parseReference(target)]] as const) {
-    if (parsed.tag !== undefined || parsed.digest !== undefined) {
-      throw new ImageError("usage", `With --all-tags "${text}" must name a repository, without tag or digest`);
-    }
-  }
-  const tags = reference.kind === "registry"
-    ? await registryTags(session, reference)
-    : await bucketTags(await bucketImage(session, reference, source, { access: "read" }));
-  if (tags.length === 0) throw new ImageError("not-found", `Cannot copy "${source}": it has no tags`);
-  return tags.map((tag) => ({ source: `${source}:${tag}`, target: `${target}:${tag}` }));
+/** Two repositories, between which every tag is copied. */
+export interface RepositoryPair {
+  readonly source: RepositoryLocation;
+  readonly target: RepositoryLocation;
+}
+
+/** The repositories that two references name. Throws `usage` where one names something else, or a tag of its own. */
+export function repositoryPair(source: ImageLocation, target: ImageLocation): RepositoryPair {
+  return { source: repositoryOf(source), target: repositoryOf(target) };
+}
+
+function repositoryOf(location: ImageLocation): RepositoryLocation {
+  if (isInRepository(location) && location.tag === undefined && location.digest === undefined) return location;
+  throw new ImageError("usage", `With --all-tags "${location.text}" must name a repository, without tag or digest`);
+}
+
+/** Every tag of the source's repository. Throws `not-found` when it has none. */
+export async function tagsToCopy(session: Session, { source }: RepositoryPair): Promise<readonly string[]> {
+  const tags = source.kind === "registry"
+    ? await registryTags(session, source)
+    : await bucketTags(await bucketImage(session, source, { access: "read" }));
+  if (tags.length === 0) throw new ImageError("not-found", `Cannot copy "${source.text}": it has no tags`);
+  return tags;
 }
 
 /**
@@ -42,10 +54,10 @@ export async function pairTags(
  *
  * Throws `invalid-input` when there are more than can be held; see {@linkcode imagePages}.
  */
-export async function listImages(session: Session, location: string): Promise<readonly ListedImage[]> {
+export async function listImages(session: Session, collection: Collection): Promise<readonly ListedImage[]> {
   const images = new Map<string, string[]>();
-  const names = new ListedNames(`Cannot list "${location}"`, "Name a part of it, or list it as text");
-  for await (const page of imagePages(session, location)) {
+  const names = new ListedNames(`Cannot list "${collection.text}"`, "Name a part of it, or list it as text");
+  for await (const page of imagePages(session, collection)) {
     for (const { name, tags } of page) {
       const known = images.get(name) ?? [];
       if (!images.has(name)) names.add(name);
@@ -62,22 +74,17 @@ export async function listImages(session: Session, location: string): Promise<re
 /** As {@linkcode listImages}, page by page: an image comes in several pieces where it has many tags. */
 export async function* imagePages(
   session: Session,
-  location: string,
+  collection: Collection,
 ): AsyncGenerator<readonly ListedImage[], void> {
-  if (isStoreText(location)) return yield* storePages(session, location);
-  refuseNearMiss(location.replace(/^docker:\/\//, ""), "store");
-  const host = /^(?:docker:\/\/)?([^/]+:\d+|[^/]+(?=\/$))\/?$/.exec(location)?.[1];
-  if (host === undefined) {
-    const reference = parseReference(location);
-    if (reference.kind !== "registry") throw new ImageError("usage", `Cannot list "${location}"`);
-    return yield* repositoryPages(session, reference);
-  }
+  if (collection.kind !== "registry") return yield* storePages(session, collection);
+  const { registry, path } = collection;
+  if (path !== "") return yield* repositoryPages(session, { registry, repository: path });
   const { listRegistryRepositories } = await import("./registry.ts");
-  const access = session.registryAccess(host, "source");
-  for await (const page of listRegistryRepositories(host, await session.registry(), access)) {
+  const access = session.registryAccess(registry, "source");
+  for await (const page of listRegistryRepositories(registry, await session.registry(), access)) {
     for (const repository of page) {
       try {
-        yield* repositoryPages(session, { kind: "registry", registry: host, repository });
+        yield* repositoryPages(session, { registry, repository });
       } catch (error) {
         // Gone since the page was made, or without any tag, of which registries say the same.
         if (!isImageError(error, "not-found")) throw error;
@@ -89,7 +96,7 @@ export async function* imagePages(
 /** The tags of a repository, page by page. */
 async function* repositoryPages(
   session: Session,
-  reference: RegistryReference,
+  reference: RegistryImage,
 ): AsyncGenerator<readonly ListedImage[], void> {
   const name = `${reference.registry}/${reference.repository}`;
   const { listRegistryTags } = await import("./registry.ts");
@@ -98,12 +105,14 @@ async function* repositoryPages(
 }
 
 /** The images of a store, which are known in their order only once all of its tags are; handed out in pieces. */
-async function* storePages(session: Session, text: string): AsyncGenerator<readonly ListedImage[], void> {
-  const location = parseStoreLocation(text);
-  const store = location.kind === "s3"
-    ? await session.bucket(location.bucket, "source")
-    : await session.folder(location.path, { access: "read" });
-  const tags = await listWithLegacy(store, location.prefix);
+async function* storePages(
+  session: Session,
+  collection: StoreCollection,
+): AsyncGenerator<readonly ListedImage[], void> {
+  const store = collection.kind === "s3"
+    ? await session.bucket(collection.bucket, "source")
+    : await session.folder(collection.path, { access: "read" });
+  const tags = await listWithLegacy(store, collection.prefix);
   for (let at = 0; at < tags.length; at += PAGE_TAGS) {
     const images = Map.groupBy(tags.slice(at, at + PAGE_TAGS), (each) => each.image);
     yield [...images].map(([name, entries]) => ({ name, tags: entries.map((each) => each.tag) }));
@@ -127,7 +136,7 @@ function tagName({ image, tag }: ImageTag): string {
   return `${image}:${tag}`;
 }
 
-async function registryTags(session: Session, reference: RegistryReference): Promise<readonly string[]> {
+async function registryTags(session: Session, reference: RegistryImage): Promise<readonly string[]> {
   const tags: string[] = [];
   const names = new ListedNames(`Cannot list the tags of "${reference.registry}/${reference.repository}"`);
   for await (const page of repositoryPages(session, reference)) {

@@ -1,6 +1,6 @@
 import { ImageError } from "../errors.ts";
 import { isStoreFolder } from "../objects/open_local_store.ts";
-import type { LocalReading, LocalReference } from "../oci/reference.ts";
+import type { LocalLocation, LocalReading } from "../oci/locations/local.ts";
 
 /**
  * Decides which part of a local reference is the store: what `//` says; else the deepest folder along the path that is a
@@ -9,17 +9,16 @@ import type { LocalReading, LocalReference } from "../oci/reference.ts";
  * Throws `not-found`, listing what was tried, when there is nothing to read.
  */
 export async function resolveLocal(
-  reference: LocalReference,
+  { readings, explicit, text }: LocalLocation,
   access: "read" | "write",
-  text: string,
 ): Promise<LocalReading> {
-  const [first] = reference.readings;
-  if (reference.explicit) return first;
-  for (const reading of reference.readings) {
+  const [first] = readings;
+  if (explicit) return first;
+  for (const reading of readings) {
     if (await isStoreFolder(reading.folder)) return reading;
   }
   if (access === "write") return first;
-  const tried = reference.readings.map((reading) => `"${reading.folder}"`).join(", ");
+  const tried = readings.map((reading) => `"${reading.folder}"`).join(", ");
   throw new ImageError("not-found", `Cannot read "${text}": no folder along it is a store (tried ${tried})`, {
     hint: "Say where the store ends with //, for example local:///srv/store//team/app:v1",
   });

@@ -1,4 +1,4 @@
-import type { ArchiveReference } from "../archive/archive_reference.ts";
+import type { ArchivePlace } from "../oci/locations/archive.ts";
 import { openLayoutImage } from "../archive/archived_image.ts";
 import { layoutNames } from "../archive/image_names.ts";
 import { ociArchiveMembers } from "../archive/layout_writer.ts";
@@ -20,7 +20,7 @@ export interface OciArchiveTargetOptions extends StandardStreams {
  * Throws what `openArchiveFile` and `openLayoutImage` throw.
  */
 export async function openOciArchiveSource(
-  { path, name }: ArchiveReference,
+  { path, name }: ArchivePlace,
   text: string,
   options: StandardStreams & SpoolOptions = {},
 ): Promise<ArchivedSource> {
@@ -34,7 +34,7 @@ export async function openOciArchiveSource(
  * Throws what `openArchiveOutput` throws, `invalid-reference` for a bad name.
  */
 export async function openOciArchiveTarget(
-  { path, name }: ArchiveReference,
+  { path, name }: ArchivePlace,
   text: string,
   options: OciArchiveTargetOptions = {},
 ): Promise<ArchiveTarget> {

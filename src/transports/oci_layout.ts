@@ -1,4 +1,4 @@
-import type { ArchiveReference } from "../archive/archive_reference.ts";
+import type { ArchivePlace } from "../oci/locations/archive.ts";
 import { openLayoutImage } from "../archive/archived_image.ts";
 import { openFolder } from "../archive/folder_files.ts";
 import { type LayoutName, layoutNames } from "../archive/image_names.ts";
@@ -14,7 +14,7 @@ import { type ArchivedSource, openArchivedSource } from "./archived_source.ts";
  * Opens an image of an OCI layout folder; index and manifests come byte for byte. `text`: the reference as the user wrote
  * it. Throws what `openFolder` and `openLayoutImage` throw.
  */
-export async function openOciLayoutSource({ path, name }: ArchiveReference, text: string): Promise<ArchivedSource> {
+export async function openOciLayoutSource({ path, name }: ArchivePlace, text: string): Promise<ArchivedSource> {
   const files = await openFolder(path);
   return await openArchivedSource(text, files, (opened) => openLayoutImage(opened, name), { isFolder: true });
 }
@@ -25,7 +25,7 @@ export async function openOciLayoutSource({ path, name }: ArchiveReference, text
  * `names`: image names (`app:v1`) beside the one in the reference. Throws `invalid-reference` for a bad name.
  */
 export function openOciLayoutTarget(
-  { path, name }: ArchiveReference,
+  { path, name }: ArchivePlace,
   text: string,
   options: { readonly names?: readonly string[] } = {},
 ): ImageTarget {

@@ -1,9 +1,9 @@
 import { ImageError } from "../errors.ts";
-import { type ArchiveReference, parseArchiveReference } from "../archive/archive_reference.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
 import { manifestFinder } from "../image/held_content.ts";
 import { readSmallBlob } from "../image/select_platforms.ts";
-import { parseReference } from "../oci/reference.ts";
+import { type ImageLocation, label, type StoreLocation } from "../oci/location.ts";
+import type { ArchiveLocation } from "../oci/locations/archive.ts";
 import type { ArchivedSource } from "./archived_source.ts";
 import type { DaemonSourceOptions } from "./docker_daemon_content.ts";
 import type { DaemonSource } from "./docker_daemon_source.ts";
@@ -11,68 +11,77 @@ import type { DaemonTarget } from "./docker_daemon_target.ts";
 import { bucketImage, type OpenBucketOptions } from "./open_bucket.ts";
 import type { Session } from "./session.ts";
 
-/** Scheme of an image in the container daemon, named as skopeo names it. */
-const DAEMON_SCHEME = "docker-daemon:";
-
-/** Whether a text names an image in a bucket, folder or registry, and no archive, layout or daemon. */
-export function isRepositoryText(text: string): boolean {
-  return !text.startsWith(DAEMON_SCHEME) && parseArchiveReference(text) === undefined;
-}
-
 /** How a target is opened. */
 export interface OpenTargetOptions extends OpenBucketOptions {
   /** Where the image comes from: a daemon is asked by its config for layers that it has. */
   readonly source?: ImageSource;
 }
 
-/** Opens any reference for reading. The only place, with {@linkcode openTarget}, that knows all kinds of places. */
-export async function openSource(session: Session, text: string): Promise<ImageSource> {
-  if (text.startsWith(DAEMON_SCHEME)) {
-    // An index is kept with all that is there of it, as from any other place.
-    return await openDaemon(session, text.slice(DAEMON_SCHEME.length), { allPlatforms: true });
+/** Opens any place for reading. The only one, with {@linkcode openTarget}, that knows all kinds of places. */
+export async function openSource(session: Session, location: ImageLocation): Promise<ImageSource> {
+  switch (location.kind) {
+    case "registry": {
+      const { openRegistrySource } = await import("./registry.ts");
+      return openRegistrySource(
+        location,
+        await session.registry(),
+        session.registryAccess(location.registry, "source"),
+      );
+    }
+    case "s3":
+    case "local": {
+      const { BucketSource } = await import("./bucket_source.ts");
+      return new BucketSource(await bucketImage(session, location, { access: "read" }));
+    }
+    case "oci":
+    case "oci-archive":
+    case "docker-archive":
+      return await openArchive(session, location);
+    case "daemon":
+      // An index is kept with all that is there of it, as from any other place.
+      return await openDaemon(session, location.name, { allPlatforms: true });
   }
-  const archive = parseArchiveReference(text);
-  if (archive) return await openArchive(session, archive, text);
-  const reference = parseReference(text);
-  if (reference.kind === "registry") {
-    const { openRegistrySource } = await import("./registry.ts");
-    return openRegistrySource(
-      reference,
-      await session.registry(),
-      session.registryAccess(reference.registry, "source"),
-    );
-  }
-  const { BucketSource } = await import("./bucket_source.ts");
-  return new BucketSource(await bucketImage(session, reference, text, { access: "read" }));
 }
 
-/** Opens any reference for writing. */
+/** Opens any place for writing. */
 export async function openTarget(
   session: Session,
-  text: string,
+  location: ImageLocation,
   options: OpenTargetOptions = {},
 ): Promise<ImageTarget> {
-  if (text.startsWith(DAEMON_SCHEME)) {
-    return await openDaemonTargetFor(session, text.slice(DAEMON_SCHEME.length), { source: options.source });
+  switch (location.kind) {
+    case "registry": {
+      const { openRegistryTarget } = await import("./registry.ts");
+      return openRegistryTarget(
+        location,
+        await session.registry(),
+        session.registryAccess(location.registry, "target"),
+      );
+    }
+    case "s3":
+    case "local":
+      return await openStoreTarget(session, location, options);
+    case "oci":
+    case "oci-archive":
+    case "docker-archive":
+      return await openArchiveTarget(session, location);
+    case "daemon":
+      return await openDaemonTargetFor(session, location.name, { source: options.source });
   }
-  const archive = parseArchiveReference(text);
-  if (archive) return await openArchiveTarget(session, archive, text);
-  const reference = parseReference(text);
-  if (reference.kind === "registry") {
-    const { openRegistryTarget } = await import("./registry.ts");
-    return openRegistryTarget(
-      reference,
-      await session.registry(),
-      session.registryAccess(reference.registry, "target"),
-    );
-  }
+}
+
+async function openStoreTarget(
+  session: Session,
+  location: StoreLocation,
+  options: OpenBucketOptions,
+): Promise<ImageTarget> {
   const { BucketTarget } = await import("./bucket_target.ts");
-  const image = await bucketImage(session, reference, text, { access: "write", create: options.create ?? false });
+  const image = await bucketImage(session, location, { access: "write", create: options.create ?? false });
   const { tag } = image;
   if (tag === undefined) {
     throw new ImageError(
       "invalid-reference",
-      `Invalid target "${text}": a bucket keeps an image under a tag, not under a digest alone`,
+      `Invalid target "${location.text}": a bucket keeps an image under a tag, not under a digest alone`,
       { hint: "Add a tag before the @, or instead of it" },
     );
   }
@@ -130,41 +139,46 @@ export async function openDaemonTargetFor(
 }
 
 /** Opens an archive or layout for reading. */
-export async function openArchive(
-  session: Session,
-  reference: ArchiveReference,
-  text: string,
-): Promise<ArchivedSource> {
+export async function openArchive(session: Session, location: ArchiveLocation): Promise<ArchivedSource> {
   const { streams, compression, onPhase } = session.options;
   const options = { ...streams, ...compression, signal: session.signal, onPhase };
-  if (reference.kind === "oci") {
-    const { openOciLayoutSource } = await import("./oci_layout.ts");
-    return await openOciLayoutSource(reference, text);
+  const name = label(location);
+  switch (location.kind) {
+    case "oci": {
+      const { openOciLayoutSource } = await import("./oci_layout.ts");
+      return await openOciLayoutSource(location, name);
+    }
+    case "oci-archive": {
+      const { openOciArchiveSource } = await import("./oci_archive.ts");
+      return await openOciArchiveSource(location, name, options);
+    }
+    case "docker-archive": {
+      const { openDockerArchiveSource } = await import("./docker_archive.ts");
+      return await openDockerArchiveSource(location, name, options);
+    }
   }
-  if (reference.kind === "oci-archive") {
-    const { openOciArchiveSource } = await import("./oci_archive.ts");
-    return await openOciArchiveSource(reference, text, options);
-  }
-  const { openDockerArchiveSource } = await import("./docker_archive.ts");
-  return await openDockerArchiveSource(reference, text, options);
 }
 
 /** Opens an archive or layout for writing; `names` are image names for loaders beside the one in the reference. */
 export async function openArchiveTarget(
   session: Session,
-  reference: ArchiveReference,
-  text: string,
+  location: ArchiveLocation,
   names: readonly string[] = [],
 ): Promise<ImageTarget> {
   const options = { ...session.options.streams, names };
-  if (reference.kind === "oci") {
-    const { openOciLayoutTarget } = await import("./oci_layout.ts");
-    return openOciLayoutTarget(reference, text, options);
+  const name = label(location);
+  switch (location.kind) {
+    case "oci": {
+      const { openOciLayoutTarget } = await import("./oci_layout.ts");
+      return openOciLayoutTarget(location, name, options);
+    }
+    case "oci-archive": {
+      const { openOciArchiveTarget } = await import("./oci_archive.ts");
+      return await openOciArchiveTarget(location, name, options);
+    }
+    case "docker-archive": {
+      const { openDockerArchiveTarget } = await import("./docker_archive.ts");
+      return await openDockerArchiveTarget(location, name, { ...options, signal: session.signal });
+    }
   }
-  if (reference.kind === "oci-archive") {
-    const { openOciArchiveTarget } = await import("./oci_archive.ts");
-    return await openOciArchiveTarget(reference, text, options);
-  }
-  const { openDockerArchiveTarget } = await import("./docker_archive.ts");
-  return await openDockerArchiveTarget(reference, text, { ...options, signal: session.signal });
 }

@@ -2,7 +2,8 @@ import { ImageError } from "../errors.ts";
 import type { ImageStore } from "../bucket/image_store.ts";
 import type { TagWriter } from "../bucket/tag_writer.ts";
 import type { ImageSource, ImageTarget } from "../image/places.ts";
-import { parseReference, type Reference, type RegistryReference, tagOf } from "../oci/reference.ts";
+import { type ImageLocation, label, type StoreLocation } from "../oci/location.ts";
+import { tagOf } from "../oci/locations/names.ts";
 import type { BucketImage } from "./bucket_source.ts";
 import { resolveLocal } from "./local_reading.ts";
 import type { Session } from "./session.ts";
@@ -21,17 +22,16 @@ export interface OpenBucketOptions {
 /** The image of a bucket or folder that a reference names. `side`: whose settings hold; default the target's for writing. */
 export async function bucketImage(
   session: Session,
-  reference: Exclude<Reference, RegistryReference>,
-  text: string,
+  location: StoreLocation,
   options: { readonly access: "read" | "write"; readonly create?: boolean; readonly side?: Side },
 ): Promise<BucketImage> {
-  const pinned = { tag: tagOf(reference), digest: reference.digest, name: text };
-  if (reference.kind === "s3") {
+  const pinned = { tag: tagOf(location), digest: location.digest, name: label(location) };
+  if (location.kind === "s3") {
     const { side = options.access === "read" ? "source" : "target" } = options;
-    return { store: await session.bucket(reference.bucket, side), image: reference.image, ...pinned };
+    return { store: await session.bucket(location.bucket, side), image: location.image, ...pinned };
   }
-  const { folder, image } = await resolveLocal(reference, options.access, text);
-  const store: ImageStore = await session.folder(folder, { ...options, isNamed: reference.explicit });
+  const { folder, image } = await resolveLocal(location, options.access);
+  const store: ImageStore = await session.folder(folder, { ...options, isNamed: location.explicit });
   return { store, image, ...pinned };
 }
 
@@ -47,14 +47,16 @@ export interface BucketTag {
 /** Opens a tag of a bucket or folder for being changed in place. Throws `usage` for other kinds of places. */
 export async function openBucketTag(
   session: Session,
-  text: string,
+  location: ImageLocation,
   options: OpenBucketOptions = {},
 ): Promise<BucketTag> {
-  const reference = parseReference(text);
-  if (reference.kind === "registry" || reference.digest !== undefined) {
-    throw new ImageError("usage", `Cannot change "${text}": only a tag of a bucket or folder can be changed in place`);
+  if ((location.kind !== "s3" && location.kind !== "local") || location.digest !== undefined) {
+    throw new ImageError(
+      "usage",
+      `Cannot change "${location.text}": only a tag of a bucket or folder can be changed in place`,
+    );
   }
-  const image = await bucketImage(session, reference, text, { access: "write", create: options.create ?? false });
+  const image = await bucketImage(session, location, { access: "write", create: options.create ?? false });
   const tag = image.tag ?? "";
   const [{ BucketSource }, { BucketTarget }, { TagWriter }] = await Promise.all([
     import("./bucket_source.ts"),
@@ -65,7 +67,7 @@ export async function openBucketTag(
   const { log } = session.options;
   const { concurrentBlobs, signal, retry } = session;
   return {
-    name: text,
+    name: image.name,
     store: image.store,
     source: new BucketSource(image),
     target: new BucketTarget({ ...image, tag }, {
@@ -76,6 +78,6 @@ export async function openBucketTag(
       retry,
       log,
     }),
-    tag: new TagWriter(image.store, { image: image.image, tag }, { name: text, force, log }),
+    tag: new TagWriter(image.store, { image: image.image, tag }, { name: image.name, force, log }),
   };
 }

@@ -15,9 +15,10 @@ import { readAll } from "../bytes/blob_reader.ts";
 import { Bundle } from "../archive/bundle_reader.ts";
 import { openFolder } from "../archive/folder_files.ts";
 import { openSplitOutput } from "../archive/split_output.ts";
-import { parseReference, tagOf } from "../oci/reference.ts";
+import type { ImageLocation } from "../oci/location.ts";
+import type { BundleLocation } from "../oci/locations/bundle.ts";
+import { tagOf } from "../oci/locations/names.ts";
 import { isStandardInput, openInput, openOutput } from "./archive_streams.ts";
-import { isLocalPlace } from "./bundle_places.ts";
 import { resolveLocal } from "./local_reading.ts";
 import type { Session } from "./session.ts";
 
@@ -31,7 +32,7 @@ const MAX_LIST_BYTES = 16 * 1024 * 1024;
  */
 export async function openBundle(
   session: Session,
-  paths: readonly string[],
+  { paths }: BundleLocation,
   options: Pick<OpenPartsOptions, "checkParts" | "onPart"> = {},
 ): Promise<Bundle> {
   const { signal } = session;
@@ -56,13 +57,21 @@ export async function openBundleOutput(
 }
 
 /** What an image is called in a bundle: as the user says, else as its reference does. Throws `usage` where that has no name. */
-export async function bundleNameOf({ reference: text, name }: BundleItem): Promise<BundleName> {
+export async function bundleNameOf(location: ImageLocation, name: string | undefined): Promise<BundleName> {
   if (name !== undefined) return givenBundleName(name);
-  if (isLocalPlace(text)) return archiveBundleName(text);
-  const reference = parseReference(text);
-  if (reference.kind === "registry") return registryBundleName(text);
-  const image = reference.kind === "s3" ? reference.image : (await resolveLocal(reference, "read", text)).image;
-  return storeBundleName(text, image, tagOf(reference));
+  switch (location.kind) {
+    case "registry":
+      return registryBundleName(location);
+    case "s3":
+      return storeBundleName(location.text, location.image, tagOf(location));
+    case "local":
+      return storeBundleName(location.text, (await resolveLocal(location, "read")).image, tagOf(location));
+    case "oci":
+    case "oci-archive":
+    case "docker-archive":
+    case "daemon":
+      return archiveBundleName(location);
+  }
 }
 
 /** Reads a list of images to save (see `parseBundleList`) from a file, or from standard input for `-`. */

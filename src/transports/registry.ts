@@ -6,7 +6,8 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { manifestKind } from "../oci/media_types.ts";
-import { formatReference, type RegistryReference, tagOf } from "../oci/reference.ts";
+import { tagOf } from "../oci/locations/names.ts";
+import { formatRegistryImage, type RegistryImage } from "../oci/locations/registry.ts";
 import { hasBlob, openBlob, openRange } from "../registry/blobs.ts";
 import { listRepositories, listTags } from "../registry/listing.ts";
 import { findManifest, getManifest, putManifest } from "../registry/manifests.ts";
@@ -21,7 +22,7 @@ const CONCURRENT_CHECKS = 8;
 
 /** Opens an image in a registry for reading. No request is sent before something is asked for. */
 export function openRegistrySource(
-  reference: RegistryReference,
+  reference: RegistryImage,
   session: RegistrySession,
   access: RegistryAccess = {},
 ): RegistrySource {
@@ -30,7 +31,7 @@ export function openRegistrySource(
 
 /** Opens an image in a registry for writing. No request is sent before something is asked for. */
 export function openRegistryTarget(
-  reference: RegistryReference,
+  reference: RegistryImage,
   session: RegistrySession,
   access: RegistryAccess = {},
 ): RegistryTarget {
@@ -39,7 +40,7 @@ export function openRegistryTarget(
 
 /** The tags of a repository, page by page; see `listTags`. Tag and digest of the reference don't matter. */
 export function listRegistryTags(
-  reference: RegistryReference,
+  reference: RegistryImage,
   session: RegistrySession,
   access: RegistryAccess = {},
 ): AsyncIterable<readonly string[]> {
@@ -60,11 +61,11 @@ export class RegistrySource implements ImageSource {
   readonly name: string;
   /** Where it lies; a target on the same registry can take blobs over from there. */
   readonly repository: Repository;
-  readonly #reference: RegistryReference;
+  readonly #reference: RegistryImage;
 
   /** Sends nothing. */
-  constructor(reference: RegistryReference, repository: Repository) {
-    this.name = formatReference(reference);
+  constructor(reference: RegistryImage, repository: Repository) {
+    this.name = formatRegistryImage(reference);
     this.repository = repository;
     this.#reference = reference;
   }
@@ -114,15 +115,15 @@ export class RegistrySource implements ImageSource {
 export class RegistryTarget implements ImageTarget {
   readonly name: string;
   readonly limits: TargetLimits = { concurrentBlobs: 8, acceptsIndex: true };
-  readonly #reference: RegistryReference;
+  readonly #reference: RegistryImage;
   readonly #repository: Repository;
   /** Uploads that the registry began where a mount was asked for. */
   readonly #begun = new Map<Digest, UploadSession>();
   #fallbackWrites: Promise<void> = Promise.resolve();
 
   /** Sends nothing. */
-  constructor(reference: RegistryReference, repository: Repository) {
-    this.name = formatReference(reference);
+  constructor(reference: RegistryImage, repository: Repository) {
+    this.name = formatRegistryImage(reference);
     this.#reference = reference;
     this.#repository = repository;
   }

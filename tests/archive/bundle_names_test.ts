@@ -12,7 +12,14 @@ import {
   storeBundleName,
 } from "../../src/archive/bundle_names.ts";
 import { CONTAINERD_NAME, REF_NAME } from "../../src/archive/image_names.ts";
-import { isImageError } from "../../src/errors.ts";
+import { ImageError, isImageError } from "../../src/errors.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import type { ArchiveLocation } from "../../src/oci/locations/archive.ts";
+import type { DaemonLocation } from "../../src/oci/locations/daemon.ts";
+import type { RegistryLocation } from "../../src/oci/locations/registry.ts";
+
+const registryName = (text: string) => registryBundleName(parseLocation(text) as RegistryLocation);
+const archiveName = (text: string) => archiveBundleName(parseLocation(text) as ArchiveLocation | DaemonLocation);
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 
@@ -26,10 +33,10 @@ Deno.test({
   permissions: "none",
   fn() {
     const cases: [BundleName, ref: string, full: string, landing: string][] = [
-      [registryBundleName("alpine:3"), "docker.io/library/alpine:3", "docker.io/library/alpine:3", "library/alpine:3"],
-      [registryBundleName("ghcr.io/o/app"), "ghcr.io/o/app:latest", "ghcr.io/o/app:latest", "o/app:latest"],
-      [registryBundleName(`docker://ghcr.io/o/app:v1@${DIGEST}`), "ghcr.io/o/app:v1", "ghcr.io/o/app:v1", "o/app:v1"],
-      [registryBundleName("localhost:5000/x:1"), "localhost:5000/x:1", "localhost:5000/x:1", "x:1"],
+      [registryName("alpine:3"), "docker.io/library/alpine:3", "docker.io/library/alpine:3", "library/alpine:3"],
+      [registryName("ghcr.io/o/app"), "ghcr.io/o/app:latest", "ghcr.io/o/app:latest", "o/app:latest"],
+      [registryName(`docker://ghcr.io/o/app:v1@${DIGEST}`), "ghcr.io/o/app:v1", "ghcr.io/o/app:v1", "o/app:v1"],
+      [registryName("localhost:5000/x:1"), "localhost:5000/x:1", "localhost:5000/x:1", "x:1"],
       [storeBundleName("s3://b/app:v1", "app", "v1"), "app:v1", "docker.io/library/app:v1", "app:v1"],
       [storeBundleName("s3://b/t/app:v1", "t/app", "v1"), "t/app:v1", "docker.io/t/app:v1", "t/app:v1"],
       [
@@ -42,8 +49,8 @@ Deno.test({
       [storeBundleName("x", "docker.io/o/app", "v1"), "docker.io/o/app:v1", "docker.io/o/app:v1", "docker.io/o/app:v1"],
       [givenBundleName("app"), "app:latest", "docker.io/library/app:latest", "app:latest"],
       [givenBundleName("quay.io/o/app:2"), "quay.io/o/app:2", "quay.io/o/app:2", "o/app:2"],
-      [archiveBundleName("docker-archive:f.tar:app:v1"), "app:v1", "docker.io/library/app:v1", "app:v1"],
-      [archiveBundleName("docker-daemon:t/app:v1"), "t/app:v1", "docker.io/t/app:v1", "t/app:v1"],
+      [archiveName("docker-archive:f.tar:app:v1"), "app:v1", "docker.io/library/app:v1", "app:v1"],
+      [archiveName("docker-daemon:t/app:v1"), "t/app:v1", "docker.io/t/app:v1", "t/app:v1"],
     ];
     for (const [name, ref, full, landing] of cases) {
       assert.equal(name.ref, ref);
@@ -58,12 +65,12 @@ Deno.test({
   permissions: "none",
   fn() {
     const nameless = [
-      () => registryBundleName(`ghcr.io/o/app@${DIGEST}`),
+      () => registryName(`ghcr.io/o/app@${DIGEST}`),
       () => storeBundleName("s3://b/app@…", "app", undefined),
-      () => archiveBundleName("oci-archive:f.tar"),
-      () => archiveBundleName("oci:folder:v1"),
-      () => archiveBundleName("oci-archive:f.tar:@0"),
-      () => archiveBundleName(`docker-daemon:${DIGEST}`),
+      () => archiveName("oci-archive:f.tar"),
+      () => archiveName("oci:folder:v1"),
+      () => archiveName("oci-archive:f.tar:@0"),
+      () => archiveName(`docker-daemon:${DIGEST}`),
     ];
     for (const name of nameless) assert.throws(name, (error) => isImageError(error, "usage"));
     assert.throws(() => givenBundleName("s3://b/app:v1"), (error) => isImageError(error, "invalid-reference"));
@@ -97,10 +104,18 @@ Deno.test({
   name: "parseBundleList() reads one image a line, names after `as`, comments and blank lines",
   permissions: "none",
   fn() {
-    assert.deepEqual(parseBundleList("# all\n\n s3://b/app:v1 \r\nlocal:///my disk//app:v1   as  x:2\n"), [
-      { reference: "s3://b/app:v1" },
-      { reference: "local:///my disk//app:v1", name: "x:2" },
+    assert.deepEqual(parseBundleList("# all\n\n s3://bkt/app:v1 \r\nlocal:///my disk//app:v1   as  x:2\n"), [
+      { reference: "s3://bkt/app:v1", location: parseLocation("s3://bkt/app:v1") },
+      {
+        reference: "local:///my disk//app:v1",
+        location: parseLocation("local:///my disk//app:v1"),
+        name: "x:2",
+      },
     ]);
+    // A bad reference is a failure of its own, so that others can be saved.
+    const [bad, good] = parseBundleList("Alpine\nalpine:3\n");
+    assert.ok(bad!.location instanceof ImageError && bad!.location.code === "invalid-reference");
+    assert.deepEqual(good!.location, parseLocation("alpine:3"));
     assert.throws(() => parseBundleItem("  "), (error) => isImageError(error, "usage"));
   },
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { Session } from "../../src/transports/session.ts";
 import { listFiles, tempFolder, writeStore } from "../cli/places.ts";
 import { imageViolations } from "../soak/world.ts";
 import { multiImage } from "../support/images.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const WRITERS = 10;
 

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { openArchiveFile } from "../../src/archive/archive_file.ts";
-import { parseArchiveReference } from "../../src/archive/archive_reference.ts";
 import { readDockerManifest } from "../../src/archive/docker_manifest.ts";
 import { namesOf, readLayoutIndex } from "../../src/archive/layout_reader.ts";
 import { type BlobReader, bytesReader } from "../../src/bytes/blob_reader.ts";
 import { isImageError } from "../../src/errors.ts";
 import { copyImage, type CopyOptions } from "../../src/image/copy_image.ts";
 import type { ImageSource, ImageTarget } from "../../src/image/places.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import type { ArchiveLocation } from "../../src/oci/locations/archive.ts";
 import { formatPlatform } from "../../src/oci/platform.ts";
 import { openDockerArchiveSource, openDockerArchiveTarget } from "../../src/transports/docker_archive.ts";
 import { openOciArchiveSource, openOciArchiveTarget } from "../../src/transports/oci_archive.ts";
@@ -26,7 +27,7 @@ interface Streams {
 }
 
 function openSource(text: string, streams: Streams = {}): Promise<ImageSource> {
-  const reference = parseArchiveReference(text)!;
+  const reference = parseLocation(text) as ArchiveLocation;
   if (reference.kind === "oci") return openOciLayoutSource(reference, text);
   return reference.kind === "oci-archive"
     ? openOciArchiveSource(reference, text, streams)
@@ -34,7 +35,7 @@ function openSource(text: string, streams: Streams = {}): Promise<ImageSource> {
 }
 
 async function openTarget(text: string, streams: Streams = {}): Promise<ImageTarget> {
-  const reference = parseArchiveReference(text)!;
+  const reference = parseLocation(text) as ArchiveLocation;
   if (reference.kind === "oci") return openOciLayoutTarget(reference, text, streams);
   return reference.kind === "oci-archive"
     ? await openOciArchiveTarget(reference, text, streams)
@@ -360,26 +361,30 @@ Deno.test({
 });
 
 Deno.test({
-  name: "parseArchiveReference() reads skopeo's spellings and refuses half ones",
+  name: "parseLocation() reads skopeo's spellings and refuses half ones",
   permissions: "none",
   fn() {
-    assert.deepEqual(parseArchiveReference("oci:dir"), { kind: "oci", path: "dir" });
-    assert.deepEqual(parseArchiveReference("oci-archive:/a/b.tar:v1"), {
+    const read = (text: string) => {
+      const { text: written, ...place } = parseLocation(text);
+      assert.equal(written, text);
+      return place;
+    };
+    assert.deepEqual(read("oci:dir"), { kind: "oci", path: "dir" });
+    assert.deepEqual(read("oci-archive:/a/b.tar:v1"), {
       kind: "oci-archive",
       path: "/a/b.tar",
       name: "v1",
     });
-    assert.deepEqual(parseArchiveReference("docker-archive:-:localhost:5000/app:v1"), {
+    assert.deepEqual(read("docker-archive:-:localhost:5000/app:v1"), {
       kind: "docker-archive",
       path: "-",
       name: "localhost:5000/app:v1",
     });
-    assert.deepEqual(parseArchiveReference("oci:C:\\images:v1"), { kind: "oci", path: "C:\\images", name: "v1" });
-    for (const text of ["alpine:3", "s3://b/a:v1", "oci://x", "docker://alpine"]) {
-      assert.equal(parseArchiveReference(text), undefined);
-    }
-    for (const text of ["oci:", "oci::v1", "docker-archive:a.tar:", "oci:-"]) {
-      assert.throws(() => parseArchiveReference(text), (error) => isImageError(error, "invalid-reference"));
+    assert.deepEqual(read("oci:C:\\images:v1"), { kind: "oci", path: "C:\\images", name: "v1" });
+    const others = { "alpine:3": "registry", "s3://bucket/a:v1": "s3", "docker://alpine": "registry" };
+    for (const [text, kind] of Object.entries(others)) assert.equal(parseLocation(text).kind, kind);
+    for (const text of ["oci://x", "oci:", "oci::v1", "docker-archive:a.tar:", "oci:-"]) {
+      assert.throws(() => parseLocation(text), (error) => isImageError(error, "invalid-reference"));
     }
   },
 });

@@ -1,12 +1,11 @@
 /** Places that cannot be written to are the user's to mend: they are told as such, and a dry run does not mind them. */
 import assert from "node:assert/strict";
-import { bundleSaveCommand } from "../../src/commands/bundle_save.ts";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { isImageError } from "../../src/errors.ts";
 import { Session } from "../../src/transports/session.ts";
 import { tempFolder, writeStore } from "../cli/places.ts";
 import { imageViolations } from "../soak/world.ts";
 import { singleImage } from "../support/images.ts";
+import { bundleSaveCommand, copyCommand } from "../support/by_text.ts";
 
 const image = singleImage({ os: "linux", architecture: "amd64" }, { seed: 61 });
 const IS_LINUX_ROOT = Deno.build.os === "linux" && Deno.uid() === 0;

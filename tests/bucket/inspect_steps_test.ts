@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { ImageStore } from "../../src/bucket/image_store.ts";
-import { inspectCommand } from "../../src/commands/inspect.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
 import { Session } from "../../src/transports/session.ts";
 import { chunkedImage } from "../support/chunked_images.ts";
 import { multiImage } from "../support/images.ts";
 import { MemoryStore } from "../support/memory_store.ts";
+import { inspectCommand } from "../support/by_text.ts";
 
 /** A session whose every bucket is this store. */
 class MemorySession extends Session {

@@ -1,6 +1,5 @@
 /** Uploads to real servers count what was sent, whatever was read before, and whatever had to be sent twice. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import type { CopyEvent } from "../../src/image/copy_image.ts";
 import { Session } from "../../src/transports/session.ts";
 import { withEnvironment } from "../objects/s3_kit.ts";
@@ -8,6 +7,7 @@ import { type HoldingProxyOptions, startHoldingProxy } from "../support/holding_
 import { singleImage } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
 import { makeBuckets, tempFolder, writeStore } from "./places.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const MIB = 1024 * 1024;
 /** Less than the buffers for parts hold together: all of it is read before anything is sent. */

@@ -19,8 +19,8 @@ const large = singleImage({ os: "linux", architecture: "arm64" }, {
 const WRITING = [
   ["copy", "a/b:v1", "TARGET"],
   ["push", "app:v1", "TARGET"],
-  ["index create", "TARGET", "s3://b/app:v1"],
-  ["index add", "TARGET", "s3://b/app:v1"],
+  ["index create", "TARGET", "s3://bkt/app:v1"],
+  ["index add", "TARGET", "s3://bkt/app:v1"],
   ["index remove", "TARGET", "linux/amd64"],
   ["bundle load", "disk.tar", "TARGET"],
 ] as const;
@@ -36,11 +36,11 @@ Deno.test("every command that writes to buckets has the options in its help and 
       const [args, words] of [
         [[...to("local:///x//app:v1"), "--storage-class", "STANDARD_IA"], /--storage-class is for buckets/],
         [[...to("local:///x//app:v1"), "--sse-kms-key-id", "alias/k"], /--sse-kms-key-id is for buckets/],
-        [[...to("s3://b/app:v1"), "--storage-class", "DEEP_ARCHIVE"], /DEEP_ARCHIVE.*cannot be read/],
-        [[...to("s3://b/app:v1"), "--storage-class", "standard_ia"], /capitals[\s\S]*STANDARD_IA/],
-        [[...to("s3://b/app:v1"), "--storage-class", "A\nB"], /Invalid --storage-class/],
-        [[...to("s3://b/app:v1"), "--sse-kms-key-id", "two words"], /Invalid --sse-kms-key-id/],
-        [[...to("s3://b/app:v1"), "--sse-kms-key-id="], /Invalid --sse-kms-key-id/],
+        [[...to("s3://bkt/app:v1"), "--storage-class", "DEEP_ARCHIVE"], /DEEP_ARCHIVE.*cannot be read/],
+        [[...to("s3://bkt/app:v1"), "--storage-class", "standard_ia"], /capitals[\s\S]*STANDARD_IA/],
+        [[...to("s3://bkt/app:v1"), "--storage-class", "A\nB"], /Invalid --storage-class/],
+        [[...to("s3://bkt/app:v1"), "--sse-kms-key-id", "two words"], /Invalid --sse-kms-key-id/],
+        [[...to("s3://bkt/app:v1"), "--sse-kms-key-id="], /Invalid --sse-kms-key-id/],
       ] satisfies [string[], RegExp][]
     ) {
       const run = await s3lo([...name, ...args]);

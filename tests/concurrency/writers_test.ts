@@ -1,7 +1,6 @@
 /** Many writers at once: of one protected tag, of one image, of the bucket's settings. */
 import assert from "node:assert/strict";
 import { stampChunkFormat } from "../../src/bucket/settings.ts";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { isImageError } from "../../src/errors.ts";
 import type { ObjectStore } from "../../src/objects/object_store.ts";
 import { Session } from "../../src/transports/session.ts";
@@ -11,6 +10,7 @@ import { withEnvironment } from "../objects/s3_kit.ts";
 import { imageViolations, storeViolations } from "../soak/world.ts";
 import { singleImage } from "../support/images.ts";
 import { type ServiceName, serviceTest } from "../support/services.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const WRITERS = 50;
 const PLATFORM = { os: "linux", architecture: "amd64" };

@@ -6,21 +6,23 @@ import { BundleSource } from "../../src/transports/bundle_source.ts";
 import { BundleTarget } from "../../src/transports/bundle_target.ts";
 import { openSource, openTarget } from "../../src/transports/open.ts";
 import { openBundle, openBundleOutput } from "../../src/transports/open_bundle.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import { bundleAt } from "../../src/oci/locations/bundle.ts";
 import type { Session } from "../../src/transports/session.ts";
 
 /** Opens a reference for reading. */
 export async function sourceAt(session: Session, reference: string): Promise<ImageSource> {
-  return await openSource(session, reference);
+  return await openSource(session, parseLocation(reference));
 }
 
 /** Opens a reference for writing what `source` holds. */
 export async function targetAt(session: Session, reference: string, source?: ImageSource): Promise<ImageTarget> {
-  return await openTarget(session, reference, { create: true, ...(source ? { source } : {}) });
+  return await openTarget(session, parseLocation(reference), { create: true, ...(source ? { source } : {}) });
 }
 
 /** Opens an image of a bundle for reading; closing it closes the bundle. */
 export async function bundleSourceAt(session: Session, path: string, name: string): Promise<ImageSource> {
-  const bundle = await openBundle(session, [path]);
+  const bundle = await openBundle(session, bundleAt([path]));
   try {
     const source = new BundleSource(bundle, bundle.choose([name])[0]!);
     return Object.assign(source, { [Symbol.asyncDispose]: () => bundle[Symbol.asyncDispose]() });

@@ -1,10 +1,10 @@
 /** Kills s3lo at seeded moments of its work and looks at what is left. */
 import { fileURLToPath } from "node:url";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { Session } from "../../src/transports/session.ts";
 import { listFiles, makeBuckets, type TestBuckets, writeStore } from "../cli/places.ts";
 import { imageViolations, storeViolations } from "../soak/world.ts";
 import { multiImage, Random, singleImage } from "../support/images.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const MAIN = fileURLToPath(new URL("crash_main.ts", import.meta.url));
 

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { isDigest, parseDigest } from "../../src/oci/digest.ts";
 import { formatPlatform, parsePlatform, selectPlatform } from "../../src/oci/platform.ts";
-import {
-  formatReference,
-  nameProblem,
-  parseReference,
-  parseStoreLocation,
-  storeNameProblem,
-} from "../../src/oci/reference.ts";
+import { locationIn, parseListedCollection, parseLoadTarget, parseStoreCollection } from "../../src/oci/collection.ts";
+import { access, label, parseLocation } from "../../src/oci/location.ts";
+import { nameProblem, storeNameProblem } from "../../src/oci/locations/names.ts";
+import { spelled } from "../support/spelled.ts";
 import { fuzzTest, mutated, outcomeOf, pick } from "./fuzz.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -26,13 +23,20 @@ const REFERENCES = [
   "local://a/b/c/d/e",
   "s3://bucket/team/",
   "docker://alpine",
+  "oci:C:\\images:v1",
+  "oci-archive:/a/b.tar:app:v1",
+  "docker-archive:-:localhost:5000/app:v1",
+  "docker-daemon:app:v1",
+  "localhost:5000",
+  "docker.io/",
   "gs://x/y",
 ];
 const PIECES = [
   ..."/:@.-_[]()+%*\\ \t\n\0\u001b\u00a0éA0a",
-  ..."// .. ../ :: @@ -- __ ___ ._ :// s3:// local:// %2f %00 0.0 a. a- a_ -a a.a/ sha256: __proto__ constructor".split(
-    " ",
-  ),
+  ..."// .. ../ :: @@ -- __ ___ ._ :// s3:// local:// oci: oci-archive: docker-daemon: %2f %00 0.0 a. a- a_ -a a.a/ sha256: __proto__ constructor"
+    .split(
+      " ",
+    ),
 ];
 const PLATFORMS = [
   "linux/amd64",
@@ -47,16 +51,26 @@ const PLATFORMS = [
   "armhf",
 ];
 
-fuzzTest("parseReference() reads or refuses any text, and reads its own spelling back", (random) => {
+fuzzTest("parseLocation() reads or refuses any text, and reads its own spelling back", (random) => {
   const text = mutated(random, REFERENCES, PIECES);
-  const outcome = outcomeOf(text, () => parseReference(text));
+  const outcome = outcomeOf(text, () => parseLocation(text));
   if ("error" in outcome) return assert.equal(outcome.error.code, "invalid-reference");
   const reference = outcome.value;
+  assert.equal(reference.text, text);
+  assert.ok(label(reference) !== "" && access(reference));
+  if (reference.kind === "daemon") return assert.equal(label(reference), `docker-daemon:${reference.name}`);
+  if (reference.kind !== "registry" && reference.kind !== "s3" && reference.kind !== "local") {
+    const { kind, path, name } = reference;
+    assert.ok(path !== "" && !path.includes("\0") && name !== "", text);
+    return assert.equal(text, `${kind}:${path}${name === undefined ? "" : `:${name}`}`);
+  }
   const names = reference.kind === "local"
     ? reference.readings.map(({ image }) => image)
     : [reference.kind === "s3" ? reference.image : reference.repository];
   for (const name of names) {
-    const problem = reference.kind === "registry" ? nameProblem(name) : storeNameProblem(name, true);
+    const problem: string | undefined = reference.kind === "registry"
+      ? nameProblem(name)
+      : storeNameProblem(name, true);
     assert.equal(problem, undefined);
     assert.ok(!name.split("/").some((part) => part === "" || part === "." || part === ".."), name);
   }
@@ -64,21 +78,37 @@ fuzzTest("parseReference() reads or refuses any text, and reads its own spelling
   if (reference.tag !== undefined) assert.match(reference.tag, tag);
   if (reference.digest !== undefined) assert.ok(isDigest(reference.digest));
   if (reference.kind === "registry") assert.ok(URL.canParse(`https://${reference.registry}/v2/`), reference.registry);
-  const spelled = formatReference(reference);
-  const again = parseReference(spelled);
+  const spelling = spelled(reference);
+  const again = parseLocation(spelling);
   // A local reference is spelled with //, which keeps its first reading alone.
   const expected = reference.kind === "local"
-    ? { ...reference, readings: [reference.readings[0]], explicit: true }
-    : reference;
-  assert.deepEqual(again, expected, spelled);
+    ? { ...reference, readings: [reference.readings[0]], explicit: true, text: spelling }
+    : { ...reference, text: spelling };
+  assert.deepEqual(again, expected, spelling);
 });
 
-fuzzTest("parseStoreLocation() reads or refuses any text", (random) => {
+fuzzTest("parseStoreCollection() reads or refuses any text", (random) => {
   const text = mutated(random, REFERENCES, PIECES);
-  const outcome = outcomeOf(text, () => parseStoreLocation(text));
+  const outcome = outcomeOf(text, () => parseStoreCollection(text));
   if ("error" in outcome) return assert.equal(outcome.error.code, "invalid-reference");
   const { prefix } = outcome.value;
   if (prefix !== "") assert.equal(storeNameProblem(prefix.slice(0, -1)), undefined, text);
+});
+
+fuzzTest("parseListedCollection() and parseLoadTarget() read or refuse any text", (random) => {
+  const text = mutated(random, REFERENCES, PIECES);
+  const listed = outcomeOf(text, () => parseListedCollection(text));
+  if ("error" in listed) assert.equal(listed.error.code, "invalid-reference");
+  else assert.ok(access(listed.value));
+  const target = outcomeOf(text, () => parseLoadTarget(text));
+  if ("error" in target) return assert.ok(["invalid-reference", "usage"].includes(target.error.code), text);
+  const { value } = target;
+  if ("image" in value) return assert.deepEqual(value.image, parseLocation(text));
+  const landed = outcomeOf(text, () => locationIn(value.collection, { image: "team/app", tag: "v1" }));
+  // A prefix may be too long for a name behind it.
+  if ("error" in landed) return assert.equal(landed.error.code, "invalid-reference");
+  assert.deepEqual(landed.value, parseLocation(landed.value.text));
+  assert.equal(landed.value.tag, "v1");
 });
 
 fuzzTest("parseDigest() reads or refuses any text", (random) => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { pushCommand } from "../../src/commands/push.ts";
 import { Session } from "../../src/transports/session.ts";
 import { readStoredTag, tempFolder, writeStore } from "../cli/places.ts";
 import { singleImage } from "../support/images.ts";
 import { copy } from "./kit.ts";
+import { pushCommand } from "../support/by_text.ts";
 
 for (const kind of ["docker-archive", "oci-archive"] as const) {
   Deno.test(`hazard 10: gzip layers in a ${kind} are pushed as gzip layers`, async () => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { addToIndex } from "../../src/commands/index.ts";
 import { Session } from "../../src/transports/session.ts";
 import { tempFolder, writeStore } from "../cli/places.ts";
 import { s3loJson } from "../cli/program.ts";
 import { singleImage } from "../support/images.ts";
+import { addToIndex } from "../support/by_text.ts";
 
 // Protected tags and s3lo.yaml, on folders and real servers, are in tests/concurrency.
 Deno.test("hazard 14: of many that change one tag at once none loses what another wrote", async () => {

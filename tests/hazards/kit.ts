@@ -1,9 +1,9 @@
 /** What the tests on hazards have in common: a folder with stores, images with chunked layers, the program's commands. */
-import { copyCommand } from "../../src/commands/copy.ts";
 import { blobPath, type Digest, digestOf } from "../../src/oci/digest.ts";
 import { type Manifest, readManifest } from "../../src/oci/manifest.ts";
 import { Session } from "../../src/transports/session.ts";
 import { type ChunkedLayer, jsonBytes } from "../support/chunked_layers.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 /** Copies from one place to another, as `s3lo copy` does. */
 export async function copy(source: string, target: string): Promise<void> {

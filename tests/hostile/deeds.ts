@@ -1,14 +1,16 @@
 /** The commands that are tried on folders of hostile make. */
-import { bundleListCommand } from "../../src/commands/bundle_list.ts";
-import { bundleLoadCommand } from "../../src/commands/bundle_load.ts";
-import { bundleSaveCommand } from "../../src/commands/bundle_save.ts";
-import { copyCommand } from "../../src/commands/copy.ts";
-import { addToIndex } from "../../src/commands/index.ts";
-import { inspectCommand } from "../../src/commands/inspect.ts";
-import { pullCommand } from "../../src/commands/pull.ts";
-import { pushCommand } from "../../src/commands/push.ts";
-import { listImages } from "../../src/transports/list_images.ts";
 import type { Session } from "../../src/transports/session.ts";
+import {
+  addToIndex,
+  bundleListCommand,
+  bundleLoadCommand,
+  bundleSaveCommand,
+  copyCommand,
+  inspectCommand,
+  listImages,
+  pullCommand,
+  pushCommand,
+} from "../support/by_text.ts";
 
 /** What a round works on. */
 export interface Ground {

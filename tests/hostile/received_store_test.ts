@@ -1,15 +1,14 @@
 /** Stores and layouts that came from somebody else: links and pipes in them, wherever s3lo puts its own files. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { ImageError } from "../../src/errors.ts";
 import { blobPath, hexOf } from "../../src/oci/digest.ts";
-import { listImages } from "../../src/transports/list_images.ts";
 import { Session } from "../../src/transports/session.ts";
 import { listFiles, tempFolder, writeStore } from "../cli/places.ts";
 import { imageViolations } from "../soak/world.ts";
 import { singleImage } from "../support/images.ts";
 import { makeLink, makePipe, makeSocket } from "../support/special_files.ts";
 import { lookAtCanary, makeCanary } from "./canary.ts";
+import { copyCommand, listImages } from "../support/by_text.ts";
 
 const image = singleImage({ os: "linux", architecture: "amd64" }, {
   seed: 31,

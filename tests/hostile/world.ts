@@ -1,8 +1,6 @@
 /** What outlives a round of the fuzz: good images, files outside that must stay as they are, and who runs. */
 import process from "node:process";
 import { readSettings } from "../../src/bucket/settings.ts";
-import { bundleSaveCommand } from "../../src/commands/bundle_save.ts";
-import { copyCommand } from "../../src/commands/copy.ts";
 import type { ObjectStore } from "../../src/objects/object_store.ts";
 import { hexOf } from "../../src/oci/digest.ts";
 import { Session } from "../../src/transports/session.ts";
@@ -11,6 +9,7 @@ import { multiImage, singleImage } from "../support/images.ts";
 import { makeLink, makePipe, makeSocket } from "../support/special_files.ts";
 import { lookAtCanary, makeCanary } from "./canary.ts";
 import { linkTargets, NOBODY } from "./received.ts";
+import { bundleSaveCommand, copyCommand } from "../support/by_text.ts";
 
 const HOST = { os: "linux", architecture: "amd64" };
 

@@ -1,6 +1,5 @@
 /** Blobs that go from folder to folder by a second name, and what must not get one. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { GuardedFolder } from "../../src/bytes/guarded_folder.ts";
 import { PartialFile } from "../../src/bytes/partial_file.ts";
 import { isImageError } from "../../src/errors.ts";
@@ -10,6 +9,7 @@ import { listFiles, tempFolder, writeStore } from "../cli/places.ts";
 import { imageViolations } from "../soak/world.ts";
 import { singleImage } from "../support/images.ts";
 import { makeLink } from "../support/special_files.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const image = singleImage({ os: "linux", architecture: "amd64" }, {
   seed: 41,

@@ -1,6 +1,5 @@
 /** What one server copies between its buckets is what its digest says, as far as that server can tell; and nothing is swapped in. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { isImageError } from "../../src/errors.ts";
 import { blobPath, type Digest, digestOf } from "../../src/oci/digest.ts";
 import { Session } from "../../src/transports/session.ts";
@@ -11,6 +10,7 @@ import { pattern } from "./object_store_contract.ts";
 import { oddS3, type Quirk, refuse } from "./odd_s3_server.ts";
 import { sha256Of } from "./odd_s3_answers.ts";
 import { withEnvironment } from "./s3_kit.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const MIB = 1024 * 1024;
 const PERMISSIONS: Deno.PermissionOptions = { net: ["127.0.0.1"], env: true, read: "inherit", sys: "inherit" };

@@ -4,15 +4,16 @@ import { singleImage } from "../support/images.ts";
 
 const isRoot = Deno.build.os === "linux" && Deno.uid() === 0;
 
-const url = (path: string) => JSON.stringify(new URL(`../../src/transports/${path}`, import.meta.url).href);
+const url = (path: string) => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
 /** Lists a store as root, so that all that it needs is loaded, then as nobody, and prints what came of that. */
 const SCRIPT = `
 import process from "node:process";
-import { listImages } from ${url("list_images.ts")};
-import { Session } from ${url("session.ts")};
+import { parseStoreCollection } from ${url("oci/collection.ts")};
+import { listImages } from ${url("transports/list_images.ts")};
+import { Session } from ${url("transports/session.ts")};
 
-const [folder] = Deno.args;
+const folder = parseStoreCollection(Deno.args[0]);
 await using session = new Session();
 await listImages(session, folder);
 process.seteuid(65534);

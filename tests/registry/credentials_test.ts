@@ -5,7 +5,7 @@ import type { ImageError } from "../../src/errors.ts";
 import { readAuthFile } from "../../src/registry/auth_file.ts";
 import { askCredentialHelper } from "../../src/registry/credential_helper.ts";
 import type { Credentials } from "../../src/registry/credentials.ts";
-import { parseEcrHost } from "../../src/registry/ecr.ts";
+import { parseEcrHost } from "../../src/oci/ecr_host.ts";
 import { CredentialFinder } from "../../src/registry/find_credentials.ts";
 import { serveScript } from "../support/scripted_server.ts";
 

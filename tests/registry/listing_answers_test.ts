@@ -9,12 +9,12 @@ import { listTags } from "../../src/registry/listing.ts";
 import { findManifest, getManifest } from "../../src/registry/manifests.ts";
 import { PageWalk } from "../../src/registry/page_walk.ts";
 import { listReferrers } from "../../src/registry/referrers.ts";
-import { listImages } from "../../src/transports/list_images.ts";
 import { Session } from "../../src/transports/session.ts";
 import { singleImage } from "../support/images.ts";
 import { serveRaw, serveScript, writeText } from "../support/scripted_server.ts";
 import { repositoryOn } from "./memory_network.ts";
 import { testSession } from "./support.ts";
+import { listImages } from "../support/by_text.ts";
 
 const image = singleImage({ os: "linux", architecture: "amd64" }, { seed: 39 });
 const { descriptor } = image.root;

@@ -5,14 +5,15 @@ import type { BlobContent, ImageTarget } from "../../src/image/places.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { childrenOf, type Manifest, readManifest } from "../../src/oci/manifest.ts";
-import { parseReference, type RegistryReference } from "../../src/oci/reference.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import type { RegistryLocation } from "../../src/oci/locations/registry.ts";
 import { RegistrySession, type RegistrySessionOptions } from "../../src/registry/session.ts";
 import type { RegistrySource } from "../../src/transports/registry.ts";
 import type { TestImage } from "../support/images.ts";
 
 /** Reads a reference that is known to name a registry. */
-export function registryReference(text: string): RegistryReference {
-  const reference = parseReference(text);
+export function registryReference(text: string): RegistryLocation {
+  const reference = parseLocation(text);
   if (reference.kind !== "registry") throw new Error(`${text} names no registry`);
   return reference;
 }

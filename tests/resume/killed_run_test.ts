@@ -1,7 +1,5 @@
 /** A run that was cut off in the middle of a large blob, and the next one: what it moves again. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
-import { pullCommand } from "../../src/commands/pull.ts";
 import { Session } from "../../src/transports/session.ts";
 import { listFiles, makeBuckets, tempFolder, writeStore } from "../cli/places.ts";
 import { programCommand } from "../cli/program.ts";
@@ -10,6 +8,7 @@ import { imageViolations } from "../soak/world.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { singleImage } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
+import { copyCommand, pullCommand } from "../support/by_text.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 96 * MIB;

@@ -1,6 +1,5 @@
 /** What an earlier run left can be wrong: a power cut, another writer. It is found out, and written anew. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { GuardedFolder } from "../../src/bytes/guarded_folder.ts";
 import { PartialFile } from "../../src/bytes/partial_file.ts";
 import { bytesReader } from "../../src/bytes/blob_reader.ts";
@@ -13,6 +12,7 @@ import { withEnvironment } from "../objects/s3_kit.ts";
 import { imageViolations } from "../soak/world.ts";
 import { singleImage } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 const MIB = 1024 * 1024;
 const image = singleImage({ os: "linux", architecture: "amd64" }, {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { complete } from "../../src/cli/completion/complete.ts";
 import { completionScript } from "../../src/cli/completion/scripts.ts";
-import { COMMANDS } from "../../src/cli/program.ts";
+import type { StoreCollection } from "../../src/oci/location.ts";
 import { listImages } from "../../src/transports/list_images.ts";
+import { COMMANDS } from "../../src/cli/program.ts";
 import { Session } from "../../src/transports/session.ts";
 import { singleImage } from "../support/images.ts";
 import { programPath } from "../support/services.ts";
@@ -10,9 +11,9 @@ import { tempFolder, writeStore } from "../cli/places.ts";
 import { candidatesOf, SHELL_NAMES, shellSite, ZSH_FILES } from "./shells.ts";
 
 /** The names of a store, with all the time they need. */
-const lookUp = async (location: string) => {
+const lookUp = async (store: StoreCollection) => {
   await using session = new Session();
-  return (await listImages(session, location)).flatMap(({ name, tags }) => tags.map((tag) => `${name}:${tag}`));
+  return (await listImages(session, store)).flatMap(({ name, tags }) => tags.map((tag) => `${name}:${tag}`));
 };
 
 const words = async (...line: string[]) => (await complete(line, COMMANDS, lookUp)).map((each) => each.split("\t")[0]);

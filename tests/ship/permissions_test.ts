@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { ROOT } from "../../scripts/source_files.ts";
+import type { Settings } from "../../src/cli/command.ts";
 import { keptPermissions } from "../../src/cli/give_up.ts";
 import { CREDENTIAL_HELPERS, permissionFlags, permissionGrants } from "../../src/cli/permissions.ts";
 import { COMMANDS } from "../../src/cli/program.ts";
@@ -15,37 +16,54 @@ const PROGRAMS = {
 };
 const NONE = { helpers: () => Promise.resolve([]), shell: () => Promise.resolve([]) };
 
+/** Options of which none was given. */
+const NO_SETTINGS: Settings = {
+  flag: () => false,
+  value: () => undefined,
+  values: () => [],
+  origin: () => undefined,
+  bucket: () => ({ value: () => undefined, origin: "" }),
+  registry: () => ({ value: () => undefined, origin: "" }),
+};
+
 /** What is kept: `w` write, `n` net, `s` sys, `h` the helper, `$` the shell. */
 const KEPT: readonly [command: string, operands: string[], kept: string][] = [
   ["version", [], ""],
   ["completion", ["bash"], ""],
   ["list", ["local://x"], ""],
   ["inspect", ["local://x//a:1"], ""],
-  ["digest", ["s3://b/a:1"], "ns$"],
+  ["digest", ["s3://bkt/a:1"], "ns$"],
   ["help", ["copy"], ""],
-  ["list", ["s3://b"], "ns$"],
-  ["inspect", ["s3://b/a:1"], "ns$"],
+  ["list", ["s3://bkt"], "ns$"],
+  ["inspect", ["s3://bkt/a:1"], "ns$"],
   ["inspect", ["ghcr.io/o/a:1"], "nh"],
-  ["inspect", ["1.dkr.ecr.us-east-1.amazonaws.com/a"], "nsh$"],
+  ["inspect", ["123456789012.dkr.ecr.us-east-1.amazonaws.com/a"], "nsh$"],
+  ["inspect", ["123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/a"], "nsh$"],
+  ["inspect", ["123456789012.dkr-ecr.eu-west-1.on.aws/a"], "nsh$"],
+  ["inspect", ["public.ecr.aws/docker/library/alpine:3"], "nsh$"],
+  ["inspect", ["ghcr.io/x.dkr.ecr.y/a"], "nh"],
+  ["list", ["localhost:5000"], "nh"],
+  ["index remove", ["s3://bkt/a:1", "linux/arm/v7"], "wns$"],
+  ["bundle list", ["disk.tar"], "w"],
   ["inspect", ["docker-daemon:a:1"], "wns"],
   ["inspect", ["oci:folder"], ""],
   ["inspect", ["oci-archive:file.tar"], "w"],
   ["inspect", ["docker-archive:file.tar"], "w"],
   ["copy", ["local://x//a:1", "local://y//a:1"], "w"],
-  ["copy", ["local://x//a:1", "s3://b/a:1"], "ns$"],
-  ["copy", ["s3://b/a:1", "local://x//a:1"], "wns$"],
+  ["copy", ["local://x//a:1", "s3://bkt/a:1"], "ns$"],
+  ["copy", ["s3://bkt/a:1", "local://x//a:1"], "wns$"],
   ["copy", ["ghcr.io/o/a:1", "local://x//a:1"], "wnh"],
-  ["copy", ["s3://b/a:1", "ghcr.io/o/a:1"], "nsh$"],
+  ["copy", ["s3://bkt/a:1", "ghcr.io/o/a:1"], "nsh$"],
   ["copy", ["oci:folder", "oci-archive:file.tar"], "w"],
   ["copy", ["oci:folder", "ghcr.io/o/a:1"], "nh"],
-  ["copy", ["oci-archive:file.tar", "s3://b/a:1"], "wns$"],
+  ["copy", ["oci-archive:file.tar", "s3://bkt/a:1"], "wns$"],
   ["copy", ["docker-archive:file.tar", "ghcr.io/o/a:1"], "wnh"],
   ["copy", ["oci-archive:-", "ghcr.io/o/a:1"], "wnh"],
-  ["copy", ["docker-daemon:a:1", "s3://b/a:1"], "wns$"],
+  ["copy", ["docker-daemon:a:1", "s3://bkt/a:1"], "wns$"],
   ["copy", ["docker-daemon:a:1", "ghcr.io/o/a:1"], "wnsh"],
   ["copy", ["local://x//a:1", "docker-daemon:a:1"], "wns"],
   ["bundle load", ["disk.tar", "local://x"], "w"],
-  ["bundle load", ["disk.tar", "s3://b"], "wns$"],
+  ["bundle load", ["disk.tar", "s3://bkt"], "wns$"],
   ["bundle load", ["disk.tar", "ghcr.io/o"], "wnh"],
 ];
 
@@ -54,9 +72,10 @@ for (const [name, operands, expected] of KEPT) {
     name: `keptPermissions() of ${[name, ...operands].join(" ")}: ${expected || "nothing"}`,
     permissions: "none",
     fn: async () => {
-      const { access } = COMMANDS.find((command) => command.name === name)!;
+      const { access, prepare } = COMMANDS.find((command) => command.name === name)!;
+      const { places } = prepare(operands, NO_SETTINGS);
       const shown = async (programs: typeof PROGRAMS | typeof NONE) => {
-        const { write, net, sys, run } = await keptPermissions(access, operands, programs);
+        const { write, net, sys, run } = await keptPermissions(access, places, programs);
         const programsKept = `${run.includes("docker-credential-pass") ? "h" : ""}${
           run.includes("/bin/sh") ? "$" : ""
         }`;

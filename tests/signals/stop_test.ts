@@ -1,6 +1,5 @@
 /** SIGINT and SIGTERM while a command waits for a server that says nothing, which is when it is hardest to stop. */
 import assert from "node:assert/strict";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { Session } from "../../src/transports/session.ts";
 import { listFiles, makeBuckets, readStoredTag, tempFolder, writeStore } from "../cli/places.ts";
 import { programCommand } from "../cli/program.ts";
@@ -8,6 +7,7 @@ import { FaultProxy } from "../support/fault_proxy.ts";
 import { singleImage } from "../support/images.ts";
 import { serviceTest } from "../support/services.ts";
 import { withEnvironment } from "../objects/s3_kit.ts";
+import { copyCommand } from "../support/by_text.ts";
 
 /**
  * A second, and as much as a busy machine may take on top. What is told from this is a program that waits for the server: that

@@ -1,15 +1,12 @@
 /** Many commands under many seeded faults, each followed by a look at what must always hold. */
-import { copyCommand } from "../../src/commands/copy.ts";
-import { addToIndex } from "../../src/commands/index.ts";
-import { pullCommand } from "../../src/commands/pull.ts";
-import { pushCommand } from "../../src/commands/push.ts";
 import { ImageError } from "../../src/errors.ts";
-import type { ArchiveReference } from "../../src/archive/archive_reference.ts";
+import type { ArchivePlace } from "../../src/oci/locations/archive.ts";
 import type { Session } from "../../src/transports/session.ts";
 import { FaultProxy, type FaultProxyOptions } from "../support/fault_proxy.ts";
 import { Random } from "../support/images.ts";
 import { drawScript, drawWeather, pick } from "./schedule.ts";
 import { digestAt, imageViolations, type SoakServers, storeViolations, World } from "./world.ts";
+import { addToIndex, copyCommand, pullCommand, pushCommand } from "../support/by_text.ts";
 
 /** How a soak runs. */
 export interface SoakOptions {
@@ -58,7 +55,7 @@ interface Places {
   /** Host of the registry as the command sees it. */
   readonly registry: string;
   readonly repository: string;
-  readonly file: Omit<ArchiveReference, "name">;
+  readonly file: Omit<ArchivePlace, "name">;
 }
 
 const host = { os: "linux", architecture: "amd64" };
@@ -218,7 +215,7 @@ class Round {
   }
 
   /** What the command leaves and moves without faults; found out once for each. */
-  async #expect(route: Route, tag: string, kind: ArchiveReference["kind"]) {
+  async #expect(route: Route, tag: string, kind: ArchivePlace["kind"]) {
     const key = `${route.name} ${tag} ${route.name === "pull to a file" ? kind : ""}`;
     const known = this.#clean.get(key);
     if (known) return known;
@@ -234,7 +231,7 @@ class Round {
   async #inPlaces(
     route: Route,
     tag: string,
-    kind: ArchiveReference["kind"],
+    kind: ArchivePlace["kind"],
     faults: Pick<FaultProxyOptions, "script" | "tls" | "cutTls">,
     expected: string | undefined,
   ) {

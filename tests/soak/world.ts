@@ -2,15 +2,14 @@
 import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectsCommand, S3Client } from "@aws-sdk/client-s3";
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { readAll } from "../../src/bytes/blob_reader.ts";
-import { copyCommand } from "../../src/commands/copy.ts";
 import { copyImage } from "../../src/image/copy_image.ts";
 import type { ObjectStore } from "../../src/objects/object_store.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
-import { openSource } from "../../src/transports/open.ts";
 import { Session, type SessionOptions } from "../../src/transports/session.ts";
 import { writeStore } from "../cli/places.ts";
 import { indexOf, multiImage, singleImage, type TestImage } from "../support/images.ts";
 import { MemoryTarget } from "../support/memory_place.ts";
+import { copyCommand, openSource } from "../support/by_text.ts";
 
 /** The images that are moved about, by the tag that they have everywhere. */
 export function soakImages(): ReadonlyMap<string, TestImage> {

@@ -2,9 +2,14 @@ import type { BundleListReport } from "../../commands/bundle_list.ts";
 import type { LoadedImageReport } from "../../commands/bundle_load.ts";
 import type { BundleSaveReport } from "../../commands/bundle_save.ts";
 import { ImageError } from "../../errors.ts";
-import type { CommandIo, CommandSpec, OptionSpec } from "../command.ts";
+import { parseBundleItem } from "../../archive/bundle_names.ts";
+import { type LoadTarget, parseLoadTarget } from "../../oci/collection.ts";
+import type { Collection, ImageLocation } from "../../oci/location.ts";
+import { bundleAt } from "../../oci/locations/bundle.ts";
+import { command, type CommandIo, type OptionSpec } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
+import { checkLoadOperands } from "../operand_order.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -24,7 +29,7 @@ const KEEP_GOING: OptionSpec = {
 };
 
 /** `s3lo bundle save`. */
-export const BUNDLE_SAVE: CommandSpec = {
+export const BUNDLE_SAVE = command({
   name: "bundle save",
   summary: "Write several images into one file, to carry where no network is",
   operands: ["[REF...]"],
@@ -61,18 +66,23 @@ export const BUNDLE_SAVE: CommandSpec = {
     ["s3lo bundle save -f disk.tar -o json --from images.txt > disk.json", "Keep the JSON for the next --since"],
     ["s3lo bundle save -f june.tar --since may.json --from images.txt", "Only what is new since May"],
   ],
-  async run(references, options, io) {
-    const started = performance.now();
-    const { bundleSaveCommand } = await import("../../commands/bundle_save.ts");
+  read: (texts, options) => {
     const file = options.value("file");
     if (file === undefined || file === "") {
       throw new ImageError("usage", "Missing --file", { hint: "Usage: s3lo bundle save --file FILE REF..." });
     }
+    return { file, items: texts.map((text) => parseBundleItem(text)) };
+  },
+  // Lists may name more; it keeps everything anyway.
+  places: () => [],
+  async run({ file, items }, options, io) {
+    const started = performance.now();
+    const { bundleSaveCommand } = await import("../../commands/bundle_save.ts");
     const split = options.value("split");
     await using session = await openSession(options, io);
     const save = async () => {
       using progress = new Progress(io);
-      return await bundleSaveCommand(session, file, references, {
+      return await bundleSaveCommand(session, file, items, {
         from: options.values("from"),
         platforms: options.values("platform"),
         since: options.value("since"),
@@ -95,10 +105,10 @@ export const BUNDLE_SAVE: CommandSpec = {
     );
     return reportFailures(failures, io);
   },
-};
+});
 
 /** `s3lo bundle load`. */
-export const BUNDLE_LOAD: CommandSpec = {
+export const BUNDLE_LOAD = command({
   name: "bundle load",
   summary: "Bring the images of a bundle into a bucket, a folder or a registry",
   operands: ["FILE...", "TARGET"],
@@ -122,25 +132,30 @@ export const BUNDLE_LOAD: CommandSpec = {
     ["s3lo bundle load /media/a/disk.tar.001 /media/b/disk.tar.002 local:///srv/store", "Parts from two sticks"],
     ["s3lo bundle load -i app:v1 disk.tar s3://my-bucket/app:imported", "One image, under another name"],
   ],
-  async run(operands, options, io) {
+  read: (operands, options) => {
+    const [files, text] = [operands.slice(0, -1), operands.at(-1) ?? ""];
+    checkLoadOperands(files, text);
+    const target = parseLoadTarget(text);
+    checkStorageOptions(options, placeOf(target));
+    return { bundle: bundleAt(files), target };
+  },
+  places: ({ bundle, target }) => [bundle, placeOf(target)],
+  async run({ bundle, target }, options, io) {
     const started = performance.now();
-    checkStorageOptions(options, operands.at(-1) ?? "");
     const { bundleLoadCommand } = await import("../../commands/bundle_load.ts");
-    const { checkLoadOperands } = await import("../operand_order.ts");
-    checkLoadOperands(operands.slice(0, -1), operands.at(-1) ?? "");
     await using session = await openSession(options, io);
     const load = async () => {
       using progress = new Progress(io);
-      return await bundleLoadCommand(session, operands.slice(0, -1), operands.at(-1) ?? "", {
+      return await bundleLoadCommand(session, bundle, target, {
         images: options.values("image"),
         keepGoing: options.flag("keep-going"),
         force: options.flag("force"),
         create: options.flag("create"),
         onEvent: progress.onEvent,
         onPart: (path) => io.note(`Checking ${path}`),
-        onImage: (name, target, { number, count }) => {
+        onImage: (name, reference, { number, count }) => {
           progress.image(number, count);
-          io.note(`Loading ${name} to ${target}`);
+          io.note(`Loading ${name} to ${reference}`);
         },
       });
     };
@@ -151,10 +166,10 @@ export const BUNDLE_LOAD: CommandSpec = {
     );
     return reportFailures(failures, io);
   },
-};
+});
 
 /** `s3lo bundle list`. */
-export const BUNDLE_LIST: CommandSpec = {
+export const BUNDLE_LIST = command({
   name: "bundle list",
   summary: "Show the images of a bundle, their platforms and sizes",
   operands: ["FILE..."],
@@ -168,10 +183,12 @@ export const BUNDLE_LIST: CommandSpec = {
     ["s3lo bundle list -o json disk.tar > disk.json", "For a later bundle save --since disk.json"],
     ["s3lo bundle list --verify disk.tar.001", "Whether a bundle came over whole"],
   ],
-  async run(files, options, io) {
+  read: (files) => bundleAt(files),
+  places: (bundle) => [bundle],
+  async run(bundle, options, io) {
     const { bundleListCommand } = await import("../../commands/bundle_list.ts");
     await using session = await openSession(options, io);
-    const { report, failures } = await bundleListCommand(session, files, {
+    const { report, failures } = await bundleListCommand(session, bundle, {
       verify: options.flag("verify"),
       onPart: (path) => io.note(`Checking ${path}`),
     });
@@ -180,7 +197,12 @@ export const BUNDLE_LIST: CommandSpec = {
     if (options.flag("verify") && failures.length === 0) io.note(`All ${count(report.blobs.length, "blob")} are whole`);
     return failures.length > 0 ? 1 : 0;
   },
-};
+});
+
+/** Where a bundle goes, one image or all. */
+function placeOf(target: LoadTarget): Collection | ImageLocation {
+  return "image" in target ? target.image : target.collection;
+}
 
 function saveNotes(report: BundleSaveReport, io: CommandIo): void {
   for (const image of report.images) {

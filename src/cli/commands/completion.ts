@@ -1,8 +1,8 @@
 import { ImageError } from "../../errors.ts";
-import type { CommandSpec } from "../command.ts";
+import { type CommandSpec, plainCommand } from "../command.ts";
 
 /** `s3lo completion`. */
-export const COMPLETION: CommandSpec = {
+export const COMPLETION = plainCommand({
   name: "completion",
   summary: "Print the script that completes s3lo's commands in a shell",
   operands: ["SHELL"],
@@ -27,7 +27,7 @@ export const COMPLETION: CommandSpec = {
     await io.out(script);
     return 0;
   },
-};
+});
 
 /** How long a shell waits for a look-up, from the start of the program. */
 const LIMIT_MS = 300;
@@ -46,38 +46,39 @@ const REFRESH = ":refresh";
  * there is to complete. Lines that begin with a colon are no candidates: files are meant too (`:files`), and the same call
  * with `--fill` is to be made in the background (`:refresh`).
  */
-export const completeCommand = (commands: () => readonly CommandSpec[]): CommandSpec => ({
-  name: "__complete",
-  summary: "Print what the last word of a command line can become",
-  operands: ["[WORD...]"],
-  // It gives up more itself, once it knows what the line is about.
-  access: { net: "always", write: "always" },
-  hidden: true,
-  ignoresFile: true,
-  options: [
-    { name: "fill", help: "Only ask the bucket that the last word names, and remember what it has" },
-    { name: "limit-ms", value: "N", help: "How long a bucket may take to answer" },
-  ],
-  examples: [['s3lo __complete -- copy s3://my-bucket/""', "For a shell's script"]],
-  async run(words, options, io) {
-    const { complete } = await import("../completion/complete.ts");
-    const limit = options.value("limit-ms");
-    const limitMs = limit === undefined ? LIMIT_MS - Math.min(MAX_START_MS, performance.now()) : Number(limit);
-    const isFill = options.flag("fill");
-    let needsRefresh = false;
-    const lines = await complete(words, commands(), async (location, said, side) => {
-      const { lookUpNames } = await import("../completion/look_up.ts");
-      const found = await lookUpNames(location, {
-        said,
-        side,
-        io,
-        limitMs: isFill ? undefined : limitMs,
-        backgroundMs: BACKGROUND_MS,
+export const completeCommand = (commands: () => readonly CommandSpec[]): CommandSpec =>
+  plainCommand({
+    name: "__complete",
+    summary: "Print what the last word of a command line can become",
+    operands: ["[WORD...]"],
+    // It gives up more itself, once it knows what the line is about.
+    access: { net: "always", write: "always" },
+    hidden: true,
+    ignoresFile: true,
+    options: [
+      { name: "fill", help: "Only ask the bucket that the last word names, and remember what it has" },
+      { name: "limit-ms", value: "N", help: "How long a bucket may take to answer" },
+    ],
+    examples: [['s3lo __complete -- copy s3://my-bucket/""', "For a shell's script"]],
+    async run(words, options, io) {
+      const { complete } = await import("../completion/complete.ts");
+      const limit = options.value("limit-ms");
+      const limitMs = limit === undefined ? LIMIT_MS - Math.min(MAX_START_MS, performance.now()) : Number(limit);
+      const isFill = options.flag("fill");
+      let needsRefresh = false;
+      const lines = await complete(words, commands(), async (store, said, side) => {
+        const { lookUpNames } = await import("../completion/look_up.ts");
+        const found = await lookUpNames(store, {
+          said,
+          side,
+          io,
+          limitMs: isFill ? undefined : limitMs,
+          backgroundMs: BACKGROUND_MS,
+        });
+        needsRefresh ||= found.needsRefresh;
+        return found.names;
       });
-      needsRefresh ||= found.needsRefresh;
-      return found.names;
-    });
-    if (!isFill) await io.out([...lines, ...(needsRefresh ? [REFRESH] : [])].map((line) => `${line}\n`).join(""));
-    return 0;
-  },
-});
+      if (!isFill) await io.out([...lines, ...(needsRefresh ? [REFRESH] : [])].map((line) => `${line}\n`).join(""));
+      return 0;
+    },
+  });

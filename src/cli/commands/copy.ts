@@ -1,6 +1,7 @@
 import { ImageError, printableData } from "../../errors.ts";
 import type { CopyOutcome, CopyReport } from "../../commands/copy.ts";
-import type { CommandIo, CommandSpec, OptionValues } from "../command.ts";
+import { parseLocation } from "../../oci/location.ts";
+import { command, type CommandIo, type OptionValues } from "../command.ts";
 import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { Progress } from "../progress.ts";
@@ -13,7 +14,7 @@ import { blobSummary, sumOfCounts } from "../blob_summary.ts";
 import { count, formatDuration, formatSize } from "../text.ts";
 
 /** `s3lo copy`. */
-export const COPY: CommandSpec = {
+export const COPY = command({
   name: "copy",
   summary: "Copy an image from any registry or bucket to any other",
   operands: ["SOURCE", "TARGET"],
@@ -49,11 +50,16 @@ export const COPY: CommandSpec = {
     ],
     ["s3lo copy -a s3://my-bucket/app registry.example.com/team/app", "Every tag of an image"],
   ],
-  remembers: ([source = "", target = ""]) => [{ text: source, side: "src" }, { text: target, side: "dst" }],
-  async run([source = "", target = ""], options, io) {
+  read: ([source = "", target = ""], options) => {
+    const places = { source: parseLocation(source), target: parseLocation(target) };
+    checkStorageOptions(options, places.target);
+    checkSideOptions(options, { source: [places.source], target: [places.target] });
+    return places;
+  },
+  places: ({ source, target }) => [source, target],
+  remembers: ({ source, target }) => [{ place: source, side: "src" }, { place: target, side: "dst" }],
+  async run({ source, target }, options, io) {
     const started = performance.now();
-    checkStorageOptions(options, target);
-    await checkSideOptions(options, { source: [source], target: [target] });
     const { copyCommand } = await import("../../commands/copy.ts");
     await using session = await openSession(options, io, { hasSides: true });
     let outcome: CopyOutcome;
@@ -77,14 +83,15 @@ export const COPY: CommandSpec = {
     }
     return await report(outcome, options, io, performance.now() - started);
   },
-};
+});
 
 async function report(outcome: CopyOutcome, options: OptionValues, io: CommandIo, elapsedMs: number): Promise<number> {
   const format = outputFormat(options);
-  for (const image of outcome.images) {
+  for (const [index, image] of outcome.images.entries()) {
     notes(image, io);
-    await io.remember({ text: image.source, side: "src" });
-    if (!image.dry_run) await io.remember({ text: image.reference, side: "dst" });
+    const { source, target } = outcome.pairs[index]!;
+    await io.remember({ place: source, side: "src" });
+    if (!image.dry_run) await io.remember({ place: target, side: "dst" });
   }
   if (format !== "text" || outcome.images.length > 0) {
     const data = options.flag("all-tags")

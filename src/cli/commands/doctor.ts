@@ -1,6 +1,6 @@
 import { ImageError, isImageError } from "../../errors.ts";
 import type { SelfReport } from "../../commands/doctor_self.ts";
-import type { CommandSpec, OptionValues } from "../command.ts";
+import { type OptionValues, plainCommand } from "../command.ts";
 import { permissionGrants } from "../permissions.ts";
 import { outputFormat, render } from "../render.ts";
 import { type AllSettings, readSettings, type Setting, settingsWithoutFile } from "../settings/settings.ts";
@@ -8,7 +8,7 @@ import { configPath, processEnv } from "../settings/user_folders.ts";
 import { type ProgramFacts, programFacts } from "../version.ts";
 
 /** `s3lo doctor`. */
-export const DOCTOR: CommandSpec = {
+export const DOCTOR = plainCommand({
   name: "doctor",
   summary: "Show what s3lo is and what it would use on this machine",
   operands: ["[REF]"],
@@ -52,7 +52,7 @@ export const DOCTOR: CommandSpec = {
     await io.out(await render(outputFormat(options), report, doctorText));
     return 0;
   },
-};
+});
 
 /** The settings in force, and without the file's where that cannot be used. */
 async function settingsOrProblem(

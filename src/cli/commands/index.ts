@@ -1,5 +1,6 @@
 import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
-import type { CommandIo, CommandSpec, Settings } from "../command.ts";
+import { type ImageLocation, parseLocation } from "../../oci/location.ts";
+import { command, type CommandIo, type Settings } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
 import { SIDE_OPTIONS } from "../options.ts";
@@ -22,7 +23,7 @@ const PLATFORM = {
 const REPLACE = { name: "replace", help: "Let an added image take the place of the one of its platform" };
 
 /** `s3lo index create`. */
-export const INDEX_CREATE: CommandSpec = {
+export const INDEX_CREATE = command({
   name: "index create",
   summary: "Join images of single platforms into one multi-arch tag",
   operands: ["TARGET", "SOURCE..."],
@@ -38,15 +39,17 @@ export const INDEX_CREATE: CommandSpec = {
       "Images by digest, and from another bucket",
     ],
   ],
-  run: async ([target = "", ...sources], options, io) =>
-    await run({ source: sources, target: [target] }, options, io, async (session, given) => {
+  read: readPlaces,
+  places: ({ target, sources }) => [target, ...sources],
+  run: async ({ target, sources }, options, io) =>
+    await run(options, io, async (session, given) => {
       const { createIndex } = await import("../../commands/index.ts");
       return await createIndex(session, target, sources, given);
     }),
-};
+});
 
 /** `s3lo index add`. */
-export const INDEX_ADD: CommandSpec = {
+export const INDEX_ADD = command({
   name: "index add",
   summary: "Add images to a multi-arch tag, or start it",
   operands: ["TARGET", "SOURCE..."],
@@ -57,36 +60,48 @@ export const INDEX_ADD: CommandSpec = {
     ["s3lo index add s3://b/app:v1 s3://b/app:v1-riscv64", "One more platform"],
     ["s3lo index add --replace s3://b/app:v1 s3://b/app:v1-arm64", "A platform built anew"],
   ],
-  run: async ([target = "", ...sources], options, io) =>
-    await run({ source: sources, target: [target] }, options, io, async (session, given) => {
+  read: readPlaces,
+  places: ({ target, sources }) => [target, ...sources],
+  run: async ({ target, sources }, options, io) =>
+    await run(options, io, async (session, given) => {
       const { addToIndex } = await import("../../commands/index.ts");
       return await addToIndex(session, target, sources, given);
     }),
-};
+});
 
 /** `s3lo index remove`. */
-export const INDEX_REMOVE: CommandSpec = {
+export const INDEX_REMOVE = command({
   name: "index remove",
   summary: "Take platforms out of a multi-arch tag",
   operands: ["TARGET", "PLATFORM..."],
   access: { net: "references", write: "always" },
   options: [FORCE, ...STORAGE_OPTIONS],
   examples: [["s3lo index remove s3://b/app:v1 linux/arm/v7", "A platform that is no longer built"]],
-  run: async ([target = "", ...platforms], options, io) =>
-    await run({ source: [], target: [target] }, options, io, async (session, given) => {
+  read: ([target = "", ...platforms], options) => ({ ...readPlaces([target], options), platforms }),
+  places: ({ target }) => [target],
+  run: async ({ target, platforms }, options, io) =>
+    await run(options, io, async (session, given) => {
       const { removeFromIndex } = await import("../../commands/index.ts");
       return await removeFromIndex(session, target, platforms, given);
     }),
-};
+});
+
+/** The places that are named, held against the options for them. */
+function readPlaces(
+  [text = "", ...texts]: readonly string[],
+  options: Settings,
+): { readonly target: ImageLocation; readonly sources: readonly ImageLocation[] } {
+  const [target, sources] = [parseLocation(text), texts.map((each) => parseLocation(each))];
+  checkStorageOptions(options, target);
+  checkSideOptions(options, { source: sources, target: [target] });
+  return { target, sources };
+}
 
 async function run(
-  places: { readonly source: readonly string[]; readonly target: readonly [string] },
   options: Settings,
   io: CommandIo,
   change: (session: Session, given: IndexCommandOptions) => Promise<IndexReport>,
 ): Promise<number> {
-  checkStorageOptions(options, places.target[0]);
-  await checkSideOptions(options, places);
   await using session = await openSession(options, io, { hasSides: true });
   let report: IndexReport;
   {

@@ -1,12 +1,13 @@
 import type { ConfigReport, InspectReport, LayerReport, PlatformReport } from "../../commands/inspect.ts";
 import { printableData } from "../../errors.ts";
-import type { CommandSpec } from "../command.ts";
+import { parseLocation } from "../../oci/location.ts";
+import { command } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { outputFormat, render } from "../render.ts";
 import { count, formatMegabytes } from "../text.ts";
 
 /** `s3lo inspect`. */
-export const INSPECT: CommandSpec = {
+export const INSPECT = command({
   name: "inspect",
   summary: "Show the platforms, layers and sizes of an image",
   operands: ["REF"],
@@ -22,21 +23,23 @@ export const INSPECT: CommandSpec = {
     ["s3lo inspect -o json s3://my-bucket/app:v1", "Everything, for a script"],
     ["s3lo inspect --raw s3://my-bucket/app:v1 | sha256sum", "The bytes that the digest is made of"],
   ],
-  async run([reference = ""], options, io) {
+  read: ([reference = ""]) => parseLocation(reference),
+  places: (location) => [location],
+  async run(location, options, io) {
     const { inspectCommand, rawManifest } = await import("../../commands/inspect.ts");
     await using session = await openSession(options, io);
     const chosen = { platform: options.value("platform") };
     if (options.flag("raw")) {
-      await io.out(await rawManifest(session, reference, chosen));
+      await io.out(await rawManifest(session, location, chosen));
       return 0;
     }
-    const report = await inspectCommand(session, reference, chosen);
+    const report = await inspectCommand(session, location, chosen);
     await io.out(
       await render(outputFormat(options), report, () => inspectText(shown(report), options.flag("digests"))),
     );
     return 0;
   },
-};
+});
 
 /** The report with all texts made printable; commands of several lines are put into one before. */
 function shown(report: InspectReport): InspectReport {

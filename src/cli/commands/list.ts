@@ -1,10 +1,11 @@
-import type { CommandSpec } from "../command.ts";
+import { parseListedCollection } from "../../oci/collection.ts";
+import { command } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { outputFormat, render } from "../render.ts";
 import { count } from "../text.ts";
 
 /** `s3lo list`. */
-export const LIST: CommandSpec = {
+export const LIST = command({
   name: "list",
   summary: "List the images and tags of a bucket or a registry repository",
   operands: ["LOCATION"],
@@ -18,17 +19,19 @@ export const LIST: CommandSpec = {
     ["s3lo list s3://my-bucket/team", "Only images whose names start with team/"],
     ["s3lo list ghcr.io/o/app", "The tags of a registry repository"],
   ],
-  remembers: ([text = ""]) => [{ text }],
-  async run([location = ""], options, io) {
+  read: ([location = ""]) => parseListedCollection(location),
+  places: (collection) => [collection],
+  remembers: (collection) => [{ place: collection }],
+  async run(collection, options, io) {
     const { listCommand, listPages } = await import("../../commands/list.ts");
     await using session = await openSession(options, io);
     const chosen = { all: options.flag("all") };
     const format = outputFormat(options);
     // Lines are printed as they come: a registry may have more tags than anybody wants to hold, or to wait for.
     const pages = format === "text"
-      ? listPages(session, location, chosen)
-      : [await listCommand(session, location, chosen)];
-    const isWhole = /^s3:\/\/[^/]+\/?$/.test(location);
+      ? listPages(session, collection, chosen)
+      : [await listCommand(session, collection, chosen)];
+    const isWhole = collection.kind === "s3" && collection.prefix === "";
     const seen: string[] = [];
     let isEmpty = true;
     let hiddenTags = 0;
@@ -40,14 +43,14 @@ export const LIST: CommandSpec = {
       // Whoever reads no more wants no more.
       if (!await io.out(await render(format, page.images, listText))) return 0;
     }
-    if (isWhole) await io.remember({ text: location, all: seen });
+    if (isWhole) await io.remember({ place: collection, all: seen });
     if (isEmpty) io.note("No images found.");
     if (hiddenTags > 0) {
       io.note(`${count(hiddenTags, "tag")} of signatures and other referrers not shown (--all shows them)`);
     }
     return 0;
   },
-};
+});
 
 /** One line an image and tag. */
 function listText(images: readonly { readonly name: string; readonly tags: readonly string[] }[]): string {

@@ -1,16 +1,18 @@
 import { ImageError } from "../../errors.ts";
 import type { PullReport } from "../../commands/pull.ts";
 import { archivePlace } from "../archive_place.ts";
-import type { CommandSpec } from "../command.ts";
+import { parseLocation } from "../../oci/location.ts";
+import { command, type Settings } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
+import { checkPullOperands } from "../operand_order.ts";
 import { Progress } from "../progress.ts";
 import { isTemplateText, outputFormat, render } from "../render.ts";
 import { blobSummary } from "../blob_summary.ts";
 import { formatDuration } from "../text.ts";
 
 /** `s3lo pull`. */
-export const PULL: CommandSpec = {
+export const PULL = command({
   name: "pull",
   summary: "Bring an image into Docker or podman, or into a file",
   operands: ["REF", "[NAME]"],
@@ -41,25 +43,29 @@ export const PULL: CommandSpec = {
       "Straight into another machine",
     ],
   ],
-  async run([reference = "", name], options, io) {
+  read: ([reference = "", name], options) => {
+    const path = options.value("file");
+    if (fileFormat(options) !== undefined && path === undefined) {
+      throw new ImageError("usage", "--format needs --file");
+    }
+    checkPullOperands(reference, name, path !== undefined);
+    return { location: parseLocation(reference), name, path };
+  },
+  places: ({ location }) => [location],
+  async run({ location, name, path }, options, io) {
     const started = performance.now();
     const { pullCommand } = await import("../../commands/pull.ts");
     const { hostPlatform } = await import("../../oci/platform.ts");
-    const path = options.value("file");
-    const format = options.values("format").filter((value) => !isTemplateText(value)).at(-1);
-    if (format !== undefined && path === undefined) throw new ImageError("usage", "--format needs --file");
-    const { checkPullOperands } = await import("../operand_order.ts");
-    checkPullOperands(reference, name, path !== undefined);
     await using session = await openSession(options, io);
     let report: PullReport;
     {
       using progress = new Progress(io);
-      report = await pullCommand(session, reference, {
+      report = await pullCommand(session, location, {
         host: hostPlatform(Deno.build.os, Deno.build.arch),
         name,
         platform: options.value("platform"),
         allPlatforms: options.flag("all-platforms"),
-        file: path === undefined ? undefined : await archivePlace(path, format, "write"),
+        file: path === undefined ? undefined : await archivePlace(path, fileFormat(options), "write"),
         onEvent: progress.onEvent,
       });
     }
@@ -67,7 +73,12 @@ export const PULL: CommandSpec = {
     await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
-};
+});
+
+/** The format that is meant for the file, and not for the result. */
+function fileFormat(options: Settings): string | undefined {
+  return options.values("format").filter((value) => !isTemplateText(value)).at(-1);
+}
 
 function notes(report: PullReport): string[] {
   const { platform, platform_doubt: doubt } = report;

@@ -1,9 +1,11 @@
 import { ImageError } from "../../errors.ts";
 import type { PushReport } from "../../commands/push.ts";
 import { archivePlace } from "../archive_place.ts";
-import type { CommandIo, CommandSpec } from "../command.ts";
+import { parseLocation } from "../../oci/location.ts";
+import { command, type CommandIo } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
+import { checkPushOperands } from "../operand_order.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -12,7 +14,7 @@ import { blobSummary } from "../blob_summary.ts";
 import { formatDuration } from "../text.ts";
 
 /** `s3lo push`. */
-export const PUSH: CommandSpec = {
+export const PUSH = command({
   name: "push",
   summary: "Bring an image from Docker or podman, or out of a file, to a bucket",
   operands: ["[IMAGE]", "REF"],
@@ -43,25 +45,29 @@ export const PUSH: CommandSpec = {
     ["s3lo push -f app.tar s3://my-bucket/app:v1", "What docker save, podman save, kaniko or bazel has written"],
     ["ssh host docker save app:v1 | s3lo push -f - s3://my-bucket/app:v1", "Straight from another machine"],
   ],
-  remembers: (operands) => [{ text: operands.at(-1) ?? "" }],
-  async run(operands, options, io) {
-    const started = performance.now();
-    const { pushCommand } = await import("../../commands/push.ts");
+  read: (operands, options) => {
     const path = options.value("file");
-    const [image, reference] = operands.length > 1 ? operands : [undefined, operands[0]];
+    const [image, reference = ""] = operands.length > 1 ? operands : [undefined, operands[0]];
     if (path === undefined && image === undefined) {
       throw new ImageError("usage", "Missing REF", {
         hint: "Usage: s3lo push [options] IMAGE REF, or: s3lo push --file PATH REF",
       });
     }
-    const { checkPushOperands } = await import("../operand_order.ts");
-    checkPushOperands(image, reference ?? "", path !== undefined);
-    checkStorageOptions(options, reference ?? "");
+    checkPushOperands(image, reference, path !== undefined);
+    const location = parseLocation(reference);
+    checkStorageOptions(options, location);
+    return { image, location, path };
+  },
+  places: ({ location }) => [location],
+  remembers: ({ location }) => [{ place: location }],
+  async run({ image, location, path }, options, io) {
+    const started = performance.now();
+    const { pushCommand } = await import("../../commands/push.ts");
     await using session = await openSession(options, io);
     let report: PushReport;
     {
       using progress = new Progress(io);
-      report = await pushCommand(session, image, reference ?? "", {
+      report = await pushCommand(session, image, location, {
         file: path === undefined ? undefined : await archivePlace(path, undefined, "read"),
         platforms: options.values("platform"),
         allPlatforms: options.flag("all-platforms"),
@@ -71,11 +77,11 @@ export const PUSH: CommandSpec = {
       });
     }
     notes(report, path ?? "the daemon", io);
-    await io.remember({ text: report.reference });
+    await io.remember({ place: location });
     await io.out(await render(outputFormat(options), report, (shown) => summary(shown, performance.now() - started)));
     return 0;
   },
-};
+});
 
 function notes(report: PushReport, source: string, io: CommandIo): void {
   const leftOut = leftOutNote(report, source === "-" ? "standard input" : source);

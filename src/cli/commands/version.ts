@@ -1,9 +1,9 @@
-import type { CommandSpec } from "../command.ts";
+import { plainCommand } from "../command.ts";
 import { outputFormat, render } from "../render.ts";
 import { programFacts } from "../version.ts";
 
 /** `s3lo version`. */
-export const VERSION_COMMAND: CommandSpec = {
+export const VERSION_COMMAND = plainCommand({
   name: "version",
   summary: "Show the version, the commit it was built from, and the runtime",
   operands: [],
@@ -26,4 +26,4 @@ export const VERSION_COMMAND: CommandSpec = {
     );
     return 0;
   },
-};
+});

@@ -1,3 +1,4 @@
+import type { StoreCollection } from "../../oci/location.ts";
 import type { CommandSpec, OptionSpec } from "../command.ts";
 import { GLOBAL_OPTIONS } from "../options.ts";
 import { optionAwaitingValue } from "../parse_options.ts";
@@ -27,7 +28,7 @@ export const FILES = ":files";
 export type SaidSoFar = ReadonlyMap<string, string>;
 
 /** Where names of images come from: a store, the options said so far, and which side's hold. */
-export type LookUpNames = (location: string, said: SaidSoFar, side?: "src" | "dst") => Promise<readonly string[]>;
+export type LookUpNames = (store: StoreCollection, said: SaidSoFar, side?: "src" | "dst") => Promise<readonly string[]>;
 
 /**
  * What the last of the words after `s3lo` can become: a candidate, or a candidate, a tab and what it is; or
@@ -82,7 +83,7 @@ async function operand(
   if (files.length > 0 && !command.operands.includes("TARGET")) return files;
   const found = await completeReference(
     current,
-    (location) => lookUp(location, said, side),
+    (store) => lookUp(store, said, side),
     name === "LOCATION",
   );
   return [...found, ...files];

@@ -1,4 +1,5 @@
 import { isImageError } from "../../errors.ts";
+import type { StoreCollection } from "../../oci/location.ts";
 import type { CommandIo, OptionValues, Settings } from "../command.ts";
 import { credentialPrograms } from "../credential_programs.ts";
 import { giveUp, keptPermissions } from "../give_up.ts";
@@ -19,16 +20,16 @@ export interface LookUpOptions {
 }
 
 /** The names of the images of a store, for a half-typed line. Never throws. */
-export async function lookUpNames(location: string, options: LookUpOptions): Promise<LookUp> {
+export async function lookUpNames(store: StoreCollection, options: LookUpOptions): Promise<LookUp> {
   const { said, side, io, limitMs } = options;
   const settings = await settingsSoFar(said);
-  const place = namePlace(settings, location, side);
+  const place = namePlace(settings, store, side);
   using cache = await NameCache.open(place ? [place] : []);
   // What was opened is all that is written from here on.
-  await giveUp(await keptPermissions({ net: "references", write: "never" }, [location], credentialPrograms));
+  await giveUp(await keptPermissions({ net: "references", write: "never" }, [store], credentialPrograms));
   const region = (side && settings.value(`${side}-region`)) ?? settings.value("region");
   const own = place ? overlaid(settings, new Map(Object.entries({ ...place, region }))) : settings;
-  const list = (signal: AbortSignal) => listNames(location, own, { ...io, signal, note: () => {} });
+  const list = (signal: AbortSignal) => listNames(store, own, { ...io, signal, note: () => {} });
   if (!place) return { names: await list(io.signal).catch(() => []), needsRefresh: false };
   if (limitMs !== undefined) return await namesInTime(cache, place, limitMs, list);
   await refresh(cache, place, () => list(AbortSignal.any([io.signal, AbortSignal.timeout(options.backgroundMs)])));
@@ -63,10 +64,10 @@ function overlaid(settings: Settings, values: ReadonlyMap<string, string | undef
 }
 
 /** The names of a store, asked for with the settings that hold for it. Throws what listing throws. */
-async function listNames(location: string, settings: Settings, io: CommandIo): Promise<readonly string[]> {
+async function listNames(store: StoreCollection, settings: Settings, io: CommandIo): Promise<readonly string[]> {
   const { listImages } = await import("../../transports/list_images.ts");
   await using session = await openSession(settings, io);
-  const images = await listImages(session, location);
+  const images = await listImages(session, store);
   return images.flatMap(({ name, tags }) => tags.map((tag) => `${name}:${tag}`));
 }
 

@@ -1,16 +1,18 @@
+import { readHalfTyped } from "../../oci/collection.ts";
+import { SCHEMES, type StoreCollection } from "../../oci/location.ts";
 import { isDigestTag } from "../../oci/referrers.ts";
 
 /** The forms a reference to a store begins with. */
-const STORES = ["s3://", "local://"] as const;
+const STORES = [SCHEMES.s3, SCHEMES.local] as const;
 
 /** Those of the other places, which have a path behind them. */
-const PATHS = ["oci:", "oci-archive:", "docker-archive:"] as const;
+const PATHS = [SCHEMES.oci, SCHEMES["oci-archive"], SCHEMES["docker-archive"]] as const;
 
 /** What may be put into a command line without quotes. Stores of others may hold names that a shell would act on. */
 const HARMLESS = /^[A-Za-z0-9._/:@+-]+$/;
 
 /** The images of a store, `name:tag`; of a folder, or of a bucket. */
-export type NamesOf = (location: string) => Promise<readonly string[]>;
+export type NamesOf = (store: StoreCollection) => Promise<readonly string[]>;
 
 /**
  * What a reference can become: first its scheme, then the image's name, then its tags; folders and files where a path
@@ -21,15 +23,19 @@ export async function completeReference(
   namesOf: NamesOf,
   isList = false,
 ): Promise<readonly string[]> {
-  const schemes = isList ? STORES : [...STORES, ...PATHS, "docker-daemon:"];
+  const schemes = isList ? STORES : [...STORES, ...PATHS, SCHEMES.daemon];
   const opening = schemes.filter((scheme) => scheme.startsWith(typed) && scheme !== typed);
   if (opening.length > 0 && !PATHS.some((scheme) => typed === scheme)) return opening;
   const path = PATHS.find((scheme) => typed.startsWith(scheme));
-  if (path) return await entries(path, typed.slice(path.length), path !== "oci:");
-  const store = /^(s3:\/\/[^/]+)\/|^(local:\/\/.*?[^/:])\/\/(?!.*\/\/)/.exec(typed);
-  if (!store) return typed.startsWith("local://") ? await entries("local://", typed.slice(8), false) : [];
-  const start = store[0];
-  const names = (await namesOf((store[1] ?? store[2])!)).filter((name) => HARMLESS.test(name));
+  if (path) return await entries(path, typed.slice(path.length), path !== SCHEMES.oci);
+  const half = readHalfTyped(typed);
+  if (!half) {
+    return typed.startsWith(SCHEMES.local)
+      ? await entries(SCHEMES.local, typed.slice(SCHEMES.local.length), false)
+      : [];
+  }
+  const { start, store } = half;
+  const names = (await namesOf(store)).filter((name) => HARMLESS.test(name));
   return nextParts(
     typed.slice(start.length),
     names.filter((name) => !isDigestTag(name.slice(name.lastIndexOf(":") + 1))),
@@ -53,7 +59,7 @@ export async function entries(prefix: string, path: string, withFiles: boolean):
       const whole = `${parent}${entry.name}`;
       if (entry.name.startsWith(".") || !whole.startsWith(path) || !HARMLESS.test(entry.name)) continue;
       if (entry.isDirectory) {
-        const isStore = prefix === "local://" &&
+        const isStore = prefix === SCHEMES.local &&
           await Deno.stat(`${whole}/manifests`).then((info) => info.isDirectory, () => false);
         found.push(`${prefix}${whole}${isStore ? "//" : "/"}`);
       } else if (withFiles) found.push(`${prefix}${whole}`);

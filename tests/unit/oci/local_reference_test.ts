@@ -1,22 +1,19 @@
 import assert from "node:assert/strict";
 import { isImageError } from "../../../src/errors.ts";
-import {
-  formatReference,
-  isStoreText,
-  type LocalReference,
-  parseReference,
-  parseStoreLocation,
-} from "../../../src/oci/reference.ts";
+import { parseStoreCollection } from "../../../src/oci/collection.ts";
+import { parseLocation, schemeOf } from "../../../src/oci/location.ts";
+import type { LocalLocation } from "../../../src/oci/locations/local.ts";
+import { spelled } from "../../support/spelled.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
 
 function readings(text: string): string[] {
-  const reference = parseReference(text) as LocalReference;
+  const reference = parseLocation(text) as LocalLocation;
   assert.equal(reference.kind, "local", text);
   return reference.readings.map(({ folder, image }) => `${folder} | ${image}`);
 }
 
-Deno.test("parseReference() reads a local path with the deepest store first", { permissions: "none" }, () => {
+Deno.test("parseLocation() reads a local path with the deepest store first", { permissions: "none" }, () => {
   assert.deepEqual(readings("local://./store/img:tag"), ["./store | img", ". | store/img"]);
   assert.deepEqual(readings("local://../store/app:v1"), ["../store | app", ".. | store/app"]);
   assert.deepEqual(readings("local:///srv/app:v1"), ["/srv | app", "/ | srv/app"]);
@@ -35,7 +32,7 @@ Deno.test("parseReference() reads a local path with the deepest store first", { 
   assert.deepEqual(readings("local://a/../b/app"), ["a/../b | app", "a/.. | b/app"]);
 });
 
-Deno.test("parseReference() lets // decide between store and image", { permissions: "none" }, () => {
+Deno.test("parseLocation() lets // decide between store and image", { permissions: "none" }, () => {
   const cases: Record<string, string> = {
     "local:///srv/store//team/app:v1": "/srv/store | team/app",
     "local://./store//app": "./store | app",
@@ -49,15 +46,16 @@ Deno.test("parseReference() lets // decide between store and image", { permissio
   };
   for (const [text, expected] of Object.entries(cases)) {
     assert.deepEqual(readings(text), [expected], text);
-    assert.equal((parseReference(text) as LocalReference).explicit, true);
+    assert.equal((parseLocation(text) as LocalLocation).explicit, true);
   }
-  const pinned = parseReference(`local:///home/me@work/store//app:v1@${DIGEST}`);
+  const pinned = parseLocation(`local:///home/me@work/store//app:v1@${DIGEST}`);
+  assert.ok(pinned.kind === "local");
   assert.equal(pinned.tag, "v1");
   assert.equal(pinned.digest, DIGEST);
-  assert.equal(formatReference(pinned), `local:///home/me@work/store//app:v1@${DIGEST}`);
+  assert.equal(spelled(pinned), `local:///home/me@work/store//app:v1@${DIGEST}`);
 });
 
-Deno.test("parseReference() refuses local paths that name no image", { permissions: "none" }, () => {
+Deno.test("parseLocation() refuses local paths that name no image", { permissions: "none" }, () => {
   const cases: [text: string, message: RegExp][] = [
     ["local://", /folder is missing/],
     ["local://:v1", /folder is missing/],
@@ -80,7 +78,7 @@ Deno.test("parseReference() refuses local paths that name no image", { permissio
     ["local://store//app@sha256:12", /64 lower-case hex/],
   ];
   for (const [text, message] of cases) {
-    assert.throws(() => parseReference(text), (error) => {
+    assert.throws(() => parseLocation(text), (error) => {
       assert.ok(isImageError(error, "invalid-reference"), text);
       assert.match(error.message, message, text);
       return true;
@@ -88,10 +86,10 @@ Deno.test("parseReference() refuses local paths that name no image", { permissio
   }
 });
 
-Deno.test("parseStoreLocation() reads stores and prefixes that end in /", { permissions: "none" }, () => {
+Deno.test("parseStoreCollection() reads stores and prefixes that end in /", { permissions: "none" }, () => {
   const local = (path: string, prefix: string, explicit: boolean) => ({ kind: "local", path, prefix, explicit });
   const s3 = (bucket: string, prefix: string) => ({ kind: "s3", bucket, prefix });
-  const cases: [text: string, expected: unknown][] = [
+  const cases: [text: string, expected: object][] = [
     ["s3://bucket", s3("bucket", "")],
     ["s3://bucket/", s3("bucket", "")],
     ["s3://bucket/team", s3("bucket", "team/")],
@@ -105,10 +103,10 @@ Deno.test("parseStoreLocation() reads stores and prefixes that end in /", { perm
     ["local:///srv/store//team", local("/srv/store", "team/", true)],
     ["local:///srv/My Store//team/", local("/srv/My Store", "team/", true)],
   ];
-  for (const [text, expected] of cases) assert.deepEqual(parseStoreLocation(text), expected, text);
+  for (const [text, expected] of cases) assert.deepEqual(parseStoreCollection(text), { ...expected, text }, text);
 });
 
-Deno.test("parseStoreLocation() refuses what names no store", { permissions: "none" }, () => {
+Deno.test("parseStoreCollection() refuses what names no store", { permissions: "none" }, () => {
   const cases: [text: string, message: RegExp][] = [
     ["", /expected s3:\/\/bucket/],
     ["alpine", /expected s3:\/\/bucket/],
@@ -126,7 +124,7 @@ Deno.test("parseStoreLocation() refuses what names no store", { permissions: "no
     ["https://bucket", /unknown scheme/],
   ];
   for (const [text, message] of cases) {
-    assert.throws(() => parseStoreLocation(text), (error) => {
+    assert.throws(() => parseStoreCollection(text), (error) => {
       assert.ok(isImageError(error, "invalid-reference"), text);
       assert.match(error.message, message, text);
       return true;
@@ -134,12 +132,22 @@ Deno.test("parseStoreLocation() refuses what names no store", { permissions: "no
   }
 });
 
-Deno.test("isStoreText() tells stores from registries", { permissions: "none" }, () => {
-  assert.deepEqual(["s3://b", "local://x/y", "alpine", "docker://alpine", "s3"].map(isStoreText), [
-    true,
-    true,
-    false,
-    false,
-    false,
-  ]);
+Deno.test("schemeOf() tells the kinds apart, and leaves the spellings of others alone", { permissions: "none" }, () => {
+  const kinds: Record<string, string | undefined> = {
+    "s3://b": "s3",
+    "local://x/y": "local",
+    "local:////x": "local",
+    "docker://alpine": "registry",
+    "oci:folder": "oci",
+    "oci-archive:x.tar:app:v1": "oci-archive",
+    "docker-archive:-": "docker-archive",
+    "docker-daemon:app": "daemon",
+    "alpine": undefined,
+    "s3": undefined,
+    "s3:b": undefined,
+    "oci://x": undefined,
+    "docker-daemon://app": undefined,
+    "OCI:x": undefined,
+  };
+  for (const [text, kind] of Object.entries(kinds)) assert.equal(schemeOf(text), kind, text);
 });

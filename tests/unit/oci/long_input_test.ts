@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { ImageError } from "../../../src/errors.ts";
 import { parseDigest } from "../../../src/oci/digest.ts";
 import { parsePlatform, parsePlatforms } from "../../../src/oci/platform.ts";
-import { parseReference, parseStoreLocation } from "../../../src/oci/reference.ts";
+import { parseListedCollection, parseLoadTarget, parseStoreCollection } from "../../../src/oci/collection.ts";
+import { parseLocation } from "../../../src/oci/location.ts";
 import { cpuTime } from "../../support/cpu_time.ts";
 
 const LENGTH = 100_000;
@@ -47,6 +48,9 @@ const HOSTILE = [
     `s3://bucket/${long}`,
     `local://${long}`,
     `local:///a//${long}`,
+    `oci:${long}`,
+    `docker-archive:a:${long}`,
+    `docker-daemon:${long}`,
   ]
     .concat([
       `a@${long}`,
@@ -65,8 +69,10 @@ Deno.test(
   () => {
     for (
       const parse of [
-        parseReference,
-        parseStoreLocation,
+        parseLocation,
+        parseStoreCollection,
+        parseListedCollection,
+        parseLoadTarget,
         parseDigest,
         parsePlatform,
         (text: string) => parsePlatforms([text]),

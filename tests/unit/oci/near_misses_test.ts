@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { ImageError } from "../../../src/errors.ts";
 import { isPathText } from "../../../src/oci/near_misses.ts";
-import { formatReference, parseReference, parseStoreLocation } from "../../../src/oci/reference.ts";
+import { parseStoreCollection } from "../../../src/oci/collection.ts";
+import { parseLocation } from "../../../src/oci/location.ts";
+import { spelled } from "../../support/spelled.ts";
 
 function refusal(parse: () => unknown, text: string): ImageError {
   try {
@@ -47,8 +49,8 @@ const IMAGES: readonly (readonly [text: string, why: RegExp, hint: RegExp])[] = 
   ["https://b.s3.eu-west-1.amazonaws.com/app", /unknown scheme/, /^Write s3:\/\/b\/app$/],
 ];
 for (const [text, why, hint] of IMAGES) {
-  Deno.test(`parseReference() says what "${text}" was meant to be`, { permissions: "none" }, () => {
-    const error = refusal(() => parseReference(text), text);
+  Deno.test(`parseLocation() says what "${text}" was meant to be`, { permissions: "none" }, () => {
+    const error = refusal(() => parseLocation(text), text);
     assert.equal(error.code, "invalid-reference");
     assert.match(error.message, why);
     assert.match(error.hint ?? "", hint);
@@ -64,8 +66,8 @@ const STORES: readonly (readonly [text: string, hint: RegExp])[] = [
   ["gs://b", /Reach Google Cloud Storage/],
 ];
 for (const [text, hint] of STORES) {
-  Deno.test(`parseStoreLocation() says what "${text}" was meant to be`, { permissions: "none" }, () => {
-    assert.match(refusal(() => parseStoreLocation(text), text).hint ?? "", hint);
+  Deno.test(`parseStoreCollection() says what "${text}" was meant to be`, { permissions: "none" }, () => {
+    assert.match(refusal(() => parseStoreCollection(text), text).hint ?? "", hint);
   });
 }
 
@@ -83,7 +85,7 @@ Deno.test("what looks like a near miss and is none keeps its meaning", { permiss
     "local://./out.tar": "local://.//out.tar",
   };
   for (const [text, meaning] of Object.entries(taken)) {
-    assert.equal(formatReference(parseReference(text)), meaning, text);
+    assert.equal(spelled(parseLocation(text)), meaning, text);
   }
 });
 
@@ -95,14 +97,14 @@ Deno.test("isPathText() tells paths of files and folders from names of images", 
 });
 
 Deno.test(
-  "parseReference() says how a folder of Windows is written, and takes it with //",
+  "parseLocation() says how a folder of Windows is written, and takes it with //",
   { permissions: "none" },
   () => {
-    const { code, hint } = refusal(() => parseReference("local://C:\\st\\app:v1"), "a folder of Windows");
+    const { code, hint } = refusal(() => parseLocation("local://C:\\st\\app:v1"), "a folder of Windows");
     assert.equal(code, "invalid-reference");
     assert.equal(hint, "Write local://C:/st//app:v1");
     for (const text of ["local://C:\\st//app:v1", "local://C:/st//app:v1", "local:///srv/a\\b//app:v1"]) {
-      assert.equal(parseReference(text).kind, "local", text);
+      assert.equal(parseLocation(text).kind, "local", text);
     }
   },
 );

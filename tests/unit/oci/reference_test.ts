@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { ImageError } from "../../../src/errors.ts";
-import { formatReference, parseReference, tagOf } from "../../../src/oci/reference.ts";
+import { parseLocation } from "../../../src/oci/location.ts";
+import { tagOf } from "../../../src/oci/locations/names.ts";
+import { parseRegistryImage } from "../../../src/oci/locations/registry.ts";
+import { spelled } from "../../support/spelled.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const DIGEST = `sha256:${HEX}`;
@@ -17,7 +20,7 @@ function refusal(parse: () => unknown): ImageError {
   throw new assert.AssertionError({ message: "expected the text to be refused" });
 }
 
-Deno.test("parseReference() reads registry references as docker pull does", { permissions: "none" }, () => {
+Deno.test("parseLocation() reads registry references as docker pull does", { permissions: "none" }, () => {
   const cases: Record<string, string> = {
     "alpine": "docker.io/library/alpine",
     "alpine:3": "docker.io/library/alpine:3",
@@ -59,42 +62,48 @@ Deno.test("parseReference() reads registry references as docker pull does", { pe
     [`xn--bcher-kva.example/app`]: "xn--bcher-kva.example/app",
   };
   for (const [text, expected] of Object.entries(cases)) {
-    const reference = parseReference(text);
-    assert.equal(reference.kind, "registry", text);
-    assert.equal(formatReference(reference), expected, text);
-    assert.deepEqual(parseReference(formatReference(reference)), reference, `canonical form of ${text}`);
+    const location = parseLocation(text);
+    assert.ok(location.kind === "registry", text);
+    assert.equal(spelled(location), expected, text);
+    assert.deepEqual(parseLocation(expected), { ...location, text: expected }, `canonical form of ${text}`);
+    const { kind: _kind, text: _text, ...image } = location;
+    assert.deepEqual(parseRegistryImage(text), image, "the name of an image alone is read in the same way");
   }
 });
 
-Deno.test("parseReference() keeps tag and digest, and fills in neither", { permissions: "none" }, () => {
-  const both = parseReference(`s3://bucket/team/app:v1@${DIGEST}`);
-  assert.deepEqual(both, { kind: "s3", bucket: "bucket", image: "team/app", tag: "v1", digest: DIGEST });
+Deno.test("parseLocation() keeps tag and digest, and fills in neither", { permissions: "none" }, () => {
+  const text = `s3://bucket/team/app:v1@${DIGEST}`;
+  const both = parseLocation(text);
+  assert.ok(both.kind === "s3");
+  assert.deepEqual(both, { kind: "s3", bucket: "bucket", image: "team/app", tag: "v1", digest: DIGEST, text });
   assert.equal(tagOf(both), "v1");
-  const pinned = parseReference(`alpine@${DIGEST}`);
+  const pinned = parseLocation(`alpine@${DIGEST}`);
+  assert.ok(pinned.kind === "registry");
   assert.equal(pinned.tag, undefined);
   assert.equal(tagOf(pinned), undefined);
-  const bare = parseReference("alpine");
+  const bare = parseLocation("alpine");
+  assert.ok(bare.kind === "registry");
   assert.equal(bare.tag, undefined);
   assert.equal(tagOf(bare), "latest");
 });
 
-Deno.test("parseReference() takes names and tags up to their longest, and not beyond", { permissions: "none" }, () => {
+Deno.test("parseLocation() takes names and tags up to their longest, and not beyond", { permissions: "none" }, () => {
   const name255 = `${"a".repeat(127)}/${"b".repeat(127)}`;
   assert.equal(name255.length, 255);
   // The host does not count, as with docker pull.
-  assert.equal(formatReference(parseReference(`registry.example.com/${name255}`)), `registry.example.com/${name255}`);
-  assert.match(refusal(() => parseReference(`registry.example.com/${name255}c`)).message, /longer than 255/);
-  assert.match(refusal(() => parseReference("a".repeat(248))).message, /longer than 255/, "library/ counts");
-  assert.match(refusal(() => parseReference(`s3://bucket/${"a".repeat(256)}`)).message, /longer than 255/);
-  assert.match(refusal(() => parseReference(`local://x//${"a".repeat(256)}`)).message, /longer than 255/);
+  assert.equal(spelled(parseLocation(`registry.example.com/${name255}`)), `registry.example.com/${name255}`);
+  assert.match(refusal(() => parseLocation(`registry.example.com/${name255}c`)).message, /longer than 255/);
+  assert.match(refusal(() => parseLocation("a".repeat(248))).message, /longer than 255/, "library/ counts");
+  assert.match(refusal(() => parseLocation(`s3://bucket/${"a".repeat(256)}`)).message, /longer than 255/);
+  assert.match(refusal(() => parseLocation(`local://x//${"a".repeat(256)}`)).message, /longer than 255/);
   const tag128 = "T".repeat(128);
-  assert.equal(parseReference(`alpine:${tag128}`).tag, tag128);
-  const tooLong = refusal(() => parseReference(`s3://bucket/app:${tag128}x`));
+  assert.equal(spelled(parseLocation(`alpine:${tag128}`)), `docker.io/library/alpine:${tag128}`);
+  const tooLong = refusal(() => parseLocation(`s3://bucket/app:${tag128}x`));
   assert.match(tooLong.message, /tag is longer than 128 characters/);
   assert.ok(tooLong.message.length < 300, "the message stays readable");
 });
 
-Deno.test("parseReference() refuses what names no image, and says why", { permissions: "none" }, () => {
+Deno.test("parseLocation() refuses what names no image, and says why", { permissions: "none" }, () => {
   const cases: [text: string, message: RegExp][] = [
     ["", /repository is missing/],
     ["docker://", /repository is missing/],
@@ -173,7 +182,7 @@ Deno.test("parseReference() refuses what names no image, and says why", { permis
     ["toString://x/y", /unknown scheme/],
   ];
   for (const [text, message] of cases) {
-    const error = refusal(() => parseReference(text));
+    const error = refusal(() => parseLocation(text));
     assert.equal(error.code, "invalid-reference", text);
     assert.match(error.message, message, text);
     assert.doesNotMatch(error.message, /\p{Cc}/u, "nothing in the message steers a terminal");
@@ -181,18 +190,18 @@ Deno.test("parseReference() refuses what names no image, and says why", { permis
   }
 });
 
-Deno.test("parseReference() says what to do instead of an unknown scheme", { permissions: "none" }, () => {
+Deno.test("parseLocation() says what to do instead of an unknown scheme", { permissions: "none" }, () => {
   assert.match(
-    refusal(() => parseReference("gs://b/app:v1")).hint ?? "",
+    refusal(() => parseLocation("gs://b/app:v1")).hint ?? "",
     /--endpoint https:\/\/storage\.googleapis\.com/,
   );
-  assert.match(refusal(() => parseReference("az://b/app:v1")).hint ?? "", /Azure/);
-  assert.match(refusal(() => parseReference("http://r/app")).hint ?? "", /--plain-http/);
-  assert.match(refusal(() => parseReference("HTTPS://r/app")).hint ?? "", /Leave out https/);
-  assert.match(refusal(() => parseReference("constructor://r/app")).hint ?? "", /^Use s3:\/\//);
+  assert.match(refusal(() => parseLocation("az://b/app:v1")).hint ?? "", /Azure/);
+  assert.match(refusal(() => parseLocation("http://r/app")).hint ?? "", /--plain-http/);
+  assert.match(refusal(() => parseLocation("HTTPS://r/app")).hint ?? "", /Leave out https/);
+  assert.match(refusal(() => parseLocation("constructor://r/app")).hint ?? "", /^Use s3:\/\//);
 });
 
-Deno.test("parseReference() clips a long text in its message", { permissions: "none" }, () => {
+Deno.test("parseLocation() clips a long text in its message", { permissions: "none" }, () => {
   for (
     const text of [
       `a${"!".repeat(5000)}`,
@@ -201,6 +210,6 @@ Deno.test("parseReference() clips a long text in its message", { permissions: "n
       `a@${"!".repeat(5000)}`,
     ]
   ) {
-    assert.ok(refusal(() => parseReference(text)).message.length < 450, text.slice(0, 20));
+    assert.ok(refusal(() => parseLocation(text)).message.length < 450, text.slice(0, 20));
   }
 });

@@ -1,7 +1,10 @@
 /** The Go tool takes nearly any name for an image of a bucket; those that are safe are read here too, registries' stay strict. */
 import assert from "node:assert/strict";
 import { isImageError } from "../../../src/errors.ts";
-import { formatReference, isPortableName, parseReference, parseStoreLocation } from "../../../src/oci/reference.ts";
+import { parseStoreCollection } from "../../../src/oci/collection.ts";
+import { parseLocation } from "../../../src/oci/location.ts";
+import { isPortableName } from "../../../src/oci/locations/names.ts";
+import { spelled } from "../../support/spelled.ts";
 
 const pure = (name: string, fn: () => void) => Deno.test({ name, permissions: "none", fn });
 
@@ -21,25 +24,36 @@ const NAMES: readonly (readonly [image: string, tag: string])[] = [
   ["app", "-rc"],
 ];
 
-pure("parseReference() reads images of buckets and folders as the Go tool names them", () => {
+pure("parseLocation() reads images of buckets and folders as the Go tool names them", () => {
   for (const [image, tag] of NAMES) {
-    const s3 = parseReference(`s3://bucket/${image}:${tag}`);
-    assert.deepEqual(s3, { kind: "s3", bucket: "bucket", image, tag });
-    assert.deepEqual(parseReference(formatReference(s3)), s3);
-    const local = parseReference(`local://./store//${image}:${tag}`);
+    const text = `s3://bucket/${image}:${tag}`;
+    const s3 = parseLocation(text);
+    assert.deepEqual(s3, { kind: "s3", bucket: "bucket", image, tag, text });
+    assert.equal(spelled(s3), text);
+    const local = parseLocation(`local://./store//${image}:${tag}`);
     assert.ok(local.kind === "local");
     assert.deepEqual(local.readings, [{ folder: "./store", image }]);
     assert.equal(local.tag, tag);
-    assert.deepEqual(parseReference(formatReference(local)), local);
+    assert.deepEqual(parseLocation(spelled(local)), local);
   }
-  assert.deepEqual(parseReference("s3://bucket/MyApp"), { kind: "s3", bucket: "bucket", image: "MyApp" });
-  const local = parseReference("local://./store/MyOrg/App:v1");
+  assert.deepEqual(parseLocation("s3://bucket/MyApp"), {
+    kind: "s3",
+    bucket: "bucket",
+    image: "MyApp",
+    text: "s3://bucket/MyApp",
+  });
+  const local = parseLocation("local://./store/MyOrg/App:v1");
   assert.ok(local.kind === "local");
   assert.deepEqual(local.readings[1], { folder: "./store", image: "MyOrg/App" });
-  assert.deepEqual(parseStoreLocation("s3://bucket/MyOrg"), { kind: "s3", bucket: "bucket", prefix: "MyOrg/" });
+  assert.deepEqual(parseStoreCollection("s3://bucket/MyOrg"), {
+    kind: "s3",
+    bucket: "bucket",
+    prefix: "MyOrg/",
+    text: "s3://bucket/MyOrg",
+  });
 });
 
-pure("parseReference() refuses names in buckets and folders that are not safe", () => {
+pure("parseLocation() refuses names in buckets and folders that are not safe", () => {
   const unsafe = [
     "a\\b:v1",
     "a\u202eb:v1",
@@ -61,15 +75,15 @@ pure("parseReference() refuses names in buckets and folders that are not safe", 
   ];
   for (const name of unsafe) {
     for (const text of [`s3://bucket/${name}`, `local://./store//${name}`]) {
-      assert.throws(() => parseReference(text), (error: unknown) => isImageError(error, "invalid-reference"), text);
+      assert.throws(() => parseLocation(text), (error: unknown) => isImageError(error, "invalid-reference"), text);
     }
   }
 });
 
-pure("parseReference() stays as strict as registries are for registries", () => {
+pure("parseLocation() stays as strict as registries are for registries", () => {
   for (const [image, tag] of NAMES.filter(([image]) => image !== "host:5000/app")) {
     assert.throws(
-      () => parseReference(`ghcr.io/o/${image}:${tag}`),
+      () => parseLocation(`ghcr.io/o/${image}:${tag}`),
       (error: unknown) => isImageError(error, "invalid-reference"),
       `${image}:${tag}`,
     );
