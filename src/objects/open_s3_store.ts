@@ -1,11 +1,12 @@
-import type { S3Client } from "@aws-sdk/client-s3";
 import type { Wait } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
 import { checkAwsVariables } from "../http/aws_variables.ts";
 import type { HttpClient } from "../http/client.ts";
 import { checkProfile, configuredEndpoint, namedProfile, readAwsConfig } from "./aws_config.ts";
-import { S3Connection, type S3Modules } from "./s3_connection.ts";
-import { sdkHandler } from "./s3_handler.ts";
+import { AwsSdk } from "./aws_sdk.ts";
+import { S3Connection } from "./s3_connection.ts";
+import { S3Credentials } from "./s3_credentials.ts";
+import { type AddressQuestion, plainAddress, wantsSpecialHosts } from "./s3_endpoint.ts";
 import { S3Store } from "./s3_store.ts";
 
 /** How a bucket is opened. */
@@ -55,8 +56,8 @@ const AWS_HOST = /\.amazonaws\.(?:com(?:\.cn)?|eu)$/;
 const REGION_LABEL = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/;
 
 /**
- * Opens a bucket as an object store. Nothing is sent, unless the region has to be found; credentials come from the SDK's
- * whole chain. Several stores may have different endpoints, regions and profiles.
+ * Opens a bucket as an object store. Nothing is sent, unless the region has to be found; credentials are plain
+ * keys, or come from the SDK's whole chain. Several stores may have different endpoints, regions and profiles.
  *
  * Throws `not-found` when the region is asked for and there is no such bucket, `invalid-reference` when the endpoint is no
  * address, `unauthorized` when there is no such profile.
@@ -67,43 +68,31 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   checkProfile(config, options.profile, environment);
   const endpoint = normalEndpoint(options.endpoint ?? configuredEndpoint(config, options.profile, environment));
   const isAws = endpoint === undefined || AWS_HOST.test(new URL(endpoint).hostname);
-  const [sdk, signing] = await Promise.all([import("@aws-sdk/client-s3"), import("@smithy/signature-v4")]);
-  // On some versions of the runtime the SDK uses what is deprecated there: nothing that users can act on.
-  (globalThis.process as { noDeprecation?: boolean }).noDeprecation = true;
-  const modules: S3Modules = { sdk, signing };
-  const profile = options.profile === undefined ? {} : { profile: options.profile };
+  const { profile } = options;
+  const hasSpecialHosts = wantsSpecialHosts(config, profile, environment);
+  let connection: S3Connection | undefined = undefined;
+  const regionInUse = () => connection?.region ?? ANY_REGION;
+  const sdk = new AwsSdk({ profile, http: options.http, log: options.log, region: regionInUse });
+  const addressOf = async (question: AddressQuestion) =>
+    (hasSpecialHosts ? undefined : plainAddress(question)) ?? await sdk.address(question);
   const region = options.region ?? environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION") ??
-    await foundRegion(modules, options, endpoint);
-  const connection = new S3Connection(
-    {
-      bucket: options.bucket,
-      endpoint,
-      isAws,
-      region,
-      profile: namedProfile(options.profile, environment),
-      http: options.http,
-      log: options.log,
-      signal: options.signal,
-      retryDelayMs: options.retryDelayMs,
-      onWait: options.onWait,
-    },
-    modules,
-    (currentRegion) =>
-      withoutOtherEndpoints(
-        new sdk.S3Client({
-          region: currentRegion,
-          requestHandler: sdkHandler(options.http),
-          requestChecksumCalculation: "WHEN_REQUIRED",
-          responseChecksumValidation: "WHEN_REQUIRED",
-          maxAttempts: 1,
-          // AWS's own hosts take the bucket in front, some of them only there.
-          forcePathStyle: !isAws,
-          logger: new SdkLog(options.log),
-          ...(endpoint === undefined ? {} : { endpoint }),
-          ...profile,
-        }),
-      ),
-  );
+    config.get(namedProfile(profile, environment) ?? "default")?.get("region") ??
+    await foundRegion(options, endpoint, addressOf);
+  connection = new S3Connection({
+    bucket: options.bucket,
+    endpoint,
+    isAws,
+    region,
+    profile: namedProfile(profile, environment),
+    credentials: new S3Credentials(config, profile, environment, sdk),
+    addressOf,
+    close: () => sdk.close(),
+    http: options.http,
+    log: options.log,
+    signal: options.signal,
+    retryDelayMs: options.retryDelayMs,
+    onWait: options.onWait,
+  });
   return new S3Store(connection, {
     storageClass: options.storageClass ?? (isAws ? "INTELLIGENT_TIERING" : undefined),
     isClassFixed: options.storageClass !== undefined,
@@ -114,34 +103,6 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
     copyPartBytes: options.copyPartBytes ?? 512 * 1024 ** 2,
     onKept: options.onKept,
   });
-}
-
-/** What the SDK has to say goes to the debug log: it would else write to the terminal. */
-class SdkLog {
-  readonly #log: ((line: string) => void) | undefined;
-
-  constructor(log: ((line: string) => void) | undefined) {
-    this.#log = log;
-  }
-
-  warn(...words: unknown[]): void {
-    this.#log?.(words.map(String).join(" ").replaceAll(/\s+/g, " "));
-  }
-
-  error(...words: unknown[]): void {
-    this.warn(...words);
-  }
-
-  info(): void {}
-  debug(): void {}
-  trace(): void {}
-}
-
-/** Keeps the SDK from looking for an endpoint by itself: it would take that of AWS_PROFILE for every profile. */
-function withoutOtherEndpoints(client: S3Client): S3Client {
-  (client.config as { serviceConfiguredEndpoint?: () => Promise<undefined> }).serviceConfiguredEndpoint = () =>
-    Promise.resolve(undefined);
-  return client;
 }
 
 /** An endpoint in one spelling, so that two can be compared. */
@@ -161,29 +122,18 @@ function normalEndpoint(text: string | undefined): string | undefined {
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }
 
-/** The region of the profile, of the endpoint's name, or of the bucket, asked for. */
+/** The region of the endpoint's name, or of the bucket, asked for. */
 async function foundRegion(
-  { sdk }: S3Modules,
   options: S3StoreOptions,
   endpoint: string | undefined,
+  addressOf: (question: AddressQuestion) => Promise<{ readonly url: URL }>,
 ): Promise<string> {
-  const profile = options.profile === undefined ? {} : { profile: options.profile };
-  const client = new sdk.S3Client(profile);
-  const region = await client.config.region().catch(() => undefined); // the SDK found none
-  client.destroy();
-  if (region) return region;
   if (endpoint !== undefined) {
     const { hostname } = new URL(endpoint);
     const label = AWS_HOST.test(hostname) && hostname.split(".").find((each) => REGION_LABEL.test(each));
     return label || ANY_REGION;
   }
-  const { config } = new sdk.S3Client({ ...profile, region: ANY_REGION });
-  const { url } = config.endpointProvider({
-    Region: ANY_REGION,
-    UseFIPS: await config.useFipsEndpoint(),
-    UseDualStack: await config.useDualstackEndpoint(),
-  });
-  return await bucketRegion(options, url.origin);
+  return await bucketRegion(options, (await addressOf({ region: ANY_REGION })).url.origin);
 }
 
 /** Asks AWS where a bucket is; every answer tells, also one that denies. */

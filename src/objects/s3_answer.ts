@@ -1,8 +1,10 @@
 import type { HttpResponse } from "../http/message.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
 import { retryAfterMs } from "../http/send_retrying.ts";
-import { isImageError } from "../errors.ts";
-import { ForeignAnswer, foreignAnswer, foreignError } from "./s3_foreign.ts";
+import { ImageError, isImageError } from "../errors.ts";
+import { parseDocument, type S3Element } from "./s3_document.ts";
+import { foreignAnswer, foreignError, isRefusalDocument, type SeenAnswer } from "./s3_foreign.ts";
+import { MAX_ANSWER_BYTES } from "./s3_limits.ts";
 
 /** What the body of a refusal says. */
 export interface AnswerBody {
@@ -44,66 +46,93 @@ export function answerOf(error: unknown): S3Answer | undefined {
   return isImageError(error) && error.cause instanceof S3Answer ? error.cause : undefined;
 }
 
-/** Reads a refusal off an HTTP answer, body included. Throws `unsupported` where it is none of an S3 server's. */
-export async function readAnswer(response: HttpResponse): Promise<S3Answer> {
+/** What decides how an answer is read: the request's nature. */
+export type Asked = Pick<SeenAnswer, "method" | "expectsDocument" | "expectsEtag">;
+
+/** The answer to a small call that was carried out. */
+export interface S3Reply {
+  /** A header, by its name in lower case. */
+  readonly header: (name: string) => string | undefined;
+  /** What the body says; nothing where there was none. */
+  readonly document: S3Element;
+}
+
+/** Reads the answer to a small call. Throws the refusal, and `unsupported` where it is none of an S3 server's. */
+export async function readReply(response: HttpResponse, asked: Asked): Promise<S3Reply> {
+  if (!isSuccess(response.status)) throw await readRefusal(response, asked);
+  const bytes = await response.bytes(MAX_ANSWER_BYTES);
+  const header = headerOf(response);
+  const foreign = foreignAnswer({ ...asked, status: response.status, header, body: bytes });
+  if (foreign) throw foreignError(foreign);
+  // Some calls are answered while they are carried out: what then fails is told inside of a success.
+  if (isRefusalDocument(bytes)) throw refusal(new S3Answer(FAILED_LATE, saidIn(bytes), header));
+  return { header, document: parseDocument(bytes) };
+}
+
+/** Makes sure that an answer whose body is an object's bytes is a success. Throws as {@linkcode readReply} does. */
+export async function expectBytes(response: HttpResponse, method: string): Promise<void> {
+  const asked = { method, expectsDocument: false, expectsEtag: true };
+  if (!isSuccess(response.status)) throw await readRefusal(response, { ...asked, method: "GET", expectsEtag: false });
+  const seen = { ...asked, status: response.status, header: headerOf(response), body: undefined };
+  const foreign = foreignAnswer(seen);
+  if (!foreign) return;
+  await response.discard();
+  throw foreignError(foreign);
+}
+
+/** The status that stands for a refusal inside of a success, which says none. */
+const FAILED_LATE = 503;
+
+/** Reads a refusal, body included. */
+async function readRefusal(response: HttpResponse, asked: Asked): Promise<ImageError> {
   // A body that cannot be read any more leaves the status, which says enough.
   const bytes = await response.bytes(MAX_ERROR_BODY_BYTES).catch(() => new Uint8Array(0));
-  const header = (name: string) => response.headers.get(name) ?? undefined;
-  const seen = { expectsDocument: false, expectsEtag: false, status: response.status, header, body: bytes };
-  const foreign = foreignAnswer({ method: "GET", ...seen });
-  if (foreign) throw foreignError(foreign);
-  const body = new TextDecoder().decode(bytes);
-  const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1]);
-  const words = [element("Message"), element("Header") ?? element("ArgumentName")].filter(Boolean).join(" ");
-  const told = { code: element("Code"), words, region: element("Region") };
-  return new S3Answer(response.status, told, header);
+  const header = headerOf(response);
+  const foreign = foreignAnswer({ ...asked, status: response.status, header, body: bytes });
+  if (foreign) return foreignError(foreign);
+  return refusal(new S3Answer(response.status, saidIn(bytes), header));
 }
 
-/** Reads a refusal off an error that the SDK threw; undefined when no server spoke. */
-export function sdkAnswer(error: unknown): S3Answer | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { name, message, $metadata, $response, Region, Code } = error as SdkError;
-  const status = $metadata?.httpStatusCode;
-  if (status === undefined || $response?.headers?.[OF_CREDENTIALS] !== undefined) return undefined;
-  const given = typeof Code === "string" ? Code : name;
-  // What the SDK calls an answer without a body, or without a code in it.
-  const isUnknown = ["UnknownError", "Unknown", "Error", "", "NotFound", "403", "400", "301"].includes(given);
-  const code = isUnknown ? undefined : given;
-  const region = typeof Region === "string" ? Region : undefined;
-  const words = message === "UnknownError" || message === given ? "" : message;
-  return new S3Answer(status, { code, words, region }, (key) => $response?.headers?.[key]);
+function refusal(answer: S3Answer): ImageError {
+  return new ImageError("unavailable", answer.code, { cause: answer });
 }
 
-/** Marks, among the headers that the SDK is shown, an answer of a service that gives credentials and is not S3. */
-export const OF_CREDENTIALS = "x-s3lo-of-credentials";
+/** What a body says by which S3 refuses; nothing where a busy server or gateway says something else. */
+function saidIn(bytes: Uint8Array): AnswerBody {
+  const nothing = { code: undefined, words: "", region: undefined };
+  if (!isRefusalDocument(bytes)) return nothing;
+  try {
+    const said = parseDocument(bytes);
+    const words = [said.find("Message"), said.find("Header") ?? said.find("ArgumentName")].filter(Boolean).join(" ");
+    return { code: said.find("Code"), words, region: said.find("Region") };
+  } catch {
+    return nothing;
+  }
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+function headerOf({ headers }: HttpResponse): (name: string) => string | undefined {
+  return (name) => headers.get(name) ?? undefined;
+}
 
 /** What a service said that was asked for credentials, behind an error of the SDK; undefined for any other error. */
 export function credentialsRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { name, message, $metadata, $response, Code } = error as SdkError;
-  if ($response?.headers?.[OF_CREDENTIALS] === undefined) return undefined;
+  const { name, message, $metadata, Code } = error as SdkError;
+  const status = $metadata?.httpStatusCode;
+  if (status === undefined) return undefined;
   const code = typeof Code === "string" ? Code : name;
   const words = message.split("\n")[0]?.replace(/\.$/, "").slice(0, 300) ?? "";
   const isKnown = !["UnknownError", "Unknown", "Error", ""].includes(code) && !words.includes("eserialization");
-  return isKnown
-    ? `${code}${words === "" || words === code ? "" : `: ${words}`}`
-    : `status ${$metadata?.httpStatusCode}`;
-}
-
-/** The successful answer that the SDK could not read, behind an error of it; undefined for any other. */
-export function unreadableAnswer(error: unknown): ForeignAnswer | undefined {
-  const status = error instanceof Error ? (error as SdkError).$metadata?.httpStatusCode : undefined;
-  if (status === undefined || status < 200 || status >= 300 || typeof (error as SdkError).Code === "string") {
-    return undefined;
-  }
-  return new ForeignAnswer(status, "XML that makes no sense");
+  return isKnown ? `${code}${words === "" || words === code ? "" : `: ${words}`}` : `status ${status}`;
 }
 
 /** What the SDK adds to its errors. */
 type SdkError = Error & {
   readonly $metadata?: { readonly httpStatusCode?: number };
-  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
-  readonly Region?: unknown;
   readonly Code?: unknown;
 };
 
@@ -124,9 +153,4 @@ function codeOfStatus(status: number): string {
     503: "ServiceUnavailable",
   };
   return codes[status] ?? `status ${status}`;
-}
-
-function unescapeXml(text: string | undefined): string | undefined {
-  const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
-  return text?.replaceAll(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => named[name] ?? "");
 }

@@ -1,5 +1,3 @@
-import type { S3Client } from "@aws-sdk/client-s3";
-import type { SignatureV4 } from "@smithy/signature-v4";
 import { retrying, type Wait } from "../bytes/retry.ts";
 import { readAll } from "../bytes/blob_reader.ts";
 import { ImageError, messageOf } from "../errors.ts";
@@ -8,18 +6,14 @@ import type { HttpRequest, HttpResponse } from "../http/message.ts";
 import { keepSecret } from "../http/redact.ts";
 import { isPermanent } from "../http/send_retrying.ts";
 import type { ObjectContent } from "./object_store.ts";
-import { answerOf, readAnswer, type S3Answer, sdkAnswer, unreadableAnswer } from "./s3_answer.ts";
-import { signedPayload, UNSIGNED_PAYLOAD } from "./s3_habits.ts";
+import { answerOf, expectBytes, readReply, type S3Answer, type S3Reply } from "./s3_answer.ts";
+import type { S3Keys } from "./s3_credentials.ts";
+import type { AddressQuestion, S3Address } from "./s3_endpoint.ts";
 import { isExpired, isWrongRegion, otherError, refusalError } from "./s3_errors.ts";
-import { foreignAnswer, foreignError, foreignOf } from "./s3_foreign.ts";
-import { escapeUri } from "./s3_handler.ts";
-import { CALL_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
-
-/** The modules of the SDK, which are loaded only when a bucket is used. */
-export interface S3Modules {
-  readonly sdk: typeof import("@aws-sdk/client-s3");
-  readonly signing: typeof import("@smithy/signature-v4");
-}
+import { foreignOf } from "./s3_foreign.ts";
+import { sha256Hex, signedPayload, UNSIGNED_PAYLOAD } from "./s3_habits.ts";
+import { CALL_LIMIT_MS, LONG_CALL_LIMIT_MS, SEND_LIMIT_MS } from "./s3_limits.ts";
+import { escapeKey, queryText, signedHeaders } from "./s3_sign.ts";
 
 /** How to reach one bucket. */
 export interface S3ConnectionOptions {
@@ -30,6 +24,12 @@ export interface S3ConnectionOptions {
   readonly isAws: boolean;
   readonly region: string;
   readonly profile: string | undefined;
+  /** Who asks. */
+  readonly credentials: { get(): Promise<S3Keys>; refresh(): Promise<void> };
+  /** Where a bucket is reached, by its region. */
+  readonly addressOf: (question: AddressQuestion) => Promise<S3Address>;
+  /** Lets go what was used for that. */
+  readonly close: () => void;
   readonly http: HttpClient;
   readonly log: ((line: string) => void) | undefined;
   readonly signal: AbortSignal | undefined;
@@ -51,6 +51,16 @@ export interface S3Request {
   readonly onSent?: ((sentBytes: number) => void) | undefined;
 }
 
+/** A small call: what it says and what it is answered goes through memory. */
+export interface S3Call {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** Absent where it is about the bucket. */
+  readonly key?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array<ArrayBuffer>;
+}
+
 /** A small object that was read whole. */
 export interface Received {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -70,41 +80,37 @@ export interface StepOptions {
 }
 
 /**
- * A signed connection to one bucket: small calls go through the SDK's client, bytes straight over HTTP with the same
- * credentials. A step that fails in passing is tried again; one that fails because the bucket is elsewhere, credentials
- * have run out or the clock is off is repeated once with that mended.
+ * A signed connection to one bucket, for small calls and for bytes. A step that fails in passing is tried again; one that
+ * fails because the bucket is elsewhere, credentials have run out or the clock is off is repeated once with that mended.
  */
 export class S3Connection {
   readonly bucket: string;
-  readonly modules: S3Modules;
   /** The endpoint that was named; undefined for the one that AWS has for the region. */
   readonly endpoint: string | undefined;
   /** Whether AWS itself answers, at whatever endpoint. */
   readonly isAws: boolean;
   readonly #options: S3ConnectionOptions;
-  readonly #client: S3Client;
   #region: string;
   #clockOffsetMs = 0;
-  #signer: SignatureV4 | undefined;
+  #address: Promise<S3Address> | undefined;
 
-  /** Takes over a client whose region is a function that gives this connection's `region`. */
-  constructor(
-    options: S3ConnectionOptions,
-    modules: S3Modules,
-    makeClient: (region: () => Promise<string>) => S3Client,
-  ) {
+  /** Sends nothing yet. */
+  constructor(options: S3ConnectionOptions) {
     this.bucket = options.bucket;
     this.endpoint = options.endpoint;
     this.isAws = options.isAws;
-    this.modules = modules;
     this.#options = options;
     this.#region = options.region;
-    this.#client = makeClient(() => Promise.resolve(this.#region));
   }
 
   /** `s3://bucket`. */
   get name(): string {
     return `s3://${this.bucket}`;
+  }
+
+  /** The region in use. */
+  get region(): string {
+    return this.#region;
   }
 
   /** Stops everything when it fires. */
@@ -116,7 +122,7 @@ export class S3Connection {
   async isAlike(other: S3Connection): Promise<boolean> {
     if (this.endpoint !== other.endpoint) return false;
     try {
-      const [own, others] = await Promise.all([this, other].map((each) => each.#client.config.credentials()));
+      const [own, others] = await Promise.all([this, other].map((each) => each.#options.credentials.get()));
       // Of one profile two connections may hold two sets of passing keys.
       const isPassing = own?.sessionToken !== undefined && others?.sessionToken !== undefined;
       return own?.accessKeyId === others?.accessKeyId ||
@@ -131,14 +137,35 @@ export class S3Connection {
     this.#options.log?.(line);
   }
 
-  /** Makes a small call. `action` reads on from "Cannot". Throws as `refusalError()` and `otherError()` say. */
+  /**
+   * Makes a small call and reads the answer. `action` reads on from "Cannot". Throws as `refusalError()` and `otherError()`
+   * say, also for what `read` throws.
+   */
   async call<T>(
     action: string,
-    step: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>,
+    call: S3Call,
+    read: (reply: S3Reply) => T,
     options: StepOptions = {},
   ): Promise<T> {
-    const signal = options.signal ?? this.signal;
-    return await this.#repeating(action, options, () => step(this.#client, signal ? { abortSignal: signal } : {}));
+    const { method, body, headers = {} } = call;
+    const isCopy = "x-amz-copy-source" in headers;
+    // Listings, what is begun, put together or copied, and many removals are answered with a document.
+    const asked = {
+      method,
+      expectsDocument: method === "GET" || method === "POST" || isCopy,
+      expectsEtag: method === "HEAD",
+    };
+    const isLong = isCopy || (method === "POST" && call.query?.uploadId !== undefined);
+    return await this.#repeating(action, options, async () => {
+      const response = await this.#options.http.send({
+        ...await this.#sign(call, sha256Hex(body ?? new Uint8Array(0))),
+        method,
+        body,
+        signal: options.signal ?? this.signal,
+        stallTimeoutMs: isLong ? LONG_CALL_LIMIT_MS : CALL_LIMIT_MS,
+      });
+      return read(await readReply(response, asked));
+    });
   }
 
   /** Sends a request for bytes and gives the answer when it is a success; its body is not read yet. */
@@ -168,16 +195,16 @@ export class S3Connection {
     });
   }
 
-  /** Lets the SDK's client go. */
+  /** Lets go what finds credentials. */
   close(): void {
-    this.#client.destroy();
+    this.#options.close();
   }
 
   /** Throws what the server says to a small question, where that is a refusal too. */
   async #findRefusal(action: string, options: StepOptions): Promise<void> {
-    const command = new this.modules.sdk.ListObjectsV2Command({ Bucket: this.bucket, MaxKeys: 1 });
+    const question = { method: "GET", query: { "list-type": "2", "max-keys": "1" } } as const;
     try {
-      await this.call(action, (client, http) => client.send(command, http), { signal: options.signal, tries: 1 });
+      await this.call(action, question, () => {}, { signal: options.signal, tries: 1 });
     } catch (error) {
       if (answerOf(error)) throw error;
     }
@@ -197,36 +224,19 @@ export class S3Connection {
     options: StepOptions,
     body: Pick<HttpRequest, "body" | "asksFirst">,
   ): Promise<HttpResponse> {
-    const { url, headers } = await this.#sign(request);
     const { method } = request;
     const response = await this.#options.http.send({
+      ...await this.#sign(request, undefined),
       method,
-      url,
-      headers,
       ...body,
       onSent: request.onSent,
       signal: options.signal ?? this.signal,
       stallTimeoutMs: method === "PUT" ? SEND_LIMIT_MS : CALL_LIMIT_MS,
     });
-    if (response.status >= 200 && response.status < 300) {
-      const foreign = foreignAnswer({
-        method,
-        expectsDocument: false,
-        expectsEtag: true,
-        status: response.status,
-        header: (name) => response.headers.get(name) ?? undefined,
-        body: undefined,
-      });
-      if (foreign) {
-        await response.discard();
-        throw foreignError(foreign);
-      }
-      if (isAnswerTo(request, response)) return response;
-      await response.discard();
-      throw new ImageError("unavailable", `Cannot trust "${this.name}": its answer belongs to another request`);
-    }
-    const answer = await readAnswer(response);
-    throw new ImageError("unavailable", answer.code, { cause: answer });
+    await expectBytes(response, method);
+    if (isAnswerTo(request, response)) return response;
+    await response.discard();
+    throw new ImageError("unavailable", `Cannot trust "${this.name}": its answer belongs to another request`);
   }
 
   async #repeating<T>(action: string, options: StepOptions, step: () => Promise<T>): Promise<T> {
@@ -263,12 +273,11 @@ export class S3Connection {
     if (isWrongRegion(answer) && answer.region && answer.region !== this.#region) {
       this.log(`Bucket "${this.bucket}" is in region ${answer.region}, not ${this.#region}`);
       this.#region = answer.region;
-      this.#signer = undefined;
+      this.#address = undefined;
       return "region";
     }
     if (isExpired(answer)) {
-      const refreshed = this.#client.config.credentials as (options: { forceRefresh: boolean }) => Promise<unknown>;
-      await refreshed({ forceRefresh: true }).catch(() => {});
+      await this.#options.credentials.refresh();
       return "credentials";
     }
     if (answer.code === "RequestTimeTooSkewed" && answer.date) {
@@ -280,77 +289,55 @@ export class S3Connection {
 
   async #describe(error: unknown, action: string, signal: AbortSignal | undefined): Promise<ImageError> {
     if (signal?.aborted) return new ImageError("aborted", "Stopped", { cause: signal.reason });
-    const foreign = foreignOf(error) ?? unreadableAnswer(error);
-    const answer = foreign ? undefined : answerOf(error) ?? sdkAnswer(error);
+    const answer = answerOf(error);
     const { bucket, endpoint } = this;
     const context = { bucket, action, endpoint, region: this.#region };
-    if (!answer) {
-      return otherError(foreign ? foreignError(foreign) : error, { ...context, identity: "" }, this.#options.profile);
-    }
+    if (!answer) return otherError(error, { ...context, identity: "" }, this.#options.profile);
     return refusalError(answer, { ...context, identity: await this.#identity() });
   }
 
-  /** Who asks: the start of the access key's id and where the SDK found it; nothing that grants anything. */
+  /** Who asks: the start of the access key's id and where it was found; nothing that grants anything. */
   async #identity(): Promise<string> {
     try {
-      const found = await this.#client.config.credentials() as {
-        accessKeyId: string;
-        $source?: Record<string, string>;
-      };
-      const source = Object.keys(found.$source ?? {}).filter((name) => name.startsWith("CREDENTIALS_"))
-        .map((name) => name.slice("CREDENTIALS_".length).toLowerCase().replaceAll("_", " ")).join(", ");
-      return `access key ${found.accessKeyId.slice(0, 6)}…${source === "" ? "" : ` from ${source}`}`;
+      const { accessKeyId, source } = await this.#options.credentials.get();
+      return `access key ${accessKeyId.slice(0, 6)}…${source === "" ? "" : ` from ${source}`}`;
     } catch {
       return "no credentials";
     }
   }
 
-  async #sign(request: S3Request): Promise<{ readonly url: string; readonly headers: Record<string, string> }> {
+  /** Addresses and signs a request; `payload` is the SHA-256 of its body, where that is to be part of the signature. */
+  async #sign(
+    request: S3Call | S3Request,
+    payload: string | undefined,
+  ): Promise<{ readonly url: string; readonly headers: Record<string, string> }> {
     const base = await this.#base();
-    const path = `${base.url.pathname.replace(/\/$/, "")}/${request.key.split("/").map(escapeUri).join("/")}`;
-    const query = request.query ?? {};
+    const folder = base.url.pathname.replace(/\/$/, "");
+    const path = request.key === undefined ? folder : `${folder}/${escapeKey(request.key)}`;
+    const url = new URL(`${base.url.origin}${path}${queryText(request.query ?? {})}`);
+    const keys = await this.#options.credentials.get();
+    for (const secret of [keys.secretAccessKey, keys.sessionToken]) keepSecret(secret);
     // TLS keeps the bytes whole; over plain http a server that will have no checksum must not make them anybody's.
     const isPlain = base.url.protocol === "http:";
-    const payload = isPlain ? signedPayload(request.headers ?? {}, request.body) : UNSIGNED_PAYLOAD;
-    this.#signer ??= new this.modules.signing.SignatureV4({
-      service: base.service,
-      region: base.region,
-      credentials: async () => {
-        const found = await this.#client.config.credentials();
-        for (const secret of [found.secretAccessKey, found.sessionToken]) keepSecret(secret);
-        return found;
-      },
-      sha256: this.#client.config.sha256,
-      uriEscapePath: false,
-      applyChecksum: false,
-    });
-    const signed = await this.#signer.sign({
-      method: request.method,
-      protocol: base.url.protocol,
-      hostname: base.url.hostname,
-      path,
-      query,
-      // Only what is set here gets signed: proxies and some servers rewrite others, like Accept-Encoding.
-      headers: { ...request.headers, host: base.url.host, "x-amz-content-sha256": payload },
-    }, { signingDate: new Date(Date.now() + this.#clockOffsetMs) });
-    const { host: _host, ...headers } = signed.headers;
-    const members = Object.entries(query).map(([name, value]) => `${escapeUri(name)}=${escapeUri(value)}`);
-    return { url: `${base.url.origin}${path}${members.length > 0 ? `?${members.join("&")}` : ""}`, headers };
+    const hash = payload ?? (isPlain ? signedPayload(request.headers ?? {}, request.body) : UNSIGNED_PAYLOAD);
+    const headers = signedHeaders(
+      { method: request.method, url, headers: { ...request.headers, "x-amz-content-sha256": hash } },
+      keys,
+      { region: base.region, service: base.service, date: new Date(Date.now() + this.#clockOffsetMs) },
+    );
+    return { url: url.href, headers };
   }
 
   /** The bucket's address, and what requests to it are signed for. */
-  async #base(): Promise<{ readonly url: URL; readonly region: string; readonly service: string }> {
-    const { config } = this.#client;
-    const { url, properties } = config.endpointProvider({
-      Bucket: this.bucket,
-      Region: this.#region,
-      ForcePathStyle: !this.isAws,
-      UseFIPS: await config.useFipsEndpoint(),
-      UseDualStack: await config.useDualstackEndpoint(),
-      ...(this.endpoint === undefined ? {} : { Endpoint: this.endpoint }),
-    });
-    const schemes = properties?.authSchemes as readonly { signingRegion?: string; signingName?: string }[] | undefined;
-    return { url, region: schemes?.[0]?.signingRegion ?? this.#region, service: schemes?.[0]?.signingName ?? "s3" };
+  async #base(): Promise<S3Address> {
+    const { bucket, isAws, endpoint } = this;
+    this.#address ??= this.#options.addressOf({ bucket, endpoint, region: this.#region, isPathStyle: !isAws });
+    try {
+      return await this.#address;
+    } catch (error) {
+      this.#address = undefined;
+      throw error;
+    }
   }
 }
 

@@ -1,15 +1,15 @@
-import type { CompletedPart, HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import { mapPool } from "../bytes/pool.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
-import { answerOf } from "./s3_answer.ts";
+import { answerOf, type S3Reply } from "./s3_answer.ts";
+import { headObject, type ObjectHead, removeObject } from "./s3_calls.ts";
 import type { CopyFromOptions, WriteOptions } from "./object_store.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { foreignOf } from "./s3_foreign.ts";
 import { digestHeader } from "./s3_habits.ts";
-import { escapeUri } from "./s3_handler.ts";
-import { conditionMembers, inParts, partSize, type Upload } from "./s3_multipart.ts";
-import { isUnmetError, type S3Writer } from "./s3_writer.ts";
+import { type CompletedPart, inParts, partSize, type Upload } from "./s3_multipart.ts";
+import { escapeKey, escapeUri } from "./s3_sign.ts";
+import { conditionHeaders, isUnmetError, type S3Writer } from "./s3_writer.ts";
 
 /** How many parts the server copies at once. */
 const PARTS_AT_ONCE = 8;
@@ -53,8 +53,8 @@ export async function copyObject(
   try {
     const isLookedAt = options.sourceEtag !== undefined && options.digest === undefined;
     const found = isLookedAt ? undefined : await lookAt(source, options);
-    const etag = options.sourceEtag ?? found?.ETag;
-    if (found && options.sourceEtag !== undefined && found.ETag !== options.sourceEtag) throw swapped(source);
+    const etag = options.sourceEtag ?? found?.etag;
+    if (found && options.sourceEtag !== undefined && found.etag !== options.sourceEtag) throw swapped(source);
     const copied = { ...source, etag, sha256: wholeSha256(found) };
     if (!byParts) return await copyWhole(writer, copied, key, options);
     await copyParts(writer, copied, key, options, inOne ? source.sizeBytes : limits.partBytes);
@@ -72,10 +72,10 @@ export async function copyObject(
 type SeenSource = CopySource & { readonly etag: string | undefined; readonly sha256: string | undefined };
 
 /** What the server knows of the source. Throws `digest-mismatch` where that is not what it must be. */
-async function lookAt(source: CopySource, { digest }: CopyFromOptions): Promise<HeadObjectCommandOutput> {
-  const found = await headObject(source.connection, source.key, digest !== undefined);
-  if (found.ContentLength !== source.sizeBytes) {
-    throw damaged(source, `it has ${found.ContentLength ?? 0} bytes, not ${source.sizeBytes}`);
+async function lookAt(source: CopySource, { digest }: CopyFromOptions): Promise<ObjectHead> {
+  const found = await headObject(source.connection, source.key, { asksHash: digest !== undefined });
+  if (found.sizeBytes !== source.sizeBytes) {
+    throw damaged(source, `it has ${found.sizeBytes} bytes, not ${source.sizeBytes}`);
   }
   expectSha256(source, wholeSha256(found), digest);
   return found;
@@ -83,10 +83,10 @@ async function lookAt(source: CopySource, { digest }: CopyFromOptions): Promise<
 
 /** The SHA-256 of all bytes of an object, where the server has it: of one that came in parts it is made of theirs. */
 function wholeSha256(
-  told: { readonly ChecksumSHA256?: string | undefined; readonly ChecksumType?: string | undefined } | undefined,
+  told: Pick<ObjectHead, "sha256" | "checksumType"> | undefined,
 ): string | undefined {
-  const sha256 = told?.ChecksumSHA256;
-  return told?.ChecksumType === "COMPOSITE" || sha256?.includes("-") ? undefined : sha256;
+  const sha256 = told?.sha256;
+  return told?.checksumType === "COMPOSITE" || sha256?.includes("-") ? undefined : sha256;
 }
 
 function expectSha256(source: CopySource, sha256: string | undefined, digest: Digest | undefined): void {
@@ -123,22 +123,23 @@ async function copyWhole(
   const digest = options.digest && algorithmOf(options.digest) === "sha256" ? options.digest : undefined;
   const copy = (asksHash: boolean) =>
     writer.habits.adapting((habit) => {
-      const command = new connection.modules.sdk.CopyObjectCommand({
-        Bucket: connection.bucket,
-        Key: key,
-        CopySource: copySource(source),
-        MetadataDirective: "REPLACE",
-        ...writer.members(key, options, habit),
-        ...conditionMembers(condition),
-        ...(source.etag ? { CopySourceIfMatch: source.etag } : {}),
-        ...(asksHash ? { ChecksumAlgorithm: "SHA256" as const } : {}),
-      });
-      return connection.call(actionOf(writer, source, key), (client, http) => client.send(command, http));
+      const headers = {
+        ...sourceHeaders(source),
+        "x-amz-metadata-directive": "REPLACE",
+        ...writer.headers(key, options, habit),
+        ...conditionHeaders(condition),
+        ...(asksHash ? { "x-amz-checksum-algorithm": "SHA256" } : {}),
+      };
+      return connection.call(actionOf(writer, source, key), { method: "PUT", key, headers }, ({ document }) => ({
+        sha256: document.text("ChecksumSHA256"),
+        checksumType: document.text("ChecksumType"),
+        modifiedAt: document.time("LastModified"),
+      }));
     });
   try {
-    const { CopyObjectResult } = await hashing(writer, digest !== undefined, copy);
-    if (digest) await expectCopy(writer, source, key, digest, wholeSha256(CopyObjectResult));
-    return !before || (CopyObjectResult?.LastModified ?? 0) > (before.LastModified ?? 0);
+    const copied = await hashing(writer, digest !== undefined, copy);
+    if (digest) await expectCopy(writer, source, key, digest, wholeSha256(copied));
+    return !before || (copied.modifiedAt ?? new Date(0)) > before.modifiedAt;
   } catch (error) {
     // A missing source, too, is answered with 404.
     if (!isUnmetError(error) || answerOf(error)?.status === 404) throw error;
@@ -170,34 +171,17 @@ async function expectCopy(
   const { connection } = writer;
   // Some tell it only when they are asked for the object. One whose source was known by its hash need not be asked.
   const isAsked = told === undefined && source.sha256 === undefined;
-  const sha256 = isAsked ? wholeSha256(await headObject(connection, key, true)) : told;
+  const sha256 = isAsked ? wholeSha256(await headObject(connection, key, { asksHash: true })) : told;
   try {
     expectSha256(source, sha256, digest);
   } catch (error) {
-    const command = new connection.modules.sdk.DeleteObjectCommand({ Bucket: connection.bucket, Key: key });
-    await connection.call(`remove "${key}" from "${connection.name}"`, (client, http) => client.send(command, http))
+    await removeObject(connection, key)
       .catch((failure) => connection.log(`A damaged copy stays: ${failure}`));
     throw error;
   }
   if (sha256 === undefined && source.sha256 === undefined) {
     connection.log(`"${connection.name}" tells no SHA-256 of "${key}": its size alone was checked`);
   }
-}
-
-async function headObject(
-  connection: S3Connection,
-  key: string,
-  asksHash = false,
-): Promise<HeadObjectCommandOutput> {
-  const command = new connection.modules.sdk.HeadObjectCommand({
-    Bucket: connection.bucket,
-    Key: key,
-    ...(asksHash ? { ChecksumMode: "ENABLED" as const } : {}),
-  });
-  return await connection.call(
-    `look up "${key}" in "${connection.name}"`,
-    (client, http) => client.send(command, http),
-  );
 }
 
 async function copyParts(
@@ -233,29 +217,30 @@ async function copyPart(
 ): Promise<CompletedPart> {
   const { connection } = writer;
   const start = (number - 1) * bytesPerPart;
-  const command = new connection.modules.sdk.UploadPartCopyCommand({
-    Bucket: connection.bucket,
-    Key: upload.key,
-    UploadId: upload.id,
-    PartNumber: number,
-    CopySource: copySource(source),
-    ...(source.etag ? { CopySourceIfMatch: source.etag } : {}),
-    CopySourceRange: `bytes=${start}-${Math.min(start + bytesPerPart, source.sizeBytes) - 1}`,
-  });
+  const request = {
+    method: "PUT",
+    key: upload.key,
+    query: { partNumber: String(number), uploadId: upload.id },
+    headers: {
+      ...sourceHeaders(source),
+      "x-amz-copy-source-range": `bytes=${start}-${Math.min(start + bytesPerPart, source.sizeBytes) - 1}`,
+    },
+  } as const;
   try {
-    const { CopyPartResult } = await connection.call(
-      actionOf(writer, source, upload.key),
-      (client, http) => client.send(command, http),
-      { signal },
-    );
-    return { PartNumber: number, ETag: CopyPartResult?.ETag ?? "" };
+    const read = ({ document }: S3Reply) => document.text("ETag") ?? "";
+    const etag = await connection.call(actionOf(writer, source, upload.key), request, read, { signal });
+    return { number, etag };
   } catch (error) {
     throw answerOf(error)?.status === 412 ? swapped(source, error) : error;
   }
 }
 
-function copySource(source: CopySource): string {
-  return `${escapeUri(source.connection.bucket)}/${source.key.split("/").map(escapeUri).join("/")}`;
+/** The headers by which a server is told what to copy, and that it must be the object that was looked at. */
+function sourceHeaders({ connection, key, etag }: SeenSource): Record<string, string> {
+  return {
+    "x-amz-copy-source": `${escapeUri(connection.bucket)}/${escapeKey(key)}`,
+    ...(etag ? { "x-amz-copy-source-if-match": etag } : {}),
+  };
 }
 
 function actionOf(writer: S3Writer, source: CopySource, key: string): string {

@@ -117,9 +117,7 @@ export function signedPayload(headers: Readonly<Record<string, string>>, body: u
   const sha256 = headers["x-amz-checksum-sha256"];
   if (sha256 !== undefined) return Buffer.from(sha256, "base64").toString("hex");
   const isChecked = headers["x-amz-checksum-crc32"] !== undefined;
-  return isChecked || !(body instanceof Uint8Array)
-    ? UNSIGNED_PAYLOAD
-    : createHash("sha256").update(body).digest("hex");
+  return isChecked || !(body instanceof Uint8Array) ? UNSIGNED_PAYLOAD : sha256Hex(body);
 }
 
 /** What a request says of a body that its signature does not cover. */
@@ -133,6 +131,11 @@ export function digestHeader(digest: Digest): Record<string, string> {
 /** The CRC32 of bytes as S3 writes it: four bytes, highest first, in base64. */
 export function crc32Base64(bytes: Uint8Array): string {
   return base64OfHex((crc32(bytes) >>> 0).toString(16).padStart(8, "0"));
+}
+
+/** The SHA-256 of bytes as signatures have it. */
+export function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** The SHA-256 of bytes as S3 writes it. */

@@ -6,3 +6,6 @@ export const LONG_CALL_LIMIT_MS = 30 * 60_000;
 
 /** How long sending one part may take: eight of 8 MiB share a line of 1 Mbit/s. */
 export const SEND_LIMIT_MS = 15 * 60_000;
+
+/** Largest answer to a small call; a page of 1000 keys of full length stays below. */
+export const MAX_ANSWER_BYTES = 16 * 1024 * 1024;

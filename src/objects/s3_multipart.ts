@@ -1,14 +1,15 @@
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
-import type { CompletedPart } from "@aws-sdk/client-s3";
 import { SentBytes } from "../bytes/sent_bytes.ts";
 import { isImageError, isInterruption } from "../errors.ts";
 import { MAX_ERROR_BODY_BYTES } from "../http/message.ts";
-import type { ObjectContent, WriteCondition, WriteOptions } from "./object_store.ts";
+import type { ObjectContent, WriteOptions } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
+import { abortUpload, headObject } from "./s3_calls.ts";
+import { writeDocument } from "./s3_document.ts";
 import { type Habit, type PartChecksum, partHeaders } from "./s3_habits.ts";
 import { endForgotten, findUnfinished, isStored, type PartPlan, type StoredPart } from "./s3_resume.ts";
-import { isUnmetError, type S3Writer } from "./s3_writer.ts";
+import { conditionHeaders, isUnmetError, type S3Writer } from "./s3_writer.ts";
 
 /** S3's limit. */
 const MAX_PARTS = 10_000;
@@ -29,6 +30,14 @@ export interface Upload {
   readonly habit: Habit;
   /** By what its parts are checked, where the server takes S3's own checksums. */
   readonly checksum: PartChecksum | undefined;
+}
+
+/** A part that was sent or copied, as the completing call names it. */
+export interface CompletedPart {
+  readonly number: number;
+  readonly etag: string;
+  readonly crc32?: string | undefined;
+  readonly sha256?: string | undefined;
 }
 
 /** What an upload in parts is to become. */
@@ -257,12 +266,7 @@ async function sendPart(
 
 /** A part as the completing call names it: whoever replaced it meanwhile makes that call fail. */
 function completedPart(number: number, etag: string, { sha256, crc32 }: Partial<StoredPart>): CompletedPart {
-  return {
-    PartNumber: number,
-    ETag: etag,
-    ...(crc32 === undefined ? {} : { ChecksumCRC32: crc32 }),
-    ...(sha256 === undefined ? {} : { ChecksumSHA256: sha256 }),
-  };
+  return { number, etag, crc32, sha256 };
 }
 
 /** Begins an upload; `isRepeated`: the request had to be sent more than once. */
@@ -274,19 +278,25 @@ async function begin(
   const { key, options, sendsBytes } = plan;
   const { connection } = writer;
   const checksum = sendsBytes ? writer.partChecksum(habit) : undefined;
-  const command = new connection.modules.sdk.CreateMultipartUploadCommand({
-    Bucket: connection.bucket,
-    Key: key,
-    ...writer.members(key, options, habit),
-    ...(checksum === undefined ? {} : { ChecksumAlgorithm: checksum }),
-  });
+  const headers = {
+    ...writer.headers(key, options, habit),
+    ...(checksum === undefined ? {} : { "x-amz-checksum-algorithm": checksum }),
+  };
   let tries = 0;
   // Whoever stops everything now waits for the answer: without the upload's name it could not be given up.
   using answering = delayedAbort(connection.signal, ABORT_TIMEOUT_MS);
   const step = { onTry: () => tries++, signal: answering.signal };
-  const begun = await connection.call(writer.action(key), (client, http) => client.send(command, http), step);
-  const upload = { key, id: begun.UploadId ?? "", habit, checksum };
-  if (writer.noteEncryption(begun.ServerSideEncryption) && checksum === "CRC32") {
+  const begun = await connection.call(
+    writer.action(key),
+    { method: "POST", key, query: { uploads: "" }, headers },
+    ({ document, header }) => ({
+      id: document.text("UploadId") ?? "",
+      encryption: header("x-amz-server-side-encryption"),
+    }),
+    step,
+  );
+  const upload = { key, id: begun.id, habit, checksum };
+  if (writer.noteEncryption(begun.encryption) && checksum === "CRC32") {
     // At the first uploads of a store: what a later run finds of this one would prove nothing.
     await giveUp(writer, upload);
     return await begin(writer, plan, habit);
@@ -318,18 +328,26 @@ async function complete(
 ): Promise<void> {
   const { connection } = writer;
   const { sizeBytes, options: { condition } } = plan;
-  const command = new connection.modules.sdk.CompleteMultipartUploadCommand({
-    Bucket: connection.bucket,
-    Key: upload.key,
-    UploadId: upload.id,
-    MultipartUpload: { Parts: [...parts] },
-    ...conditionMembers(condition),
-  });
+  const body = writeDocument(
+    "CompleteMultipartUpload",
+    "Part",
+    parts.map(({ number, etag, crc32, sha256 }) => ({
+      ETag: etag,
+      ChecksumCRC32: crc32,
+      ChecksumSHA256: sha256,
+      PartNumber: number,
+    })),
+  );
+  const request = {
+    method: "POST",
+    key: upload.key,
+    query: { uploadId: upload.id },
+    headers: { "content-type": "application/xml", ...conditionHeaders(condition) },
+    body,
+  } as const;
   let tries = 0;
   try {
-    await connection.call(writer.action(upload.key), (client, http) => client.send(command, http), {
-      onTry: () => tries++,
-    });
+    await connection.call(writer.action(upload.key), request, () => {}, { onTry: () => tries++ });
   } catch (error) {
     if (condition && isUnmetError(error)) throw writer.conflict(upload.key, error);
     // An earlier try may have been carried out although its answer got lost; then the upload is gone and the object there.
@@ -338,18 +356,10 @@ async function complete(
   }
 }
 
-/** A condition as the SDK's commands take it. */
-export function conditionMembers(condition: WriteCondition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
-  if (!condition) return {};
-  return "absent" in condition ? { IfNoneMatch: "*" } : { IfMatch: condition.etag };
-}
-
 async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promise<boolean> {
-  const { connection } = writer;
-  const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
   try {
-    const found = await connection.call(writer.action(key), (client, http) => client.send(command, http));
-    return found.ContentLength === sizeBytes;
+    const found = await headObject(writer.connection, key, { action: writer.action(key) });
+    return found.sizeBytes === sizeBytes;
   } catch (error) {
     if (answerOf(error)?.status === 404) return false;
     throw error;
@@ -359,13 +369,8 @@ async function isThere(writer: S3Writer, key: string, sizeBytes: number): Promis
 /** Frees the parts on the server, also when the user has stopped everything; a failure is noted and no more. */
 async function giveUp(writer: S3Writer, upload: Upload): Promise<void> {
   const { connection } = writer;
-  const command = new connection.modules.sdk.AbortMultipartUploadCommand({
-    Bucket: connection.bucket,
-    Key: upload.key,
-    UploadId: upload.id,
-  });
   try {
-    await connection.call(`give up writing "${upload.key}"`, (client, http) => client.send(command, http), {
+    await abortUpload(connection, `give up writing "${upload.key}"`, upload, {
       signal: AbortSignal.timeout(ABORT_TIMEOUT_MS),
       tries: 3,
     });

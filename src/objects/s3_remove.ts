@@ -1,7 +1,10 @@
 import { mapPool } from "../bytes/pool.ts";
 import { ImageError, isImageError } from "../errors.ts";
 import { answerOf } from "./s3_answer.ts";
+import { removeObject } from "./s3_calls.ts";
 import type { S3Connection } from "./s3_connection.ts";
+import { writeDocument } from "./s3_document.ts";
+import { checksumHeaders } from "./s3_habits.ts";
 
 /** S3's limit for one request. */
 const KEYS_PER_REQUEST = 1000;
@@ -29,17 +32,16 @@ export class S3Remover {
 
   /** False when the server does not take such requests. */
   async #removeBatch(keys: readonly string[]): Promise<boolean> {
-    const { bucket, name, modules } = this.#connection;
-    const command = new modules.sdk.DeleteObjectsCommand({
-      Bucket: bucket,
-      Delete: { Objects: keys.map((Key) => ({ Key })), Quiet: true },
-    });
+    const body = writeDocument("Delete", "Object", keys.map((Key) => ({ Key })), { Quiet: "true" });
+    const headers = { "content-type": "application/xml", ...checksumHeaders("amz", body) };
     try {
-      const { Errors } = await this.#connection.call(
-        `remove objects from "${name}"`,
-        (client, http) => client.send(command, http),
+      const failed = await this.#connection.call(
+        `remove objects from "${this.#connection.name}"`,
+        { method: "POST", query: { delete: "" }, headers, body },
+        ({ document }) =>
+          document.all("Error").filter((error) => error.text("Code") !== "NoSuchKey")
+            .map((error) => error.text("Key") ?? ""),
       );
-      const failed = (Errors ?? []).filter((error) => error.Code !== "NoSuchKey").map((error) => error.Key ?? "");
       // The single request says better what is wrong, with its status; or it succeeds.
       await this.#removeEach(failed);
       return true;
@@ -52,15 +54,10 @@ export class S3Remover {
   }
 
   async #removeEach(keys: readonly string[]): Promise<void> {
-    const { bucket, name, modules, signal } = this.#connection;
+    const { signal } = this.#connection;
     await mapPool(keys, REMOVALS_AT_ONCE, async (key, stopped) => {
-      const command = new modules.sdk.DeleteObjectCommand({ Bucket: bucket, Key: key });
       try {
-        await this.#connection.call(
-          `remove "${key}" from "${name}"`,
-          (client, http) => client.send(command, http),
-          { signal: stopped },
-        );
+        await removeObject(this.#connection, key, { signal: stopped });
       } catch (error) {
         const answer = answerOf(error);
         if (answer?.status !== 404 || answer.code === "NoSuchBucket") throw error;

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import type { Part } from "@aws-sdk/client-s3";
 import { isImageError } from "../errors.ts";
 import { answerOf } from "./s3_answer.ts";
+import { abortUpload } from "./s3_calls.ts";
+import type { S3Element } from "./s3_document.ts";
 import { crc32Base64, type Habit, type PartChecksum, sha256Base64 } from "./s3_habits.ts";
 import type { S3Writer } from "./s3_writer.ts";
 
@@ -100,12 +101,7 @@ export async function endForgotten(writer: S3Writer, key: string, own: string): 
       if (id === own) continue;
       const isOld = Date.now() - begunAt.getTime() >= FORGOTTEN_MS;
       if (!isOld && (await listParts(writer, key, id))?.length !== 0) continue;
-      const command = new connection.modules.sdk.AbortMultipartUploadCommand({
-        Bucket: connection.bucket,
-        Key: key,
-        UploadId: id,
-      });
-      await connection.call(`end an old upload of "${key}"`, (client, http) => client.send(command, http));
+      await abortUpload(connection, `end an old upload of "${key}"`, { key, id });
       connection.log(`Ended an unfinished upload of "${key}" from ${begunAt.toISOString()}`);
     }
   } catch (error) {
@@ -123,32 +119,46 @@ interface ListedUpload {
 /** The unfinished uploads of one object; the server is asked by prefix and tells of other objects too. */
 async function listUploads(writer: S3Writer, key: string): Promise<readonly ListedUpload[]> {
   const { connection } = writer;
-  const command = new connection.modules.sdk.ListMultipartUploadsCommand({ Bucket: connection.bucket, Prefix: key });
   const action = `list unfinished uploads of "${key}" in "${connection.name}"`;
-  const { Uploads = [] } = await connection.call(action, (client, http) => client.send(command, http), { tries: 4 });
-  return Uploads.flatMap(({ Key, UploadId: id, Initiated: begunAt = new Date(0) }) =>
-    Key === key && id !== undefined ? [{ id, begunAt }] : []
-  );
+  const question = { method: "GET", query: { uploads: "", prefix: key } } as const;
+  return await connection.call(action, question, ({ document }) =>
+    document.all("Upload").flatMap((upload) => {
+      const [id, begunAt] = [upload.text("UploadId"), upload.time("Initiated") ?? new Date(0)];
+      return upload.text("Key") === key && id !== undefined ? [{ id, begunAt }] : [];
+    }), { tries: 4 });
+}
+
+/** A part as the server's list has it. */
+interface ListedPart extends StoredPart {
+  readonly number: number;
+}
+
+function partOf(listed: S3Element): ListedPart {
+  return {
+    number: listed.count("PartNumber") ?? 0,
+    sizeBytes: listed.count("Size") ?? 0,
+    etag: listed.text("ETag") ?? "",
+    sha256: listed.text("ChecksumSHA256"),
+    crc32: listed.text("ChecksumCRC32"),
+  };
 }
 
 /** The parts of an upload; undefined where the server's list cannot be that of one, or does not end. */
-async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly Part[] | undefined> {
+async function listParts(writer: S3Writer, key: string, id: string): Promise<readonly ListedPart[] | undefined> {
   const { connection } = writer;
-  const parts: Part[] = [];
-  let after: string | undefined;
+  const parts: ListedPart[] = [];
+  let after: number | undefined;
   do {
-    const command = new connection.modules.sdk.ListPartsCommand({
-      Bucket: connection.bucket,
-      Key: key,
-      UploadId: id,
-      ...(after === undefined ? {} : { PartNumberMarker: after }),
-    });
     const action = `list the parts of an unfinished upload of "${key}" in "${connection.name}"`;
-    const page = await connection.call(action, (client, http) => client.send(command, http), { tries: 4 });
-    parts.push(...page.Parts ?? []);
-    const next = page.IsTruncated ? page.NextPartNumberMarker : undefined;
-    const goesOn = next === undefined || Number(next) > Number(after ?? 0);
-    if (!goesOn || parts.length > MAX_PARTS || (next !== undefined && (page.Parts ?? []).length === 0)) {
+    const query = { uploadId: id, ...(after === undefined ? {} : { "part-number-marker": String(after) }) };
+    const page = await connection.call(action, { method: "GET", key, query }, ({ document }) => ({
+      parts: document.all("Part").map(partOf),
+      next: document.is("IsTruncated") ? document.count("NextPartNumberMarker") : undefined,
+    }), { tries: 4 });
+    parts.push(...page.parts);
+    const { next } = page;
+    const goesOn = next === undefined || next > (after ?? 0);
+    if (!goesOn || parts.length > MAX_PARTS || (next !== undefined && page.parts.length === 0)) {
       connection.log(`The parts of an upload of "${key}" cannot be listed to an end; it is left alone`);
       return undefined;
     }
@@ -159,7 +169,7 @@ async function listParts(writer: S3Writer, key: string, id: string): Promise<rea
 
 function usable(
   id: string,
-  listed: readonly Part[],
+  listed: readonly ListedPart[],
   plan: PartPlan,
   habit: Habit,
 ): UnfinishedUpload | undefined {
@@ -168,11 +178,10 @@ function usable(
     number < count ? plan.bytesPerPart : plan.sizeBytes - (count - 1) * plan.bytesPerPart;
   const parts = new Map<number, StoredPart>();
   let storedBytes = 0;
-  const checksum = listed[0]?.ChecksumSHA256 ? "SHA256" : listed[0]?.ChecksumCRC32 ? "CRC32" : undefined;
+  const checksum = listed[0]?.sha256 ? "SHA256" : listed[0]?.crc32 ? "CRC32" : undefined;
   if ((checksum !== undefined) !== (habit.checksum === "amz")) return undefined;
   for (const part of listed) {
-    const { PartNumber: number = 0, Size: sizeBytes = 0, ETag: etag = "" } = part;
-    const { ChecksumCRC32: crc32, ChecksumSHA256: sha256 } = part;
+    const { number, sizeBytes, etag, crc32, sha256 } = part;
     const isAlike = number >= 1 && number <= count && sizeBytes === sizeOf(number) && !parts.has(number) &&
       (crc32 !== undefined) === (checksum === "CRC32") && (sha256 !== undefined) === (checksum === "SHA256");
     if (!isAlike) return undefined;

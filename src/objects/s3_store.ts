@@ -11,6 +11,7 @@ import type {
   WriteOptions,
 } from "./object_store.ts";
 import { answerOf } from "./s3_answer.ts";
+import { headObject } from "./s3_calls.ts";
 import type { S3Connection } from "./s3_connection.ts";
 import { copyObject } from "./s3_copy.ts";
 import { listObjects } from "./s3_list.ts";
@@ -59,15 +60,9 @@ export class S3Store implements ObjectStore, AsyncDisposable {
     checkKey(key);
     const connection = this.#connection;
     const action = `look up "${key}" in "${connection.name}"`;
-    const command = new connection.modules.sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key });
     try {
-      const found = await connection.call(action, (client, http) => client.send(command, http));
-      return {
-        key,
-        sizeBytes: found.ContentLength ?? 0,
-        modifiedAt: found.LastModified ?? new Date(0),
-        etag: found.ETag ?? "",
-      };
+      const { sizeBytes, modifiedAt, etag = "" } = await headObject(connection, key, { action });
+      return { key, sizeBytes, modifiedAt, etag };
     } catch (error) {
       const status = answerOf(error)?.status;
       if (status === 404) return undefined;

@@ -1,4 +1,3 @@
-import type { CreateMultipartUploadCommandInput, StorageClass } from "@aws-sdk/client-s3";
 import { type BlobReader, fill } from "../bytes/blob_reader.ts";
 import { BufferPool } from "../bytes/buffers.ts";
 import { ImageError, isImageError } from "../errors.ts";
@@ -30,12 +29,6 @@ export interface S3WriteSettings {
   /** Told of an upload that was cut off and whose parts stay for the next run. */
   readonly onKept?: ((key: string, storedBytes: number) => void) | undefined;
 }
-
-/** Members that the commands share which make an object. */
-export type ObjectMembers = Pick<
-  CreateMultipartUploadCommandInput,
-  "ContentType" | "StorageClass" | "ServerSideEncryption" | "SSEKMSKeyId"
->;
 
 /** Writes objects in one request each, and holds what all writes of a store share: buffers, habits, headers. */
 export class S3Writer {
@@ -85,7 +78,7 @@ export class S3Writer {
     try {
       await this.habits.adapting(async (habit) => {
         const headers = {
-          ...this.#headers(key, options, habit),
+          ...this.headers(key, options, habit),
           ...conditionHeaders(options.condition),
           ...checksumHeaders(habit.checksum, bytes, digest),
         };
@@ -120,7 +113,7 @@ export class S3Writer {
     try {
       return await this.habits.adapting(async (habit) => {
         if (habit.checksum !== "amz") return false;
-        const headers = { ...this.#headers(key, options, habit), ...digestHeader(digest) };
+        const headers = { ...this.headers(key, options, habit), ...digestHeader(digest) };
         const counted = sent ??= new SentBytes(content.countSent?.());
         const onSent = (sentBytes: number) => counted.at(sentBytes);
         const request = { method: "PUT", key, headers, body, onSent } as const;
@@ -165,14 +158,17 @@ export class S3Writer {
     return `write "${key}" to "${this.connection.name}"`;
   }
 
-  /** What an object gets besides its bytes (type, storage class, key), as the SDK's commands take it. */
-  members(key: string, options: WriteOptions, habit: Habit): ObjectMembers {
+  /** What an object gets besides its bytes: type, storage class, key. */
+  headers(key: string, options: WriteOptions, habit: Habit): Record<string, string> {
     const storageClass = storageClassOf(options, habit);
     const { sseKmsKeyId } = this.settings;
     return {
-      ContentType: options.contentType ?? contentTypeOf(key),
-      ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
-      ...(sseKmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms", SSEKMSKeyId: sseKmsKeyId }),
+      "content-type": options.contentType ?? contentTypeOf(key),
+      ...(storageClass === undefined ? {} : { "x-amz-storage-class": storageClass }),
+      ...(sseKmsKeyId === undefined ? {} : {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": sseKmsKeyId,
+      }),
     };
   }
 
@@ -195,20 +191,6 @@ export class S3Writer {
       throw error;
     }
   }
-
-  /** The same as {@linkcode members}, as headers. */
-  #headers(key: string, options: WriteOptions, habit: Habit): Record<string, string> {
-    const storageClass = storageClassOf(options, habit);
-    const { sseKmsKeyId } = this.settings;
-    return {
-      "content-type": options.contentType ?? contentTypeOf(key),
-      ...(storageClass === undefined ? {} : { "x-amz-storage-class": storageClass }),
-      ...(sseKmsKeyId === undefined ? {} : {
-        "x-amz-server-side-encryption": "aws:kms",
-        "x-amz-server-side-encryption-aws-kms-key-id": sseKmsKeyId,
-      }),
-    };
-  }
 }
 
 /** The storage class that an object gets; undefined for the bucket's default. */
@@ -222,7 +204,8 @@ export function isUnmetError(error: unknown): boolean {
   return answer !== undefined && isUnmet(answer);
 }
 
-function conditionHeaders(condition: WriteCondition | undefined): Record<string, string> {
+/** A condition as requests have it. */
+export function conditionHeaders(condition: WriteCondition | undefined): Record<string, string> {
   if (!condition) return {};
   return "absent" in condition ? { "if-none-match": "*" } : { "if-match": condition.etag };
 }

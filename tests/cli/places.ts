@@ -7,7 +7,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { HttpClient } from "../../src/http/client.ts";
-import { sdkHandler } from "../../src/objects/s3_handler.ts";
+import { sdkHandler } from "../../src/objects/sdk_handler.ts";
 import { blobPath, digestOf } from "../../src/oci/digest.ts";
 import type { TestImage } from "../support/images.ts";
 

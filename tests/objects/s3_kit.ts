@@ -1,7 +1,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import { HttpClient } from "../../src/http/client.ts";
 import { openS3Store, type S3StoreOptions } from "../../src/objects/open_s3_store.ts";
-import { sdkHandler } from "../../src/objects/s3_handler.ts";
+import { sdkHandler } from "../../src/objects/sdk_handler.ts";
 import { serviceAddress } from "../support/services.ts";
 import type { StoreKit } from "./object_store_contract.ts";
 
