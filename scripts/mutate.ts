@@ -138,8 +138,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "what a server copies has the size that it must have",
     file: "src/objects/s3_copy.ts",
-    from: "if (found.ContentLength !== source.sizeBytes) {",
-    to: "if (found.ContentLength === -1) {",
+    from: "if (found.sizeBytes !== source.sizeBytes) {",
+    to: "if (found.sizeBytes === -1) {",
     tests: ["tests/objects/s3_damaged_copy_test.ts"],
   },
   {
@@ -151,7 +151,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "an answer that is none of an S3 server's is refused",
-    file: "src/objects/s3_handler.ts",
+    file: "src/objects/s3_answer.ts",
     from: "if (foreign) throw foreignError(foreign);",
     to: "void foreign; void foreignError;",
     tests: ["tests/objects/s3_foreign_test.ts"],
@@ -159,8 +159,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "bytes without a checksum are signed over plain http",
     file: "src/objects/s3_habits.ts",
-    from: 'createHash("sha256").update(body).digest("hex")',
-    to: "UNSIGNED_PAYLOAD",
+    from: ": sha256Hex(body);",
+    to: ": UNSIGNED_PAYLOAD;",
     tests: ["tests/objects/s3_plain_http_test.ts"],
   },
   {

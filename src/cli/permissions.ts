@@ -89,7 +89,7 @@ export function permissionGrants(os: string = Deno.build.os): readonly Permissio
       name: "sys",
       only: ["homedir", "osRelease", "uid"],
       why:
-        "the AWS SDK: where ~/.aws is when HOME is not set (homedir, uid), and its User-Agent (osRelease); which folder holds rootless Docker's socket (uid)",
+        "the AWS SDK, for identities that are no plain keys: where ~/.aws is when HOME is not set (homedir, uid), and its User-Agent (osRelease); which folder holds rootless Docker's socket (uid)",
       modules: ["@aws-sdk", "src/engine"],
       givenUp: "where neither S3 nor an ECR registry nor a Docker engine takes part",
     },

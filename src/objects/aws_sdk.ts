@@ -38,6 +38,16 @@ export class AwsSdk {
     return { accessKeyId, secretAccessKey, sessionToken, source };
   }
 
+  /** The region that the files of this machine name; undefined where they name none. */
+  async configuredRegion(): Promise<string | undefined> {
+    const { S3Client } = await import("@aws-sdk/client-s3");
+    const { profile } = this.#options;
+    const client = new S3Client(profile === undefined ? {} : { profile });
+    const region = await client.config.region().catch(() => undefined); // it found none
+    client.destroy();
+    return region;
+  }
+
   /** An address by AWS's own rules, and what requests to it are signed for. */
   async address({ bucket, region, endpoint, isPathStyle }: AddressQuestion): Promise<S3Address> {
     const { config } = await this.#loaded();

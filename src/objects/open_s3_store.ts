@@ -2,7 +2,7 @@ import type { Wait } from "../bytes/retry.ts";
 import { ImageError } from "../errors.ts";
 import { checkAwsVariables } from "../http/aws_variables.ts";
 import type { HttpClient } from "../http/client.ts";
-import { checkProfile, configuredEndpoint, namedProfile, readAwsConfig } from "./aws_config.ts";
+import { type AwsConfig, checkProfile, configuredEndpoint, namedProfile, readAwsConfig } from "./aws_config.ts";
 import { AwsSdk } from "./aws_sdk.ts";
 import { S3Connection } from "./s3_connection.ts";
 import { S3Credentials } from "./s3_credentials.ts";
@@ -76,7 +76,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   const addressOf = async (question: AddressQuestion) =>
     (hasSpecialHosts ? undefined : plainAddress(question)) ?? await sdk.address(question);
   const region = options.region ?? environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION") ??
-    config.get(namedProfile(profile, environment) ?? "default")?.get("region") ??
+    await profileRegion(config, profile, sdk) ??
     await foundRegion(options, endpoint, addressOf);
   connection = new S3Connection({
     bucket: options.bucket,
@@ -120,6 +120,18 @@ function normalEndpoint(text: string | undefined): string | undefined {
     });
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** The region of the profile in use. */
+async function profileRegion(
+  config: AwsConfig,
+  profile: string | undefined,
+  sdk: AwsSdk,
+): Promise<string | undefined> {
+  const hasHome = ["HOME", "USERPROFILE", "AWS_CONFIG_FILE"].some((name) => environment(name) !== undefined);
+  // The SDK asks the system where the home is.
+  if (!hasHome) return await sdk.configuredRegion();
+  return config.get(namedProfile(profile, environment) ?? "default")?.get("region") || undefined;
 }
 
 /** The region of the endpoint's name, or of the bucket, asked for. */

@@ -6,6 +6,7 @@ import { TARGETS } from "../../scripts/compile/targets.ts";
 import { permissionFlags } from "../../src/cli/permissions.ts";
 import { singleImage } from "../support/images.ts";
 import { tempFolder, writeStore } from "../cli/places.ts";
+import { oddS3 } from "../objects/odd_s3_server.ts";
 
 const BUILD = {
   commit: "0123456789abcdef0123456789abcdef01234567",
@@ -82,14 +83,16 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     }
   });
 
-  const run = async (...args: string[]) => {
+  const runWith = async (env: Record<string, string>, ...args: string[]) => {
     const output = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--no-config", "--no-check", ...permissionFlags(), `${folder}/main.js`, ...args],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env },
     }).output();
     const decoder = new TextDecoder();
     return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
   };
+
+  const run = (...args: string[]) => runWith({}, ...args);
 
   await t.step("it says where it comes from", async () => {
     const { version, commit, build_date } = JSON.parse((await run("version", "-o", "json")).stdout);
@@ -97,12 +100,55 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
     assert.deepEqual({ commit, build_date }, { commit: BUILD.commit, build_date: BUILD.date });
   });
 
+  await t.step(
+    "with plain keys inspect, list and copy of a bucket run although the SDK's files are gone",
+    async () => {
+      let gone = 0;
+      // What every start parses knows the names of the packages.
+      const atStart = await staticFiles(folder);
+      for (const file of files.filter((each) => !atStart.includes(each))) {
+        if (!/smithy|SignatureV4/i.test(await Deno.readTextFile(`${folder}/${file}`))) continue;
+        await Deno.remove(`${folder}/${file}`);
+        gone++;
+      }
+      assert.ok(gone >= 4, `${gone} files`);
+      await using odd = await oddS3();
+      await writeStore(`${work.path}/local`, "app", "v1", singleImage({ os: "linux", architecture: "amd64" }));
+      const keys = { AWS_ACCESS_KEY_ID: "AKIAODD", AWS_SECRET_ACCESS_KEY: "very-secret-text" };
+      const awsFiles = {
+        AWS_CONFIG_FILE: `${work.path}/config`,
+        AWS_SHARED_CREDENTIALS_FILE: `${work.path}/credentials`,
+      };
+      const settings = { AWS_ENDPOINT_URL: odd.server.origin, AWS_EC2_METADATA_DISABLED: "true", ...awsFiles };
+      const env = { ...settings, AWS_REGION: "us-east-1", ...keys };
+      const copied = await runWith(env, "copy", `local://${work.path}/local//app:v1`, "s3://odd/app:v1");
+      assert.equal(copied.code, 0, copied.stderr);
+      const inspected = await runWith(env, "inspect", "s3://odd/app:v1", "-o", "json");
+      assert.equal(inspected.code, 0, inspected.stderr);
+      assert.equal(JSON.parse(inspected.stdout).is_index, false);
+      assert.equal((await runWith(env, "list", "s3://odd")).stdout, "app:v1\n");
+      // A profile's own keys and region need it as little.
+      await Deno.writeTextFile(awsFiles.AWS_CONFIG_FILE, "[profile mine]\nregion = eu-west-1\n");
+      await Deno.writeTextFile(
+        awsFiles.AWS_SHARED_CREDENTIALS_FILE,
+        "[mine]\naws_access_key_id = AKIAMINE\naws_secret_access_key = very-secret-text\n",
+      );
+      const listed = await runWith({ ...env, AWS_REGION: "", AWS_PROFILE: "mine" }, "list", "s3://odd");
+      assert.equal(listed.stdout, "app:v1\n", listed.stderr);
+      assert.match(odd.requests.at(-1)?.headers.get("authorization") ?? "", /AKIAMINE\/\d+\/eu-west-1\/s3\//);
+      // Every other identity is the SDK's to find: without its files that must fail.
+      const other = await runWith({ ...env, AWS_ACCESS_KEY_ID: "" }, "list", "s3://odd");
+      assert.equal(other.code, 1);
+      assert.match(other.stderr, /Module not found|Cannot find module|fault of s3lo/);
+    },
+  );
+
   await t.step("inspect and list of a local store run although the files of the SDK and of YAML are gone", async () => {
     await writeStore(`${work.path}/store`, "app", "v1", singleImage({ os: "linux", architecture: "amd64" }));
     // What every start parses knows the names of S3's headers, since it keeps some of them out of all messages.
     const atStart = await staticFiles(folder);
     for (const file of files.filter((each) => !atStart.includes(each))) {
-      const text = await Deno.readTextFile(`${folder}/${file}`);
+      const text = await Deno.readTextFile(`${folder}/${file}`).catch(() => ""); // gone already
       if (/x-amz-|tag:yaml\.org|SignatureV4/.test(text)) await Deno.remove(`${folder}/${file}`);
     }
     const reference = `local://${work.path}/store//app:v1`;

@@ -132,7 +132,7 @@ Deno.test("s3lo has given up what it does not need once a command runs", async (
   ]);
 });
 
-/** A registry that wants a password, and an S3 server, as far as a listing needs them. */
+/** A registry that wants a password, and an S3 server that gives credentials too, as far as a listing needs them. */
 function servers(): AsyncDisposable & { readonly registry: string; readonly s3: string } {
   const options = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
   const registry = Deno.serve(options, (request) => {
@@ -141,7 +141,16 @@ function servers(): AsyncDisposable & { readonly registry: string; readonly s3: 
     }
     return Response.json({ name: "app", tags: ["v1"] });
   });
-  const s3 = Deno.serve(options, (request) => {
+  const s3 = Deno.serve(options, async (request) => {
+    if ((await request.text()).includes("Action=AssumeRoleWithWebIdentity")) {
+      return new Response(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>" +
+          "<AccessKeyId>KEY</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>" +
+          "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>" +
+          "</AssumeRoleWithWebIdentityResponse>",
+        { headers: { "content-type": "text/xml" } },
+      );
+    }
     if (!request.headers.get("authorization")?.includes("Credential=KEY/")) return new Response("", { status: 403 });
     return new Response(
       '<?xml version="1.0"?><ListBucketResult><Contents><Key>manifests/app/v1/manifest.json</Key><Size>2</Size>' +
@@ -194,15 +203,22 @@ Deno.test("with each documented permission taken away, something that works fail
   const keys = { AWS_ACCESS_KEY_ID: "KEY", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
   const s3 = ["list", "--endpoint", server.s3, "s3://bucket"];
   const home = { HOME: path };
+  await Deno.writeTextFile(`${path}/token`, "web-token");
+  const role = {
+    AWS_WEB_IDENTITY_TOKEN_FILE: `${path}/token`,
+    AWS_ROLE_ARN: "arn:aws:iam::123456789012:role/r",
+    AWS_ENDPOINT_URL_STS: server.s3,
+    AWS_REGION: "us-east-1",
+  };
   const needs: Need[] = [
     { lacking: "--allow-read", args: ["list", store], env: home },
     { lacking: "--allow-write", args: ["copy", `${store}//app:v1`, `local://${path}/new//app:v1`], env: home },
     { lacking: "--allow-net", args: s3, env: { ...home, ...keys } },
     { lacking: "--allow-env", args: s3, env: { ...home, ...keys } },
-    { lacking: "--allow-sys=osRelease", args: s3, env: { ...home, ...keys } },
+    { lacking: "--allow-sys=osRelease", args: s3, env: { ...home, ...role } },
     // Without HOME the SDK asks the system who one is and where that one's home is.
-    { lacking: "--allow-sys=uid", args: s3, env: keys },
-    { lacking: "--allow-sys=homedir", args: s3, env: keys },
+    { lacking: "--allow-sys=uid", args: s3, env: role },
+    { lacking: "--allow-sys=homedir", args: s3, env: role },
     {
       lacking: "--allow-run=/bin/sh",
       args: s3,
@@ -234,6 +250,12 @@ Deno.test("with each documented permission taken away, something that works fail
       assert.match(less.stderr, said ?? new RegExp(`Not permitted: this needs ${kind} access`));
     });
   }
+  await t.step("with keys in the environment a bucket needs nothing of the system", async () => {
+    const flags = permissionFlags().filter((flag) => !flag.startsWith("--allow-sys"));
+    const { code, stdout, stderr } = await deno(flags, [`${ROOT}/main.ts`, ...s3], keys);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, "app:v1\n");
+  });
   await t.step("these are all the permissions there are", () => {
     const tried = new Set(needs.map(({ lacking }) => lacking));
     const granted = permissionGrants().flatMap(({ name, only }) =>
