@@ -1,5 +1,3 @@
-import { closeSync, constants, fstat, open, read } from "node:fs";
-import { promisify } from "node:util";
 import { ImageError } from "../errors.ts";
 import { systemCode, undefinedIfMissing } from "./system_code.ts";
 
@@ -15,16 +13,6 @@ export interface RegularFile extends Disposable {
   /** Moves the position to so many bytes from the start. */
   seek(position: number): Promise<number>;
   close(): void;
-}
-
-const opened = promisify(open);
-const factsOf = promisify(fstat);
-
-/** Reads from a position; an old runtime's own promise gives the number bare, or lacks it. */
-function readAt(file: number, into: Uint8Array, position: number): Promise<number> {
-  return new Promise((resolve, reject) =>
-    read(file, into, 0, into.byteLength, position, (error, count) => error ? reject(error) : resolve(count))
-  );
 }
 
 /**
@@ -56,21 +44,31 @@ export function noRegularFile(path: string): ImageError {
 
 /** Deno's own opening waits for a writer where a pipe took the file's place since it was looked at. */
 async function openWithoutWaiting(path: string): Promise<RegularFile | undefined> {
-  const file = await opened(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  // Loaded here: whoever only reads a bucket would wait for it too.
+  const [{ closeSync, constants, fstat, open, read }, { promisify }] = await Promise.all([
+    import("node:fs"),
+    import("node:util"),
+  ]);
+  // An old runtime's own promise gives the number bare, or lacks it.
+  const readAt = (into: Uint8Array, position: number) =>
+    new Promise<number>((resolve, reject) =>
+      read(file, into, 0, into.byteLength, position, (error, count) => error ? reject(error) : resolve(count))
+    );
+  const file = await promisify(open)(path, constants.O_RDONLY | constants.O_NONBLOCK);
   let isOpen = true;
   const close = () => {
     if (isOpen) closeSync(file);
     isOpen = false;
   };
   try {
-    const facts = await factsOf(file);
+    const facts = await promisify(fstat)(file);
     if (facts.isDirectory()) return void close();
     if (!facts.isFile()) throw noRegularFile(path);
     let position = 0;
     return {
       facts: { ...facts, mtime: new Date(Math.floor(facts.mtimeMs)), isFile: true },
       async read(into) {
-        const bytesRead = await readAt(file, into, position);
+        const bytesRead = await readAt(into, position);
         position += bytesRead;
         return bytesRead === 0 ? null : bytesRead;
       },

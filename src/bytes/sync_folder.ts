@@ -1,17 +1,17 @@
-import { closeSync, constants, fsync, open } from "node:fs";
-import { promisify } from "node:util";
 import { systemCode } from "./system_code.ts";
-
-const opened = promisify(open);
-const synced = promisify(fsync);
 
 /** Makes a folder's entries durable, where the system allows to: a file's new name is safe only then. */
 export async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
+  // Loaded here: whoever only reads a bucket would wait for it too.
+  const [{ closeSync, constants, fsync, open }, { promisify }] = await Promise.all([
+    import("node:fs"),
+    import("node:util"),
+  ]);
   // Nothing but a folder is opened: a pipe in its place would wait for its writer.
-  const folder = await opened(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const folder = await promisify(open)(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await synced(folder);
+    await promisify(fsync)(folder);
   } catch (error) {
     // Some network file systems refuse to sync a folder; they write entries through.
     if (!["EINVAL", "ENOTSUP"].includes(systemCode(error) ?? "")) throw error;

@@ -60,20 +60,24 @@ export class ResultStream {
    * what comes after the last line break, which it holds. So a pipe gets pieces of which it takes all or nothing.
    */
   async writeSome(bytes: Uint8Array): Promise<number> {
-    this.#isFile ??= await isFile();
+    // Asking costs as much as a small command's start, and matters to what is large alone.
+    if (bytes.byteLength >= THREAD_BYTES) this.#isFile ??= await isFile();
     if (this.#isFile) return await this.#stream.write(bytes);
     if (bytes.byteLength >= THREAD_BYTES) this.#thread ??= PipeThread.start();
     const thread = await this.#thread;
     if (thread) return await thread.write(bytes);
     const piece = wholePiece(bytes, this.#stream.isTerminal());
     if (!isHeldBack(piece)) return await whenReady(() => this.#stream.write(piece));
-    let rest = piece;
-    await whenReady(() => {
+    let rest: Uint8Array = piece;
+    let tries = 0;
+    const taken = await whenReady(() => {
       const next = rest;
       rest = rest.subarray(rest.byteLength);
+      tries++;
       return this.#stream.write(next);
     });
-    return piece.byteLength;
+    // What took it at once may be a file on a disk that is full now, which has taken a part.
+    return tries === 1 ? taken : piece.byteLength;
   }
 }
 

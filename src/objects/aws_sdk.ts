@@ -2,7 +2,6 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { HttpClient } from "../http/client.ts";
 import type { AddressQuestion, S3Address } from "./s3_endpoint.ts";
 import type { S3Keys } from "./s3_credentials.ts";
-import { sdkHandler } from "./sdk_handler.ts";
 
 /** What the SDK is told. */
 export interface AwsSdkOptions {
@@ -73,7 +72,10 @@ export class AwsSdk {
   }
 
   async #load(): Promise<S3Client> {
-    const { S3Client } = await import("@aws-sdk/client-s3");
+    const [{ S3Client }, { sdkHandler }] = await Promise.all([
+      import("@aws-sdk/client-s3"),
+      import("./sdk_handler.ts"),
+    ]);
     // On some versions of the runtime the SDK uses what is deprecated there: nothing that users can act on.
     (globalThis.process as { noDeprecation?: boolean }).noDeprecation = true;
     const { profile, http, log, region } = this.#options;
