@@ -25,6 +25,7 @@ export async function makeBundle(folder: string, build: BuildInfo): Promise<void
   await bundleWorkers(folder);
   await exportCommonJsNames(folder);
   await dropBareImports(folder);
+  await requireBuiltins(folder);
   for await (const { name } of Deno.readDir(folder)) await Deno.utime(`${folder}/${name}`, build.epoch, build.epoch);
 }
 
@@ -86,6 +87,20 @@ async function dropBareImports(folder: string): Promise<void> {
       const after = before.replaceAll(`import"./${name}";`, "");
       if (after !== before) await Deno.writeTextFile(`${folder}/${user}`, after);
     }
+  }
+}
+
+/**
+ * Has the bundler's helpers ask the runtime for its own modules, which are all that is left to be required, in place of its
+ * CommonJS loader: that would be loaded with the first package that any helper is needed for.
+ */
+async function requireBuiltins(folder: string): Promise<void> {
+  const loader =
+    /import\{createRequire as __deno_internal_createRequire\} from "node:module";var (\w+)=__deno_internal_createRequire\(import\.meta\.url\);/;
+  for await (const { name } of Deno.readDir(folder)) {
+    const before = await Deno.readTextFile(`${folder}/${name}`);
+    const after = before.replace(loader, (_, own) => `var ${own}=(name)=>process.getBuiltinModule(name);`);
+    if (after !== before) await Deno.writeTextFile(`${folder}/${name}`, after);
   }
 }
 
