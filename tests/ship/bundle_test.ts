@@ -139,7 +139,7 @@ Deno.test("the bundle is complete, starts small, is the same twice, and runs loc
       // Every other identity is the SDK's to find: without its files that must fail.
       const other = await runWith({ ...env, AWS_ACCESS_KEY_ID: "" }, "list", "s3://odd");
       assert.equal(other.code, 1);
-      assert.match(other.stderr, /Module not found|Cannot find module|fault of s3lo/);
+      assert.match(other.stderr, /Module not found|Cannot find module|bug in s3lo/);
     },
   );
 
