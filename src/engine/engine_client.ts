@@ -1,5 +1,6 @@
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
+import { retrying } from "../bytes/retry.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { EngineConnection } from "./connection.ts";
@@ -22,6 +23,9 @@ export interface EngineClientOptions {
 
 /** From here on a daemon tells which platforms of an image it holds, and exports a chosen one. */
 const PLATFORM_API_VERSION = "1.48";
+
+/** How often podman is asked for its images: its whole list fails where one of them is removed in the middle of it. */
+const LIST_TRIES = 4;
 
 /**
  * The Docker Engine API, as far as images need it; podman's service speaks it too.
@@ -81,8 +85,10 @@ export class EngineClient implements Disposable {
     const { repository, signal } = options;
     if (repository !== undefined) query.set("filters", JSON.stringify({ reference: [repository] }));
     const path = query.size > 0 ? `/images/json?${query}` : "/images/json";
-    const response = await this.#api.send({ method: "GET", path, action: "list the daemon's images", signal });
-    const list = parseList(await response.bytes(64 * 1024 * 1024));
+    const list = await retrying(async () => {
+      const response = await this.#api.send({ method: "GET", path, action: "list the daemon's images", signal });
+      return parseList(await response.bytes(64 * 1024 * 1024));
+    }, { tries: this.info.store === "podman" ? LIST_TRIES : 1, baseDelayMs: 50, signal });
     return list.map(parseEngineImageSummary).filter((image) => image !== undefined);
   }
 
