@@ -60,10 +60,17 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = isKept ? args[1]! : await Deno.makeTempDir({ prefix: "s3lo-coverage-" });
   const tests = isKept ? args.slice(2) : args;
   // Services that happen to be up would make the figures another machine's.
-  const noServices = Object.fromEntries(Object.values(SERVICE_VARIABLES).map((name) => [name, ""]));
-  const env = { ...noServices, NO_COLOR: "1" };
+  const services = new Set<string>(Object.values(SERVICE_VARIABLES));
+  const env = Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !services.has(name)));
   const run = (options: readonly string[], stdout: "inherit" | "piped") =>
-    new Deno.Command(Deno.execPath(), { args: [...options], cwd: ROOT, stdin: "null", stdout, env });
+    new Deno.Command(Deno.execPath(), {
+      args: [...options],
+      cwd: ROOT,
+      stdin: "null",
+      stdout,
+      clearEnv: true,
+      env: { ...env, NO_COLOR: "1" },
+    });
   try {
     const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-run"];
     const script = ["run", ...permissions, "scripts/run_tests.ts", "--unit", `--coverage=${folder}`];
