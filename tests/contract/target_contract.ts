@@ -198,12 +198,11 @@ export const IMAGE_CASES: readonly TargetCase[] = [
           const made = image(seed + 1 + index * 2 + (part === "config" ? 0 : 1));
           assert.ok(made.root.content.kind === "image");
           const { digest } = part === "config" ? made.root.content.config : layersOf(made).at(-1)!;
-          for (const name of [tag, `${tag}-new`]) {
-            const copy = () => write(place, name, wrongSource(made, digest, change));
-            await assertLeavesNothing(place, "digest-mismatch", [made], copy).catch((error) => {
-              throw new Error(`${what} in a ${part}: ${error.message}`, { cause: error });
-            });
-          }
+          const name = part === "config" ? `${tag}-new` : tag;
+          const copy = () => write(place, name, wrongSource(made, digest, change));
+          await assertLeavesNothing(place, "digest-mismatch", [made], copy).catch((error) => {
+            throw new Error(`${what} in a ${part}: ${error.message}`, { cause: error });
+          });
         }
       }
       assert.equal(await rootAt(place, `${tag}-new`), undefined);
