@@ -179,15 +179,20 @@ linuxTest(
     assert.equal((await shell(`test -c /dev/null`)).code, 0, "it is still what it was");
     for (const path of ["/dev/full", "/dev/stderr", "/proc/version"]) {
       const closed = await s3lo([...pull, "-f", path, source]);
+      assert.equal(closed.code, 1, path);
+      // Older runtimes open it, and refuse the first write, which says what was written.
+      const said = closed.stderr.replaceAll(/^(?:Note|Skipping|Copied).*\n/gm, "").replace(
+        /^Error: Cannot copy .* to "[^"]*": /,
+        "Error: ",
+      );
       assert.equal(
-        closed.stderr.replaceAll(/^(?:Note|Skipping|Copied).*\n/gm, ""),
+        said,
         [
           `Error: Cannot write "${path}": permission denied`,
           "  Name a file, a pipe or /dev/null, or - for standard input or output: other special files stay closed",
           "",
         ].join("\n"),
       );
-      assert.equal(closed.code, 1);
     }
   },
 );
