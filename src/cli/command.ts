@@ -97,13 +97,16 @@ export interface PreparedCommand {
 /** A command: what it is called, takes and does. */
 export interface CommandSpec extends CommandFacts {
   /** Reads the operands, without touching anything. Throws `usage`, `invalid-reference`. */
-  readonly prepare: (operands: readonly string[], options: Settings) => PreparedCommand;
+  readonly prepare: (operands: readonly string[], options: Settings) => Promise<PreparedCommand>;
 }
 
 /** A command as its file defines it; `Operands`: what its operands mean. */
 export interface CommandDefinition<Operands> extends CommandFacts {
-  /** Reads the operands: the one place where their text becomes places. Throws `usage`, `invalid-reference`. */
-  readonly read: (operands: readonly string[], options: Settings) => Operands;
+  /**
+   * Reads the operands: the one place where their text becomes places, by grammars that are loaded only then. Throws `usage`,
+   * `invalid-reference`.
+   */
+  readonly read: (operands: readonly string[], options: Settings) => Operands | Promise<Operands>;
   /** See {@linkcode PreparedCommand.places}. */
   readonly places: (operands: Operands) => readonly (Location | Collection)[];
   /** See {@linkcode PreparedCommand.remembers}. */
@@ -118,8 +121,8 @@ export function command<Operands>(
 ): CommandSpec {
   return {
     ...facts,
-    prepare: (texts, options) => {
-      const operands = read(texts, options);
+    prepare: async (texts, options) => {
+      const operands = await read(texts, options);
       return {
         places: places(operands),
         remembers: remembers?.(operands) ?? [],

@@ -1,4 +1,4 @@
-import { access, type Collection, type Location } from "../oci/location.ts";
+import type { Collection, Location } from "../oci/location.ts";
 import type { CommandAccess } from "./command.ts";
 import { permissionGrants } from "./permissions.ts";
 
@@ -25,7 +25,8 @@ export async function keptPermissions(
   places: readonly (Location | Collection)[],
   programs: CredentialPrograms,
 ): Promise<KeptPermissions> {
-  const needs = (netFor === "target" ? places.slice(-1) : places).map(access);
+  const reached = netFor === "target" ? places.slice(-1) : places;
+  const needs = reached.length === 0 ? [] : reached.map((await import("../oci/location.ts")).access);
   const isAnywhere = netFor === "always";
   const net = isAnywhere || (netFor !== "never" && needs.some((each) => each.net));
   const aws = net && (isAnywhere || needs.some((each) => each.aws));

@@ -45,7 +45,7 @@ export async function main(args: readonly string[]): Promise<number> {
     // To join two costs a small command a tenth of its time.
     const hasLimit = options.value("timeout") !== undefined;
     const signal = hasLimit ? AbortSignal.any([stop.signal, limit.signal]) : stop.signal;
-    const { places, remembers, run } = command.prepare(operands, options);
+    const { places, remembers, run } = await command.prepare(operands, options);
     // What completion learns is written to files that are opened before writing is given up.
     const buckets = remembers.filter(({ place }) => place.kind === "s3");
     using memory = buckets.length === 0

@@ -73,7 +73,7 @@ for (const [name, operands, expected] of KEPT) {
     permissions: "none",
     fn: async () => {
       const { access, prepare } = COMMANDS.find((command) => command.name === name)!;
-      const { places } = prepare(operands, NO_SETTINGS);
+      const { places } = await prepare(operands, NO_SETTINGS);
       const shown = async (programs: typeof PROGRAMS | typeof NONE) => {
         const { write, net, sys, run } = await keptPermissions(access, places, programs);
         const programsKept = `${run.includes("docker-credential-pass") ? "h" : ""}${

@@ -2,14 +2,11 @@ import type { BundleListReport } from "../../commands/bundle_list.ts";
 import type { LoadedImageReport } from "../../commands/bundle_load.ts";
 import type { BundleSaveReport } from "../../commands/bundle_save.ts";
 import { ImageError } from "../../errors.ts";
-import { parseBundleItem } from "../../archive/bundle_names.ts";
-import { type LoadTarget, parseLoadTarget } from "../../oci/collection.ts";
+import type { LoadTarget } from "../../oci/collection.ts";
 import type { Collection, ImageLocation } from "../../oci/location.ts";
-import { bundleAt } from "../../oci/locations/bundle.ts";
 import { command, type CommandIo, type OptionSpec } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
-import { checkLoadOperands } from "../operand_order.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -66,11 +63,12 @@ export const BUNDLE_SAVE = command({
     ["s3lo bundle save -f disk.tar -o json --from images.txt > disk.json", "Keep the JSON for the next --since"],
     ["s3lo bundle save -f june.tar --since may.json --from images.txt", "Only what is new since May"],
   ],
-  read: (texts, options) => {
+  read: async (texts, options) => {
     const file = options.value("file");
     if (file === undefined || file === "") {
       throw new ImageError("usage", "Missing --file", { hint: "Usage: s3lo bundle save --file FILE REF..." });
     }
+    const { parseBundleItem } = await import("../../archive/bundle_names.ts");
     return { file, items: texts.map((text) => parseBundleItem(text)) };
   },
   // Lists may name more; it keeps everything anyway.
@@ -132,7 +130,10 @@ export const BUNDLE_LOAD = command({
     ["s3lo bundle load /media/a/disk.tar.001 /media/b/disk.tar.002 local:///srv/store", "Parts from two sticks"],
     ["s3lo bundle load -i app:v1 disk.tar s3://my-bucket/app:imported", "One image, under another name"],
   ],
-  read: (operands, options) => {
+  read: async (operands, options) => {
+    const { checkLoadOperands } = await import("../operand_order.ts");
+    const { parseLoadTarget } = await import("../../oci/collection.ts");
+    const { bundleAt } = await import("../../oci/locations/bundle.ts");
     const [files, text] = [operands.slice(0, -1), operands.at(-1) ?? ""];
     checkLoadOperands(files, text);
     const target = parseLoadTarget(text);
@@ -183,7 +184,7 @@ export const BUNDLE_LIST = command({
     ["s3lo bundle list -o json disk.tar > disk.json", "For a later bundle save --since disk.json"],
     ["s3lo bundle list --verify disk.tar.001", "Whether a bundle came over whole"],
   ],
-  read: (files) => bundleAt(files),
+  read: async (files) => (await import("../../oci/locations/bundle.ts")).bundleAt(files),
   places: (bundle) => [bundle],
   async run(bundle, options, io) {
     const { bundleListCommand } = await import("../../commands/bundle_list.ts");

@@ -1,6 +1,5 @@
 import { ImageError, printableData } from "../../errors.ts";
 import type { CopyOutcome, CopyReport } from "../../commands/copy.ts";
-import { parseLocation } from "../../oci/location.ts";
 import { command, type CommandIo, type OptionValues } from "../command.ts";
 import { PLATFORM_OPTION, SIDE_OPTIONS } from "../options.ts";
 import { leftOutNote } from "../left_out_note.ts";
@@ -50,7 +49,8 @@ export const COPY = command({
     ],
     ["s3lo copy -a s3://my-bucket/app registry.example.com/team/app", "Every tag of an image"],
   ],
-  read: ([source = "", target = ""], options) => {
+  read: async ([source = "", target = ""], options) => {
+    const { parseLocation } = await import("../../oci/location.ts");
     const places = { source: parseLocation(source), target: parseLocation(target) };
     checkStorageOptions(options, places.target);
     checkSideOptions(options, { source: [places.source], target: [places.target] });

@@ -1,4 +1,3 @@
-import { parseLocation } from "../../oci/location.ts";
 import { command } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { outputFormat, render } from "../render.ts";
@@ -15,7 +14,7 @@ export const DIGEST = command({
     ["s3lo digest --platform linux/arm64 alpine:3", "One platform of it"],
     ["s3lo digest s3://my-bucket/app:v1 > app.digest", "For a script that later names the image by it"],
   ],
-  read: ([reference = ""]) => parseLocation(reference),
+  read: async ([reference = ""]) => (await import("../../oci/location.ts")).parseLocation(reference),
   places: (location) => [location],
   async run(location, options, io) {
     const { digestCommand } = await import("../../commands/digest.ts");

@@ -1,5 +1,5 @@
 import type { IndexCommandOptions, IndexReport } from "../../commands/index.ts";
-import { type ImageLocation, parseLocation } from "../../oci/location.ts";
+import type { ImageLocation } from "../../oci/location.ts";
 import { command, type CommandIo, type Settings } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
@@ -77,7 +77,7 @@ export const INDEX_REMOVE = command({
   access: { net: "references", write: "always" },
   options: [FORCE, ...STORAGE_OPTIONS],
   examples: [["s3lo index remove s3://b/app:v1 linux/arm/v7", "A platform that is no longer built"]],
-  read: ([target = "", ...platforms], options) => ({ ...readPlaces([target], options), platforms }),
+  read: async ([target = "", ...platforms], options) => ({ ...await readPlaces([target], options), platforms }),
   places: ({ target }) => [target],
   run: async ({ target, platforms }, options, io) =>
     await run(options, io, async (session, given) => {
@@ -87,10 +87,11 @@ export const INDEX_REMOVE = command({
 });
 
 /** The places that are named, held against the options for them. */
-function readPlaces(
+async function readPlaces(
   [text = "", ...texts]: readonly string[],
   options: Settings,
-): { readonly target: ImageLocation; readonly sources: readonly ImageLocation[] } {
+): Promise<{ readonly target: ImageLocation; readonly sources: readonly ImageLocation[] }> {
+  const { parseLocation } = await import("../../oci/location.ts");
   const [target, sources] = [parseLocation(text), texts.map((each) => parseLocation(each))];
   checkStorageOptions(options, target);
   checkSideOptions(options, { source: sources, target: [target] });

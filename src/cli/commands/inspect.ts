@@ -1,6 +1,5 @@
 import type { ConfigReport, InspectReport, LayerReport, PlatformReport } from "../../commands/inspect.ts";
 import { printableData } from "../../errors.ts";
-import { parseLocation } from "../../oci/location.ts";
 import { command } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { outputFormat, render } from "../render.ts";
@@ -23,7 +22,7 @@ export const INSPECT = command({
     ["s3lo inspect -o json s3://my-bucket/app:v1", "Everything, for a script"],
     ["s3lo inspect --raw s3://my-bucket/app:v1 | sha256sum", "The bytes that the digest is made of"],
   ],
-  read: ([reference = ""]) => parseLocation(reference),
+  read: async ([reference = ""]) => (await import("../../oci/location.ts")).parseLocation(reference),
   places: (location) => [location],
   async run(location, options, io) {
     const { inspectCommand, rawManifest } = await import("../../commands/inspect.ts");

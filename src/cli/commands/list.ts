@@ -1,4 +1,3 @@
-import { parseListedCollection } from "../../oci/collection.ts";
 import { command } from "../command.ts";
 import { openSession } from "../open_session.ts";
 import { outputFormat, render } from "../render.ts";
@@ -19,7 +18,7 @@ export const LIST = command({
     ["s3lo list s3://my-bucket/team", "Only images whose names start with team/"],
     ["s3lo list ghcr.io/o/app", "The tags of a registry repository"],
   ],
-  read: ([location = ""]) => parseListedCollection(location),
+  read: async ([location = ""]) => (await import("../../oci/collection.ts")).parseListedCollection(location),
   places: (collection) => [collection],
   remembers: (collection) => [{ place: collection }],
   async run(collection, options, io) {

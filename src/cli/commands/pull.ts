@@ -1,11 +1,9 @@
 import { ImageError } from "../../errors.ts";
 import type { PullReport } from "../../commands/pull.ts";
 import { archivePlace } from "../archive_place.ts";
-import { parseLocation } from "../../oci/location.ts";
 import { command, type Settings } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
-import { checkPullOperands } from "../operand_order.ts";
 import { Progress } from "../progress.ts";
 import { isTemplateText, outputFormat, render } from "../render.ts";
 import { blobSummary } from "../blob_summary.ts";
@@ -43,12 +41,14 @@ export const PULL = command({
       "Straight into another machine",
     ],
   ],
-  read: ([reference = "", name], options) => {
+  read: async ([reference = "", name], options) => {
     const path = options.value("file");
     if (fileFormat(options) !== undefined && path === undefined) {
       throw new ImageError("usage", "--format needs --file");
     }
+    const { checkPullOperands } = await import("../operand_order.ts");
     checkPullOperands(reference, name, path !== undefined);
+    const { parseLocation } = await import("../../oci/location.ts");
     return { location: parseLocation(reference), name, path };
   },
   places: ({ location }) => [location],

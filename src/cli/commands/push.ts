@@ -1,11 +1,9 @@
 import { ImageError } from "../../errors.ts";
 import type { PushReport } from "../../commands/push.ts";
 import { archivePlace } from "../archive_place.ts";
-import { parseLocation } from "../../oci/location.ts";
 import { command, type CommandIo } from "../command.ts";
 import { leftOutNote } from "../left_out_note.ts";
 import { openSession } from "../open_session.ts";
-import { checkPushOperands } from "../operand_order.ts";
 import { checkStorageOptions, STORAGE_OPTIONS } from "../storage_options.ts";
 import { PLATFORM_OPTION } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -45,7 +43,7 @@ export const PUSH = command({
     ["s3lo push -f app.tar s3://my-bucket/app:v1", "What docker save, podman save, kaniko or bazel has written"],
     ["ssh host docker save app:v1 | s3lo push -f - s3://my-bucket/app:v1", "Straight from another machine"],
   ],
-  read: (operands, options) => {
+  read: async (operands, options) => {
     const path = options.value("file");
     const [image, reference = ""] = operands.length > 1 ? operands : [undefined, operands[0]];
     if (path === undefined && image === undefined) {
@@ -53,7 +51,9 @@ export const PUSH = command({
         hint: "Usage: s3lo push [options] IMAGE REF, or: s3lo push --file PATH REF",
       });
     }
+    const { checkPushOperands } = await import("../operand_order.ts");
     checkPushOperands(image, reference, path !== undefined);
+    const { parseLocation } = await import("../../oci/location.ts");
     const location = parseLocation(reference);
     checkStorageOptions(options, location);
     return { image, location, path };
