@@ -1,3 +1,4 @@
+import { nameOf } from "../bytes/file_paths.ts";
 import { ImageError } from "../errors.ts";
 import { fileReader, readAll } from "../bytes/blob_reader.ts";
 import { openFileToRead } from "./archive_files.ts";
@@ -26,9 +27,13 @@ export function parsePartPath(path: string): { readonly path: string; readonly n
   return match?.[1] !== undefined && number > 0 ? { path: match[1], number } : undefined;
 }
 
-/** The list of parts, in the format of `sha256sum`. */
-export function formatPartList(path: string, digests: readonly Digest[]): Uint8Array<ArrayBuffer> {
-  const name = path.slice(path.lastIndexOf("/") + 1);
+/** The list of parts, in the format of `sha256sum`: names alone. `os` as `Deno.build.os` names it. */
+export function formatPartList(
+  path: string,
+  digests: readonly Digest[],
+  os: string = Deno.build.os,
+): Uint8Array<ArrayBuffer> {
+  const name = nameOf(path, os);
   const lines = digests.map((digest, index) => `${hexOf(digest)}  ${partPath(name, index + 1)}\n`);
   return new TextEncoder().encode(lines.join("")) as Uint8Array<ArrayBuffer>;
 }

@@ -1,3 +1,4 @@
+import { folderOf } from "../bytes/file_paths.ts";
 import { ImageError } from "../errors.ts";
 import type { BlobReader } from "../bytes/blob_reader.ts";
 import type { OnPhase } from "./phase.ts";
@@ -50,14 +51,19 @@ export async function temporaryFile(
   try {
     file = await Deno.open(path, { read: true, write: true });
     // An open file needs no name on Unix; on Windows it cannot lose it before it is closed.
-    if (Deno.build.os !== "windows") await remove();
+    if (losesNameWhileOpen(Deno.build.os)) await remove();
     const sizeBytes = await write(file);
     return new RandomFile(file, { name: options.name ?? what, sizeBytes, release: remove });
   } catch (cause) {
     file?.close();
     await remove();
-    throw isDiskFull(cause) ? diskFull(what, path.slice(0, Math.max(path.lastIndexOf("/"), 1)), cause) : cause;
+    throw isDiskFull(cause) ? diskFull(what, folderOf(path), cause) : cause;
   }
+}
+
+/** Whether an open file can lose its name, on an operating system as `Deno.build.os` names it. */
+export function losesNameWhileOpen(os: string): boolean {
+  return os !== "windows";
 }
 
 async function makeTemporaryFile(what: string, options: Pick<SpoolOptions, "temporaryFolder">): Promise<string> {

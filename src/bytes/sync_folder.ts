@@ -1,8 +1,11 @@
 import { systemCode } from "./system_code.ts";
 
-/** Makes a folder's entries durable, where the system allows to: a file's new name is safe only then. */
-export async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
+/**
+ * Makes a folder's entries durable, where the system allows to: a file's new name is safe only then. Windows, as `Deno.build.os`
+ * names it, has no such thing.
+ */
+export async function syncFolder(path: string, os: string = Deno.build.os): Promise<void> {
+  if (os === "windows") return;
   // Loaded here: whoever only reads a bucket would wait for it too.
   const [{ closeSync, constants, fsync, open }, { promisify }] = await Promise.all([
     import("node:fs"),

@@ -75,10 +75,15 @@ const STOP_LIMIT_MS = 900;
 
 const STOPPED = "Stopped; nothing half-written is visible\n";
 
+/** The signals that end a command on an operating system as `Deno.build.os` names it. */
+export function stopSignals(os: string): readonly (keyof typeof SIGNAL_CODES)[] {
+  return os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+}
+
 /** Turns the first SIGINT or SIGTERM into an abort, and the second into an exit at once. */
 class StopSignals implements Disposable {
   readonly #controller = new AbortController();
-  readonly #names = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
+  readonly #names = stopSignals(Deno.build.os);
   readonly #screen: Screen;
   readonly #listeners = this.#names.map((name) => [name, () => this.#stop(SIGNAL_CODES[name])] as const);
   /** The exit code of the signal that came; undefined before one does. */

@@ -1,5 +1,9 @@
-/** What a pipe takes whole or not at all. Spec: POSIX, PIPE_BUF. */
-const PIPE_BYTES = Deno.build.os === "linux" ? 4096 : 512;
+/** What a pipe takes whole or not at all, on an operating system as `Deno.build.os` names it. Spec: POSIX, PIPE_BUF. */
+export function pipeBytes(os: string): number {
+  return os === "linux" ? 4096 : 512;
+}
+
+const PIPE_BYTES = pipeBytes(Deno.build.os);
 
 /** Size of the buffer that the runtime has before stdout, for what comes after the last line break of a write. */
 const LINE_BUFFER_BYTES = 1024;

@@ -1,3 +1,4 @@
+import { listDelimiter } from "../bytes/file_paths.ts";
 import { ImageError, messageOf } from "../errors.ts";
 import { loadRuntimeAuthorities, makeRuntimeClient } from "./runtime_clients.ts";
 
@@ -19,17 +20,20 @@ export interface CaSources {
 /** Largest file that is read from a folder of certificates. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
-/** What the environment names: SSL_CERT_FILE, SSL_CERT_DIR, and what `variables` names beside them. */
+/**
+ * What the environment names: SSL_CERT_FILE, SSL_CERT_DIR, and what `variables` names beside them. `os` as `Deno.build.os`
+ * names it.
+ */
 export function environmentSources(
   env: (name: string) => string | undefined,
   variables: readonly string[] = [],
+  os: string = Deno.build.os,
 ): { readonly files: readonly CaFile[]; readonly folders: readonly string[] } {
   const files = ["SSL_CERT_FILE", ...variables].flatMap((from) => {
     const path = env(from);
     return path ? [{ path, from }] : [];
   });
-  const separator = Deno.build.os === "windows" ? ";" : ":";
-  return { files, folders: (env("SSL_CERT_DIR") ?? "").split(separator).filter(Boolean) };
+  return { files, folders: (env("SSL_CERT_DIR") ?? "").split(listDelimiter(os)).filter(Boolean) };
 }
 
 /**
