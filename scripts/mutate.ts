@@ -28,7 +28,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/bytes/exact_reader.ts",
     from: 'if (await readByte() !== undefined) throw wrong("more");',
     to: "",
-    tests: ["tests/unit/bytes/exact_reader_test.ts", "tests/engine/daemon_raw_layer_test.ts"],
+    tests: ["tests/bytes/exact_reader_test.ts", "tests/engine/daemon_raw_layer_test.ts"],
   },
   {
     name: "only a stream whose digest the server checks is sent while it is read",
@@ -42,7 +42,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/oci/manifest.ts",
     from: "const wantedDigest = expected?.digest ?? options.digest;",
     to: "const wantedDigest = undefined as Digest | undefined;",
-    tests: ["tests/unit/oci/manifest_test.ts"],
+    tests: ["tests/oci/manifest_test.ts"],
   },
   {
     name: "child manifests are written before the root",
@@ -245,7 +245,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/bytes/blob_reader.ts",
     from: "if (total > maxBytes) {",
     to: "if (total > 2 ** 40) {",
-    tests: ["tests/hostile", "tests/unit/bytes/blob_reader_test.ts"],
+    tests: ["tests/hostile", "tests/bytes/blob_reader_test.ts"],
   },
   {
     name: "keys cannot leave a store",

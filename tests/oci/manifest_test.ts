@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { embeddedBytes, parseDescriptor } from "../../../src/oci/descriptor.ts";
-import { digestOf } from "../../../src/oci/digest.ts";
+import { isImageError } from "../../src/errors.ts";
+import { embeddedBytes, parseDescriptor } from "../../src/oci/descriptor.ts";
+import { digestOf } from "../../src/oci/digest.ts";
 import {
   attestedDigest,
   blobsOf,
@@ -9,9 +9,9 @@ import {
   isAttestation,
   isRunnable,
   readManifest,
-} from "../../../src/oci/manifest.ts";
-import { isForeignLayer, layerCompression, manifestKind, MEDIA_TYPES } from "../../../src/oci/media_types.ts";
-import { indexOf, multiImage, referrerOf } from "../../support/images.ts";
+} from "../../src/oci/manifest.ts";
+import { isForeignLayer, layerCompression, manifestKind, MEDIA_TYPES } from "../../src/oci/media_types.ts";
+import { indexOf, multiImage, referrerOf } from "../support/images.ts";
 import { blob, bytesOf, config, DIGEST, image, index, read, refuses } from "./manifest_cases.ts";
 
 Deno.test("readManifest() reads every kind and keeps the bytes", { permissions: "none" }, () => {

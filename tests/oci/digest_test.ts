@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { algorithmOf, blobPath, digestOf, Hasher, hexOf, isDigest, parseDigest } from "../../../src/oci/digest.ts";
-import { shortDigest } from "../../../src/oci/short_digest.ts";
+import { isImageError } from "../../src/errors.ts";
+import { algorithmOf, blobPath, digestOf, Hasher, hexOf, isDigest, parseDigest } from "../../src/oci/digest.ts";
+import { shortDigest } from "../../src/oci/short_digest.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 

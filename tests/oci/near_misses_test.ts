@@ -1,10 +1,10 @@
 /** What people type when they mean a place that s3lo knows: each is told apart, with what to write instead. */
 import assert from "node:assert/strict";
-import { ImageError } from "../../../src/errors.ts";
-import { isPathText } from "../../../src/oci/near_misses.ts";
-import { parseStoreCollection } from "../../../src/oci/collection.ts";
-import { parseLocation } from "../../../src/oci/location.ts";
-import { spelled } from "../../support/spelled.ts";
+import { ImageError } from "../../src/errors.ts";
+import { isPathText } from "../../src/oci/near_misses.ts";
+import { parseStoreCollection } from "../../src/oci/collection.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import { spelled } from "../support/spelled.ts";
 
 function refusal(parse: () => unknown, text: string): ImageError {
   try {

@@ -1,10 +1,10 @@
 /** The Go tool takes nearly any name for an image of a bucket; those that are safe are read here too, registries' stay strict. */
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { parseStoreCollection } from "../../../src/oci/collection.ts";
-import { parseLocation } from "../../../src/oci/location.ts";
-import { isPortableName } from "../../../src/oci/locations/names.ts";
-import { spelled } from "../../support/spelled.ts";
+import { isImageError } from "../../src/errors.ts";
+import { parseStoreCollection } from "../../src/oci/collection.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import { isPortableName } from "../../src/oci/locations/names.ts";
+import { spelled } from "../support/spelled.ts";
 
 const pure = (name: string, fn: () => void) => Deno.test({ name, permissions: "none", fn });
 

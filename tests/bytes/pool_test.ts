@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BufferPool } from "../../../src/bytes/buffers.ts";
-import { mapPool, Semaphore } from "../../../src/bytes/pool.ts";
+import { BufferPool } from "../../src/bytes/buffers.ts";
+import { mapPool, Semaphore } from "../../src/bytes/pool.ts";
 import { settle } from "./readers.ts";
 
 Deno.test("BufferPool lends no more than its buffers, in the order in which they were asked for", {

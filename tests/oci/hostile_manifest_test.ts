@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { childrenOf, MAX_MANIFEST_BYTES, readManifest } from "../../../src/oci/manifest.ts";
-import { MEDIA_TYPES } from "../../../src/oci/media_types.ts";
+import { isImageError } from "../../src/errors.ts";
+import { childrenOf, MAX_MANIFEST_BYTES, readManifest } from "../../src/oci/manifest.ts";
+import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 import { blob, bytesOf, config, DIGEST, image, index, read, refuses } from "./manifest_cases.ts";
-import { cpuTime } from "../../support/cpu_time.ts";
+import { cpuTime } from "../support/cpu_time.ts";
 
 Deno.test(
   "readManifest() refuses a document that is two things at once (CVE-2021-41190)",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { parseStoreCollection } from "../../../src/oci/collection.ts";
-import { parseLocation, schemeOf } from "../../../src/oci/location.ts";
-import type { LocalLocation } from "../../../src/oci/locations/local.ts";
-import { spelled } from "../../support/spelled.ts";
+import { isImageError } from "../../src/errors.ts";
+import { parseStoreCollection } from "../../src/oci/collection.ts";
+import { parseLocation, schemeOf } from "../../src/oci/location.ts";
+import type { LocalLocation } from "../../src/oci/locations/local.ts";
+import { spelled } from "../support/spelled.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
 

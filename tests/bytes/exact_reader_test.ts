@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { bytesReader, readAll } from "../../../src/bytes/blob_reader.ts";
-import { exactReader, lengthMismatch } from "../../../src/bytes/exact_reader.ts";
-import { WatchedSource } from "../../../src/bytes/watched_source.ts";
+import { bytesReader, readAll } from "../../src/bytes/blob_reader.ts";
+import { exactReader, lengthMismatch } from "../../src/bytes/exact_reader.ts";
+import { WatchedSource } from "../../src/bytes/watched_source.ts";
 import { detachingReader, numbered } from "./readers.ts";
 
 const wrong = () => new Error("wrong length");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { clipped, ImageError, isImageError, messageOf, printable } from "../../src/errors.ts";
+import { clipped, ImageError, isImageError, messageOf, printable } from "../src/errors.ts";
 
 Deno.test("ImageError keeps what could steer a terminal out of message and hint", { permissions: "none" }, () => {
   const error = new ImageError("invalid-input", 'Cannot read "a\u001b]0;x\u0007\nb\u202e"', {

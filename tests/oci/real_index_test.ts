@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { blobPath } from "../../../src/oci/digest.ts";
+import { blobPath } from "../../src/oci/digest.ts";
 import {
   attestedDigest,
   blobsOf,
@@ -8,15 +8,15 @@ import {
   isRunnable,
   type Manifest,
   readManifest,
-} from "../../../src/oci/manifest.ts";
+} from "../../src/oci/manifest.ts";
 import {
   formatPlatform,
   hostPlatform,
   normalizePlatform,
   parsePlatform,
   selectPlatform,
-} from "../../../src/oci/platform.ts";
-import { fixturePath } from "../../support/services.ts";
+} from "../../src/oci/platform.ts";
+import { fixturePath } from "../support/services.ts";
 
 const store = fixturePath("s3lo-store");
 

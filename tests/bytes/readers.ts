@@ -1,5 +1,5 @@
 /** Readers that tests steer and watch. */
-import type { BlobReader } from "../../../src/bytes/blob_reader.ts";
+import type { BlobReader } from "../../src/bytes/blob_reader.ts";
 
 type View = Uint8Array<ArrayBuffer>;
 

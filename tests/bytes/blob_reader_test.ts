@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { bytesReader, fileReader, fill, readAll, streamReader, toStream } from "../../../src/bytes/blob_reader.ts";
+import { isImageError } from "../../src/errors.ts";
+import { bytesReader, fileReader, fill, readAll, streamReader, toStream } from "../../src/bytes/blob_reader.ts";
 import { countedReader, numbered, stepReader } from "./readers.ts";
 
 /** A byte stream of these pieces; counts what happens to it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { ImageError, isImageError } from "../../../src/errors.ts";
-import { RETRY_AFTER_MS, retrying, sleep, withRetryAfter } from "../../../src/bytes/retry.ts";
+import { ImageError, isImageError } from "../../src/errors.ts";
+import { RETRY_AFTER_MS, retrying, sleep, withRetryAfter } from "../../src/bytes/retry.ts";
 
 /** Runs a body with timers that fire at once and are written down, and with chosen random numbers. */
 async function withFakeTime(random: number, body: (waits: number[]) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
+import { isImageError } from "../../src/errors.ts";
 import {
   formatPlatform,
   hostPlatform,
@@ -7,7 +7,7 @@ import {
   parsePlatform,
   parsePlatformObject,
   parsePlatforms,
-} from "../../../src/oci/platform.ts";
+} from "../../src/oci/platform.ts";
 
 Deno.test("parsePlatform() normalises as containerd does", { permissions: "none" }, () => {
   const cases: Record<string, string> = {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SharedBuffers } from "../../../src/bytes/shared_buffers.ts";
+import { SharedBuffers } from "../../src/bytes/shared_buffers.ts";
 
 function take(user: { take(): Uint8Array<ArrayBuffer> | undefined }): Uint8Array<ArrayBuffer> {
   const view = user.take();

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { ImageError } from "../../../src/errors.ts";
-import { parseDigest } from "../../../src/oci/digest.ts";
-import { parsePlatform, parsePlatforms } from "../../../src/oci/platform.ts";
-import { parseListedCollection, parseLoadTarget, parseStoreCollection } from "../../../src/oci/collection.ts";
-import { parseLocation } from "../../../src/oci/location.ts";
-import { cpuTime } from "../../support/cpu_time.ts";
+import { ImageError } from "../../src/errors.ts";
+import { parseDigest } from "../../src/oci/digest.ts";
+import { parsePlatform, parsePlatforms } from "../../src/oci/platform.ts";
+import { parseListedCollection, parseLoadTarget, parseStoreCollection } from "../../src/oci/collection.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import { cpuTime } from "../support/cpu_time.ts";
 
 const LENGTH = 100_000;
 

@@ -1,8 +1,8 @@
 /** Documents and assertions that the tests of manifests have in common. */
 import assert from "node:assert/strict";
-import { type ErrorCode, isImageError } from "../../../src/errors.ts";
-import { type Manifest, readManifest, type ReadManifestOptions } from "../../../src/oci/manifest.ts";
-import { MEDIA_TYPES } from "../../../src/oci/media_types.ts";
+import { type ErrorCode, isImageError } from "../../src/errors.ts";
+import { type Manifest, readManifest, type ReadManifestOptions } from "../../src/oci/manifest.ts";
+import { MEDIA_TYPES } from "../../src/oci/media_types.ts";
 
 /** A digest of nothing in particular. */
 export const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;

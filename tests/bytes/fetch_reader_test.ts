@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { fill, readAll, streamReader } from "../../../src/bytes/blob_reader.ts";
-import { prefetched } from "../../../src/bytes/prefetch.ts";
-import { type ClosedRange, readAhead } from "../../../src/bytes/read_ahead.ts";
-import { SharedBuffers } from "../../../src/bytes/shared_buffers.ts";
+import { fill, readAll, streamReader } from "../../src/bytes/blob_reader.ts";
+import { prefetched } from "../../src/bytes/prefetch.ts";
+import { type ClosedRange, readAhead } from "../../src/bytes/read_ahead.ts";
+import { SharedBuffers } from "../../src/bytes/shared_buffers.ts";
 import { numbered } from "./readers.ts";
 
 const permissions = { net: ["127.0.0.1"] };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { Total } from "../../../src/oci/limits.ts";
+import { isImageError } from "../../src/errors.ts";
+import { Total } from "../../src/oci/limits.ts";
 
 Deno.test({
   name: "Total.add() takes as much as the limit and stops one beyond it, saying what there is too much of",

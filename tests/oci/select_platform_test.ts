@@ -5,9 +5,9 @@ import {
   parsePlatform,
   type Platform,
   selectPlatform,
-} from "../../../src/oci/platform.ts";
-import { compareOsVersions } from "../../../src/oci/os_version.ts";
-import { cpuTime } from "../../support/cpu_time.ts";
+} from "../../src/oci/platform.ts";
+import { compareOsVersions } from "../../src/oci/os_version.ts";
+import { cpuTime } from "../support/cpu_time.ts";
 
 /** What is chosen among platforms, by name; they are offered as written, as an index does. */
 function choose(wanted: string, offered: readonly string[], otherArchitectures = false): string | undefined {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { ImageError } from "../../../src/errors.ts";
-import { parseLocation } from "../../../src/oci/location.ts";
-import { tagOf } from "../../../src/oci/locations/names.ts";
-import { parseRegistryImage } from "../../../src/oci/locations/registry.ts";
-import { spelled } from "../../support/spelled.ts";
+import { ImageError } from "../../src/errors.ts";
+import { parseLocation } from "../../src/oci/location.ts";
+import { tagOf } from "../../src/oci/locations/names.ts";
+import { parseRegistryImage } from "../../src/oci/locations/registry.ts";
+import { spelled } from "../support/spelled.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const DIGEST = `sha256:${HEX}`;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { type BlobReader, bytesReader, fill, readAll } from "../../../src/bytes/blob_reader.ts";
-import { prefetched } from "../../../src/bytes/prefetch.ts";
-import { type ClosedRange, readAhead } from "../../../src/bytes/read_ahead.ts";
-import { SharedBuffers } from "../../../src/bytes/shared_buffers.ts";
+import { isImageError } from "../../src/errors.ts";
+import { type BlobReader, bytesReader, fill, readAll } from "../../src/bytes/blob_reader.ts";
+import { prefetched } from "../../src/bytes/prefetch.ts";
+import { type ClosedRange, readAhead } from "../../src/bytes/read_ahead.ts";
+import { SharedBuffers } from "../../src/bytes/shared_buffers.ts";
 import { countedReader, detachingReader, numbered, settle, stepReader } from "./readers.ts";
 
 Deno.test("prefetched() hands on every byte in order, whatever the sizes", { permissions: "none" }, async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { isImageError } from "../../../src/errors.ts";
-import { isObject, Members, parseJsonObject, parseStrictJsonObject } from "../../../src/oci/json.ts";
+import { isImageError } from "../../src/errors.ts";
+import { isObject, Members, parseJsonObject, parseStrictJsonObject } from "../../src/oci/json.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
