@@ -21,6 +21,8 @@ export interface PlaceTraits {
   readonly hasTags: boolean;
   /** Whether it takes what is no image for containers: artifacts. */
   readonly takesArtifacts: boolean;
+  /** Whether several may write the same blobs at the same moment. */
+  readonly sharesWriting: boolean;
 }
 
 /** How a target is opened. */
@@ -77,6 +79,7 @@ const COMMON: PlaceTraits = {
   resumes: "never",
   hasTags: false,
   takesArtifacts: true,
+  sharesWriting: true,
 };
 
 const STORE: PlaceTraits = { ...COMMON, links: true, resumes: "bytes", hasTags: true };
@@ -93,7 +96,8 @@ export const TRAITS: Readonly<Record<PlaceKind, PlaceTraits>> = {
   "docker-archive": { ...ARCHIVE, ...ONE_PLATFORM },
   bundle: ARCHIVE,
   registry: REGISTRY,
-  oldRegistry: REGISTRY,
+  // Its server does not find a blob for a moment while another writer puts the same one in its place again.
+  oldRegistry: { ...REGISTRY, sharesWriting: false },
   minio: BUCKET,
   versity: BUCKET,
   docker20: { ...COMMON, ...ONE_PLATFORM, keepsRoot: false },
