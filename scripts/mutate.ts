@@ -91,7 +91,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/objects/local_list.ts",
     from: "if (!followsFiles) return undefined;",
     to: "",
-    tests: ["tests/hostile/received_store_test.ts"],
+    tests: ["tests/objects/linked_blobs_test.ts"],
   },
   {
     name: "a protected tag is written under a condition",

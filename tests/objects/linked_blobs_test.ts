@@ -162,3 +162,19 @@ Deno.test("a half-written file of one's own is gone on with", async () => {
   assert.equal(partial?.sizeBytes, 2_000_000);
   assert.deepEqual(await listFiles(folder.path), ["part"]);
 });
+
+Deno.test("a blob that is a link in the target is none there: a file takes its place, whatever the link leads to", async () => {
+  await using folder = await tempFolder();
+  const root = await Deno.realPath(folder.path);
+  await writeStore(`${root}/a`, "app", "v1", image);
+  await Deno.mkdir(`${root}/b/blobs/sha256`, { recursive: true });
+  await Deno.mkdir(`${root}/b/manifests`);
+  // The right bytes, which somebody else may change or take away at any time.
+  await Deno.writeFile(`${root}/outside`, bytes);
+  await makeLink(`${root}/outside`, `${root}/b/${file}`);
+  await using session = new Session();
+  await copyCommand(session, `local://${root}/a//app:v1`, `local://${root}/b//app:v1`);
+  assert.ok((await Deno.lstat(`${root}/b/${file}`)).isFile);
+  await Deno.remove(`${root}/outside`);
+  assert.deepEqual(await imageViolations(session, `local://${root}/b//app:v1`), []);
+});
