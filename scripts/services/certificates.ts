@@ -1,5 +1,5 @@
 /** A certificate authority for the services that speak TLS, made with openssl once for each run. */
-import { capture } from "./run.ts";
+import { makeCertificate } from "../../tests/support/certificates.ts";
 
 /** Paths of PEM files. */
 export interface CertificateFiles {
@@ -21,19 +21,8 @@ export function certificatesIn(folder: string): Promise<CertificateFiles> {
 
 async function make(folder: string): Promise<CertificateFiles> {
   await Deno.mkdir(folder, { recursive: true });
+  const texts = await makeCertificate();
   const at = (name: string) => `${folder}/${name}.pem`;
-  const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"];
-  await openssl([...request, "-subj", "/CN=s3lo services", "-keyout", at("ca-key"), "-out", at("ca")]);
-  await openssl([
-    ...request,
-    ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-    ...["-addext", "basicConstraints=critical,CA:FALSE", "-CA", at("ca"), "-CAkey", at("ca-key")],
-    ...["-keyout", at("key"), "-out", at("cert")],
-  ]);
+  for (const name of ["ca", "cert", "key"] as const) await Deno.writeTextFile(at(name), texts[name]);
   return { ca: at("ca"), cert: at("cert"), key: at("key") };
-}
-
-async function openssl(args: readonly string[]): Promise<void> {
-  const { success, text } = await capture("openssl", args);
-  if (!success) throw new Error(`openssl failed: ${text}`);
 }

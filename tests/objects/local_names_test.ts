@@ -20,7 +20,9 @@ async function onBlindDisk(mkfs: string, mount: string, body: (folder: string) =
   await using work = await tempFolder();
   const script = `set -e
     truncate -s 64M "$0/disk"; "$1" "$0/disk" > /dev/null; mkdir "$0/mounted"
-    loop=$(losetup --find --show "$0/disk"); echo "$loop"
+    # A container may lack the node of the device that the kernel gives.
+    loop=$(losetup --find); [ -e "$loop" ] || mknod "$loop" b 7 "\${loop#/dev/loop}"
+    losetup "$loop" "$0/disk"; echo "$loop"
     "$2" "$loop" "$0/mounted" > /dev/null 2>&1`;
   const made = await new Deno.Command("sh", { args: ["-c", script, work.path, mkfs, mount] }).output();
   const loop = new TextDecoder().decode(made.stdout).trim();

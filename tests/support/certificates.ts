@@ -16,7 +16,7 @@ export async function makeCertificate(): Promise<TestCertificate> {
   const folder = await Deno.makeTempDir({ prefix: "s3lo-cert-" });
   try {
     const at = (name: string) => `${folder}/${name}.pem`;
-    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"];
     await openssl([...request, "-subj", "/CN=s3lo test CA", "-keyout", at("ca-key"), "-out", at("ca")]);
     await openssl([
       ...request,
@@ -36,7 +36,7 @@ export async function makeSelfSigned(subjectAltName: string): Promise<{ readonly
   const folder = await Deno.makeTempDir({ prefix: "s3lo-cert-" });
   try {
     const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
-    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=server"];
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=server"];
     await openssl([...request, "-addext", `subjectAltName=${subjectAltName}`, "-keyout", key, "-out", cert]);
     return { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
   } finally {
